@@ -1,0 +1,1 @@
+"""The one training loop of all four scripts, and what it needs: settings, size, optimizer, run folder."""
