@@ -50,11 +50,14 @@ def save_arrays(path, **arrays):
         np.savez(file, **arrays)
 
 
-def load_arrays(path, remedy):
-    """Read all arrays of an .npz as a dict (no pickled objects). Raises UserError where it is missing or damaged."""
+def load_arrays(path, remedy, names=None):
+    """Read the arrays `names` (None: all) of an .npz as a dict, no pickled objects.
+
+    Raises UserError where the file is missing or damaged, or lacks one of them.
+    """
     with _named_in_errors(path, remedy):
         with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+            return {name: archive[name] for name in names or archive.files}
 
 
 def save_array(path, array):
@@ -95,9 +98,18 @@ class _AllowListUnpickler(pickle.Unpickler):
     }
 
     def find_class(self, module, name):
+        # Python 3 writes bytes into pickles of protocol 2 as a call of _codecs.encode.
+        if (module, name) == ("_codecs", "encode"):
+            return _latin1_bytes
         if (module, name) not in self.allowed:
             raise pickle.UnpicklingError("it asks for %s.%s, which no data set needs" % (module, name))
         return super().find_class(module, name)
+
+
+def _latin1_bytes(text, encoding):
+    if encoding != "latin1":
+        raise pickle.UnpicklingError("it holds bytes in the encoding %r" % (encoding,))
+    return text.encode("latin1")
 
 
 @contextlib.contextmanager
