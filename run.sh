@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Trains the RRU on the data set that comes with the project; makes the environment first where it is missing.
+# Options are those of mm_main.py, and win over the two given here: bash run.sh --epochs 3 --cell_name GRU
+source "$(dirname -- "${BASH_SOURCE[0]}")/tools/environment.sh"
+prepare_environment
+exec "$environment_python" -u mm_main.py --data_set_name "Bach Chorales" --cell_name RRU "$@"

@@ -1,0 +1,295 @@
+"""The launchers run.sh, test.sh and .ci/run, in a copied folder with stand-ins for Python and conda."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+LAUNCHER_FILES = ["run.sh", "test.sh", ".ci/run", "tools/environment.sh", "requirements.txt", "environment.yml"]
+SYSTEM_TOOLS = ["bash", "cat", "cksum", "cp", "dirname", "flock", "grep", "mkdir", "mv", "rm", "sleep"]
+
+# Answers the launcher's questions, makes a "virtual environment" that holds itself, notes every call in $CALLS.
+FAKE_PYTHON = """#!/bin/bash
+{ printf '%s' "${0##*/}"; printf '|%s' "${@//$'\\n'/ }"; printf '\\n'; } >> "$CALLS"
+case "$*" in
+    *python_version*) echo "${FAKE_VERSION:-CPython 3.7.99}" ;;
+    *ensurepip*) echo "$0" ;;
+    "-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+    "-m pip "*) sleep "${PIP_SECONDS:-0}"; exit "${PIP_STATUS:-0}" ;;
+    *mm_main.py*|*pytest*) echo "in $PWD"; sleep "${JOB_SECONDS:-0}"; exit "${JOB_STATUS:-0}" ;;
+esac
+"""
+BROKEN_SHIM = "#!/bin/bash\necho 'pyenv: python3.7: command not found' >&2\nexit 127\n"
+FAKE_CONDA = """#!/bin/bash
+{ printf '%s' "${0##*/}"; printf '|%s' "$@"; printf '\\n'; } >> "$CALLS"
+mkdir -p "$5/bin" && cp "$FAKE_PYTHON_FILE" "$5/bin/python" && exit "${CONDA_STATUS:-0}"
+"""
+JOB = "python|-u|mm_main.py|--data_set_name|Bach Chorales|--cell_name|RRU"
+
+
+def write_program(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+def kill(process):
+    """Kill a process that Launcher.start began, and its children."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+class Launcher:
+    """A copy of the launchers in a folder of its own, with a PATH and HOME that hold no Python."""
+
+    def __init__(self, folder):
+        self.root = folder / "a collection"
+        self.home = folder / "home"
+        self.bin = folder / "bin"
+        self.calls_file = folder / "calls"
+        self.bin.mkdir()
+        self.home.mkdir()
+        for name in LAUNCHER_FILES:
+            (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(str(ROOT / name), str(self.root / name))
+        for name in SYSTEM_TOOLS:
+            tool = shutil.which(name)
+            if tool:
+                (self.bin / name).symlink_to(tool)
+        self.variables = {
+            "PATH": str(self.bin),
+            "HOME": str(self.home),
+            "CALLS": str(self.calls_file),
+            "FAKE_PYTHON_FILE": str(write_program(folder / "fake" / "python", FAKE_PYTHON)),
+        }
+
+    def add_python(self, path=None):
+        return write_program(path or self.bin / "python3.7", FAKE_PYTHON)
+
+    def start(self, *words, script="run.sh", **variables):
+        """Start a script from a folder that is not the repository root; give the process."""
+        return subprocess.Popen(
+            ["bash", str(self.root / script)] + list(words),
+            cwd=str(self.home), env=dict(self.variables, **variables),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, start_new_session=True)
+
+    def run(self, *words, **options):
+        """Run a script to its end; give (exit status, stdout, stderr) and forget the calls made before."""
+        if self.calls_file.exists():
+            self.calls_file.unlink()
+        process = self.start(*words, **options)
+        out, err = process.communicate(timeout=30)
+        return process.returncode, out, err
+
+    def calls(self, part=""):
+        lines = self.calls_file.read_text().splitlines() if self.calls_file.exists() else []
+        return [line for line in lines if part in line]
+
+    def wait_for_call(self, part):
+        deadline = time.time() + 20
+        while not self.calls(part):
+            assert time.time() < deadline
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def launcher(tmp_path):
+    return Launcher(tmp_path)
+
+
+def pins(text):
+    return re.findall(r"^(?:      - )?([A-Za-z][\w.-]*==[\w.]+)$", text, re.MULTILINE)
+
+
+def test_both_package_lists_hold_the_same_exact_pins():
+    requirements = (ROOT / "requirements.txt").read_text()
+    environment = (ROOT / "environment.yml").read_text()
+    wanted = [line for line in requirements.splitlines() if line.strip() and not line.startswith("#")]
+    assert pins(requirements) == wanted
+    assert pins(environment) == wanted
+    assert "\nname: rru\n" in environment and "\n  - python=3.7\n" in environment
+    names = [pin.split("==")[0].lower() for pin in wanted]
+    assert len(names) == len(set(names))
+
+
+def test_first_call_makes_the_environment_and_later_calls_use_it(launcher):
+    launcher.add_python()
+    status, out, err = launcher.run("--epochs", "3", "--run_name", "my run")
+    assert status == 0
+    assert out == "in {}\n".format(launcher.root)
+    assert "about a minute" in err and "ready" in err
+    assert len(launcher.calls("-m|venv|.venv")) == 1
+    assert launcher.calls("|-r|requirements.txt")
+    assert launcher.calls()[-1] == JOB + "|--epochs|3|--run_name|my run"
+
+    status, out, err = launcher.run()
+    assert (status, err) == (0, "")
+    assert launcher.calls() == ["python|-c|", JOB]
+
+
+def test_launcher_adds_less_than_a_second_when_all_is_there(launcher):
+    launcher.add_python()
+    launcher.run()
+    start = time.perf_counter()
+    launcher.run()
+    assert time.perf_counter() - start < 1
+
+
+def test_exit_status_of_the_job_is_passed_on(launcher):
+    launcher.add_python()
+    assert launcher.run(JOB_STATUS="2")[0] == 2
+    assert launcher.run(script=".ci/run", JOB_STATUS="5")[0] == 5
+    assert "|pytest|" in launcher.calls()[-1]
+
+
+def test_test_script_calls_pytest_with_what_it_was_given(launcher):
+    launcher.add_python()
+    assert launcher.run("-k", "one or two", script="test.sh")[0] == 0
+    last = launcher.calls()[-1]
+    assert last.startswith("python|-m|pytest|") and last.endswith("|-k|one or two")
+
+
+def test_changed_requirements_remake_the_environment(launcher):
+    launcher.add_python()
+    launcher.run()
+    (launcher.root / ".venv" / "old").touch()
+    with (launcher.root / "requirements.txt").open("a") as file:
+        file.write("another==1.0\n")
+    assert launcher.run()[0] == 0
+    assert launcher.calls("-m|venv") and not (launcher.root / ".venv" / "old").exists()
+
+
+def test_vanished_interpreter_remakes_the_environment(launcher):
+    launcher.add_python()
+    launcher.run()
+    (launcher.root / ".venv" / "bin" / "python").unlink()
+    assert launcher.run()[0] == 0
+    assert launcher.calls("-m|venv") and launcher.calls(JOB)
+
+
+def test_call_killed_while_installing_is_repaired_by_the_next(launcher):
+    launcher.add_python()
+    process = launcher.start(PIP_SECONDS="20")
+    launcher.wait_for_call("-m|pip")
+    kill(process)
+    assert (launcher.root / ".venv" / "bin" / "python").exists()
+
+    assert launcher.run()[0] == 0
+    assert launcher.calls("-m|venv") and launcher.calls(JOB)
+
+
+def test_failed_installation_says_so_and_is_repaired_by_the_next(launcher):
+    launcher.add_python()
+    status, out, err = launcher.run(PIP_STATUS="1")
+    assert (status, out) == (1, "")
+    assert "pip could not install requirements.txt" in err
+    assert launcher.run()[0] == 0
+
+
+@pytest.mark.skipif(not shutil.which("flock"), reason="calls are kept apart by flock")
+def test_two_calls_at_once_make_one_environment(launcher):
+    launcher.add_python()
+    processes = [launcher.start(PIP_SECONDS="0.4") for _ in range(2)]
+    errors = [process.communicate(timeout=30)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert len(launcher.calls("-m|venv")) == 1 and len(launcher.calls(JOB)) == 2
+    assert sum("waiting" in error for error in errors) == 1
+
+
+def test_running_job_does_not_hold_the_lock(launcher):
+    launcher.add_python()
+    process = launcher.start(JOB_SECONDS="30")
+    launcher.wait_for_call(JOB)
+    (launcher.root / ".venv" / "made_from").unlink()
+    status, _, err = launcher.run()
+    kill(process)
+    assert status == 0 and "waiting" not in err
+
+
+def test_shim_that_fails_is_passed_over_for_the_next_on_path(launcher, tmp_path):
+    write_program(launcher.bin / "python3.7", BROKEN_SHIM)
+    python = launcher.add_python(tmp_path / "other" / "python3.7")
+    path = "{}:{}".format(launcher.bin, python.parent)
+    status, _, err = launcher.run(PATH=path)
+    assert status == 0 and str(python) in err
+
+
+@pytest.mark.parametrize("with_variable", [True, False])
+def test_versions_of_pyenv_are_found(launcher, tmp_path, with_variable):
+    write_program(launcher.bin / "python3.7", BROKEN_SHIM)
+    pyenv = tmp_path / "my pyenv" if with_variable else launcher.home / ".pyenv"
+    write_program(pyenv / "versions" / "3.7.1" / "bin" / "python", BROKEN_SHIM)
+    python = launcher.add_python(pyenv / "versions" / "3.7.9" / "bin" / "python")
+    status, _, err = launcher.run(**({"PYENV_ROOT": str(pyenv)} if with_variable else {}))
+    assert status == 0 and str(python) in err
+
+
+@pytest.mark.parametrize("place", ["here/python", "other name"])
+def test_given_python_comes_first(launcher, tmp_path, place):
+    write_program(launcher.bin / "python3.7", BROKEN_SHIM)
+    python = launcher.add_python(tmp_path / place)
+    given = os.path.relpath(str(python), str(launcher.home))
+    status, _, err = launcher.run(PYTHON=given)
+    assert status == 0 and python.name in err and launcher.calls(python.name + "|-m|venv")
+
+
+def test_given_python_of_another_version_is_refused(launcher):
+    python = launcher.add_python()
+    for _ in range(2):
+        status, out, err = launcher.run(PYTHON=str(python), FAKE_VERSION="CPython 3.8.18")
+        assert (status, out) == (2, "")
+        assert err == "PYTHON={} is CPython 3.8.18: give the path of CPython 3.7, or unset it.\n".format(python)
+        launcher.run()
+    status, _, err = launcher.run(PYTHON="/no/such")
+    assert status == 2 and "not an interpreter that runs" in err
+
+
+def test_other_versions_named_python37_do_not_count(launcher):
+    launcher.add_python()
+    for version in ["CPython 3.8.18", "PyPy 3.7.13", " "]:
+        assert launcher.run(FAKE_VERSION=version)[0] == 2
+
+
+def test_without_any_python_one_message_says_what_to_install(launcher):
+    status, out, err = launcher.run()
+    assert (status, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    for word in ["CPython 3.7", "pyenv install", "Miniconda", "PYTHON="]:
+        assert word in err
+    assert not (launcher.root / ".venv").exists()
+
+
+@pytest.mark.parametrize("program", ["conda", "mamba"])
+def test_conda_makes_the_environment_where_no_python_is_found(launcher, program):
+    write_program(launcher.bin / program, FAKE_CONDA)
+    prefix = str(launcher.root / ".conda")
+    assert launcher.run("--epochs", "1", CONDA_STATUS="1")[0] == 1
+    assert launcher.run("--epochs", "1")[0] == 0
+    assert launcher.calls(program + "|") == [
+        "{}|env|create|--quiet|-p|{}|-f|environment.yml".format(program, prefix)]
+    assert launcher.calls()[-1] == JOB + "|--epochs|1"
+
+    assert launcher.run()[0] == 0
+    assert launcher.calls() == ["python|-c|", JOB]
+    with (launcher.root / "environment.yml").open("a") as file:
+        file.write("# changed\n")
+    assert launcher.run()[0] == 0
+    assert len(launcher.calls(program + "|")) == 1
+
+
+def test_environment_is_never_made_from_an_interpreter_inside_one():
+    """The environment that is activated may be the one to be removed; its base interpreter stays."""
+    base = subprocess.check_output(
+        ["bash", "-c", 'source "$1"; base_of "$2"', "-", str(ROOT / "tools/environment.sh"), sys.executable],
+        universal_newlines=True).strip()
+    inside = subprocess.check_output(
+        [base, "-c", "import sys; print(sys.prefix != sys.base_prefix)"], universal_newlines=True).strip()
+    assert inside == "False"

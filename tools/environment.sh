@@ -1,0 +1,160 @@
+# Sourced by run.sh and test.sh. It goes to the repository root; prepare_environment then sets environment_python
+# to the interpreter of an environment with the packages of requirements.txt, and makes that where it is missing.
+#
+# The last step of making an environment records the checksum of its list of packages. A folder without this record
+# is half-made, one with another record is out of date; both are removed and made anew.
+
+set -euo pipefail
+
+if [[ ${PYTHON:-} == */* && $PYTHON != /* ]]; then
+    PYTHON=$PWD/$PYTHON
+fi
+CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+
+venv_folder=.venv
+venv_packages=requirements.txt
+conda_folder=.conda
+conda_packages=environment.yml
+python_version=3.7
+record=made_from
+
+# A conda environment would otherwise take packages from the user's own site folder.
+export PYTHONNOUSERSITE=1
+
+say() {
+    printf '%s\n' "$*" >&2
+}
+
+# fail STATUS MESSAGE
+fail() {
+    say "$2"
+    exit "$1"
+}
+
+# is_ready FOLDER PACKAGES: the environment was made to its end from this list, and its interpreter still runs.
+is_ready() {
+    [[ -f $1/$record && $(<"$1/$record") == "$(cksum < "$2")" ]] && "$1/bin/python" -c '' 2> /dev/null
+}
+
+# finish FOLDER PACKAGES: the last step of making an environment.
+finish() {
+    cksum < "$2" > "$1/$record.new"
+    mv -- "$1/$record.new" "$1/$record"
+}
+
+# choose_ready: sets environment_python if an environment is ready.
+choose_ready() {
+    if is_ready "$venv_folder" "$venv_packages"; then
+        environment_python=$venv_folder/bin/python
+    elif is_ready "$conda_folder" "$conda_packages"; then
+        environment_python=$conda_folder/bin/python
+    else
+        return 1
+    fi
+}
+
+# version_of INTERPRETER: for example "CPython 3.7.16"; nothing if it does not run.
+version_of() {
+    "$1" -c 'import platform
+print(platform.python_implementation() + " " + platform.python_version())' 2> /dev/null || true
+}
+
+# is_right VERSION
+is_right() {
+    [[ $1 == "CPython $python_version."* ]]
+}
+
+# check_given_python: refuses a $PYTHON of another version, whether or not it would be used now.
+check_given_python() {
+    local found
+    [[ -n ${PYTHON:-} ]] || return 0
+    found=$(version_of "$PYTHON")
+    is_right "$found" || fail 2 "PYTHON=$PYTHON is ${found:-not an interpreter that runs}:\
+ give the path of CPython $python_version, or unset it."
+}
+
+# base_of INTERPRETER: itself, or the one its virtual environment was made from (the one activated now may be ours,
+# and about to be removed). Nothing if it cannot make a virtual environment.
+base_of() {
+    "$1" -c 'import ensurepip, os, sys, venv
+print(os.path.join(sys.base_prefix, "bin", "python%d.%d" % sys.version_info[:2]))' 2> /dev/null || true
+}
+
+# find_python: prints the first interpreter that suits. Each is run, as a pyenv shim may be there and still fail.
+find_python() {
+    local candidate base
+    while IFS= read -r candidate; do
+        if [[ -n $candidate ]] && is_right "$(version_of "$candidate")"; then
+            base=$(base_of "$candidate")
+            if [[ -n $base ]]; then
+                printf '%s\n' "$base"
+                return
+            fi
+        fi
+    done < <(
+        printf '%s\n' "${PYTHON:-}"
+        type -ap "python$python_version" || true
+        printf '%s\n' {"${PYENV_ROOT:-}","${HOME:-}/.pyenv"}/versions/"$python_version"*/bin/python
+    )
+}
+
+# make_venv INTERPRETER
+make_venv() {
+    local pip=("$venv_folder/bin/python" -m pip --quiet --disable-pip-version-check --no-input install)
+    say "Making the Python environment in $venv_folder with $1: once, about a minute" \
+        "(longer on a slow connection) ..."
+    rm -rf -- "$venv_folder"
+    "$1" -m venv "$venv_folder" ||
+        fail 1 "$1 could not make a virtual environment in $PWD/$venv_folder: see above."
+    # The pip that comes with an early 3.7 does not know today's wheels: its pin goes first.
+    if ! "${pip[@]}" "$(grep '^pip==' "$venv_packages")" || ! "${pip[@]}" -r "$venv_packages"; then
+        fail 1 "pip could not install $venv_packages: see above. The next call starts anew."
+    fi
+    finish "$venv_folder" "$venv_packages"
+}
+
+# make_conda PROGRAM
+make_conda() {
+    say "Making the Python environment in $conda_folder with $1: once, a few minutes ..."
+    rm -rf -- "$conda_folder"
+    CONDA_ALWAYS_YES=true MAMBA_ALWAYS_YES=true \
+        "$1" env create --quiet -p "$PWD/$conda_folder" -f "$conda_packages" < /dev/null >&2 ||
+        fail 1 "$1 could not make the environment of $conda_packages: see above. The next call starts anew."
+    finish "$conda_folder" "$conda_packages"
+}
+
+make_environment() {
+    local python
+    python=$(find_python)
+    if [[ -n $python ]]; then
+        make_venv "$python"
+    elif command -v conda > /dev/null; then
+        make_conda conda
+    elif command -v mamba > /dev/null; then
+        make_conda mamba
+    else
+        fail 2 "No CPython $python_version with its venv module was found in \$PYTHON, on PATH, among pyenv's\
+ versions, or through conda or mamba. TensorFlow 1.15 needs it: install it (for example with\
+ \"pyenv install $python_version\", or Miniconda) or set PYTHON=/path/to/python$python_version,\
+ then call this again."
+    fi
+    say "The environment is ready ($SECONDS s)."
+}
+
+# The lock goes with the subshell and whatever runs in it: an installer that outlives a killed call is waited for,
+# and the job that follows does not hold it. Where there is no flock, calls are not kept apart.
+prepare_environment() {
+    check_given_python
+    if choose_ready; then
+        return
+    fi
+    (
+        if command -v flock > /dev/null && ! flock --nonblock 9; then
+            say "Another call is making the environment: waiting for it ..."
+            flock 9
+        fi
+        choose_ready || make_environment
+    ) 9> "$venv_folder.lock"
+    choose_ready || fail 1 "The new environment in $PWD does not run: remove $venv_folder and $conda_folder there,\
+ then call this again."
+}
