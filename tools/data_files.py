@@ -46,8 +46,8 @@ def mismatch(file, path):
     """Why `path` is not the published `file`, in a few words; None when it is."""
     size = os.path.getsize(path)
     if size != file.size:
-        return "{:,} bytes, the published file has {:,}".format(size, file.size)
-    return None if digest(path, len(file.checksum)) == file.checksum else "not the published checksum"
+        return "{:,} bytes instead of {:,}".format(size, file.size)
+    return None if digest(path, len(file.checksum)) == file.checksum else "its checksum is not the published one"
 
 
 def size_of(path):
@@ -65,8 +65,8 @@ def discard_parts(download, folder):
 def fetch(url, part, name):
     """Fetch `url` into the file `part`, going on behind what `part` holds where the server can.
 
-    Raises URLError when nothing can be had, another OSError or HTTPException when the connection breaks (what came stays
-    in `part`). Whether `part` is right, its checksum must tell.
+    Raises URLError when nothing can be had, another OSError or HTTPException when the connection breaks (what came
+    stays in `part`). Whether `part` is right, its checksum must tell.
     """
     offset = size_of(part)
     # Some hosts turn away the user agent that urllib names by itself.
@@ -125,9 +125,9 @@ def unpack(download, part, folder):
                 with source, open(wanted[name][1], "wb") as target:
                     shutil.copyfileobj(source, target, CHUNK)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, RuntimeError, zlib.error) as error:
-        raise Rejected("the archive cannot be read (%s)" % error)
+        raise Rejected("it cannot be unpacked (%s)" % error)
     if len(found) < len(wanted):
-        raise Rejected("the archive lacks " + ", ".join(sorted(set(wanted) - set(found))))
+        raise Rejected("the archive holds no " + ", ".join(sorted(set(wanted) - set(found))))
     return list(found.values())
 
 

@@ -3,12 +3,12 @@
 from collections import namedtuple
 from urllib.parse import quote
 
-# A file as it ends up in data/<task>/unchanged. `checksum` is its published MD5 (32 digits) or SHA-256 (64 digits), `size`
-# its bytes, `member` its name in the archive it comes in (None where it is fetched as it is).
+# A file as it ends up in data/<task>/unchanged. `checksum` is its published MD5 (32 digits) or SHA-256 (64),
+# `size` its bytes, `member` its name in the archive it comes in (None where it is fetched as it is).
 File = namedtuple("File", "name checksum size member")
 
-# One thing to fetch. `name` is its file name at the original address (a mirror uses the same one), `sets` the data sets
-# that need it, `task` the folder under data/, `urls` the addresses, tried in turn.
+# One thing to fetch. `name` is its file name at the original address (a mirror uses the same one), `sets` the data
+# sets that need it, `task` the folder under data/, `urls` the addresses, tried in turn.
 Download = namedtuple("Download", "name sets task urls files")
 
 

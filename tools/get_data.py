@@ -1,8 +1,8 @@
 """Downloads the published data sets into data/<task>/unchanged and checks them. Started by get_data.sh.
 
-It needs only the standard library of Python 3.6 or newer. A file takes its place only after it was checked, against its
-published checksum or else the SHA256SUMS of the user's own mirror. What is there and right is left alone; a download
-that broke off goes on where it stopped.
+It needs only the standard library of Python 3.6 or newer. A file takes its place after it was checked, against its
+published checksum or else the SHA256SUMS of the user's own mirror. What is there and right is left alone; a
+download that broke off goes on where it stopped.
 """
 
 import argparse
@@ -29,8 +29,8 @@ except ImportError:  # Windows
 TRIES = 3  # per address, when a connection breaks or what was resumed turns out wrong
 PAUSE = 1.0  # seconds before another try
 
-# What became of one file of a download. `problem` is None when the file is in place.
-Result = namedtuple("Result", "download file size state problem")
+# What became of one file of a download. `problems` says why it is not in place; it is empty when it is.
+Result = namedtuple("Result", "download file size state problems")
 
 
 class UsageError(Exception):
@@ -49,6 +49,8 @@ def describe(error):
     if isinstance(error, HTTPError):
         return "HTTP %d %s" % (error.code, error.reason)
     reason = getattr(error, "reason", error)
+    if isinstance(reason, FileNotFoundError):
+        return "not there"
     return " ".join(str(reason).split()) or type(reason).__name__
 
 
@@ -56,13 +58,13 @@ def look(download, file, folder):
     """The Result of a file as it lies in `folder` now."""
     path = os.path.join(folder, file.name)
     if not os.path.exists(path):
-        return Result(download, file, 0, "MISSING", "missing")
+        return Result(download, file, 0, "MISSING", ["missing"])
     problem, size = mismatch(file, path), os.path.getsize(path)
     if problem is None:
-        return Result(download, file, size, "right", None)
+        return Result(download, file, size, "right", [])
     if read_record(folder).get(file.name) == digest(path):
-        return Result(download, file, size, "taken on the mirror's word: %s" % problem, None)
-    return Result(download, file, size, "WRONG: %s" % problem, problem)
+        return Result(download, file, size, "taken on the mirror's word: %s" % problem, [])
+    return Result(download, file, size, "WRONG: %s" % problem, [problem])
 
 
 def mirror_address(text):
@@ -73,11 +75,11 @@ def mirror_address(text):
         return quote(text, safe="/:?=&%@+,;~[]").rstrip("/") + "/"
     if os.path.isdir(text):
         return pathlib.Path(text).resolve().as_uri().rstrip("/") + "/"
-    raise UsageError("RRU_DATA_MIRROR is %r: give an existing folder or an address (http:, https: or file:)" % text)
+    raise UsageError("RRU_DATA_MIRROR is %r: set it to a folder or to an http:, https: or file: address" % text)
 
 
 class Getter(object):
-    """Brings downloads into `data_folder`: from `mirror` (an address, or None) first, else from their own addresses."""
+    """Brings downloads into `data_folder`: from `mirror` (an address or None), else from their own addresses."""
 
     def __init__(self, data_folder, mirror, force):
         self._data_folder, self._mirror, self._force = data_folder, mirror, force
@@ -89,7 +91,7 @@ class Getter(object):
             with urlopen(self._mirror + "SHA256SUMS", timeout=TIMEOUT) as response:
                 lines = response.read().decode("utf-8", "replace").splitlines()
         except (OSError, http.client.HTTPException) as error:
-            say("The mirror's SHA256SUMS cannot be read (%s): only files with the published checksums are taken from it."
+            say("The mirror's SHA256SUMS cannot be read (%s): it is trusted only where a published checksum agrees."
                 % describe(error))
             return {}
         pairs = (line.split(None, 1) for line in lines)
@@ -101,7 +103,7 @@ class Getter(object):
         os.makedirs(folder, exist_ok=True)
         os.makedirs(os.path.join(self._data_folder, download.task, "ready"), exist_ok=True)
         results = [look(download, file, folder) for file in download.files]
-        complete = all(result.problem is None for result in results)
+        complete = not any(result.problems for result in results)
         if self._force or complete:
             discard_parts(download, folder)
         if complete and not self._force:
@@ -115,7 +117,7 @@ class Getter(object):
             except (Rejected, OSError, http.client.HTTPException) as error:
                 say("  no: %s" % describe(error))
                 problems.append("%s: %s" % (url, describe(error)))
-        return [result._replace(problem="; ".join(problems)) if self._force or result.problem else result
+        return [result._replace(problems=problems) if self._force or result.problems else result
                 for result in results]
 
     def _get_from(self, url, download, folder):
@@ -186,13 +188,14 @@ def summarize(results):
     say("")
     for row in rows:
         say("%-*s  %-*s  %*s bytes  %s" % (widths[0], row[0], widths[1], row[1], widths[2], row[2], row[3]))
-    failed = [result for result in results if result.problem]
+    failed = [result for result in results if result.problems]
     if not failed:
         return 0
     say("\nNot fetched:")
     for result in failed:
-        say("  %s: %s" % (result.file.name, result.problem))
-    say("Run it again to go on. Or fetch %s by other means into a folder, and run RRU_DATA_MIRROR=<folder> bash get_data.sh"
+        say("\n    ".join(["  %s, because of" % result.file.name] + result.problems))
+    say("Run it again to go on; or get %s in another way into a folder, and run\n"
+        "RRU_DATA_MIRROR=<folder> bash get_data.sh"
         % ", ".join(sorted({result.download.name for result in failed})))
     return 1
 
@@ -203,17 +206,16 @@ def parse_arguments(argv, downloads):
     default = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data")
     parser = OneLineParser(
         prog="get_data.sh", allow_abbrev=False,
-        description="Downloads and checks the data sets. A mirror of your own, a folder or an address, is tried first "
-                    "if RRU_DATA_MIRROR names it: file names as at the original addresses, checksums in SHA256SUMS. "
-                    "Exit status: 0 all is in place, 1 something is missing, 2 wrong use.")
+        description="Downloads and checks the data sets. A mirror of your own (folder or address) is tried first if"
+                    " RRU_DATA_MIRROR names it: file names as at the original addresses, checksums in SHA256SUMS."
+                    " Exit status: 0 all is in place, 1 something is missing, 2 wrong use.")
     parser.add_argument("--only", nargs="+", metavar="NAME", default=names,
                         help="data sets to get: %s (default: all)" % ", ".join(names))
     parser.add_argument("--force", action="store_true", help="fetch anew what is there and right, too")
     parser.add_argument("--data_folder", default=default, help="default: %(default)s")
     arguments = parser.parse_args(argv)
-    known = {name.lower() for name in names}
     for name in arguments.only:
-        if name.lower() not in known:
+        if name.lower() not in [known.lower() for known in names]:
             parser.error("--only got %r, the data sets are: %s" % (name, ", ".join(names)))
     wanted = {name.lower() for name in arguments.only}
     chosen = [download for download in downloads if wanted & {name.lower() for name in download.sets}]
