@@ -91,7 +91,7 @@ class Getter(object):
             with urlopen(self._mirror + "SHA256SUMS", timeout=TIMEOUT) as response:
                 lines = response.read().decode("utf-8", "replace").splitlines()
         except (OSError, http.client.HTTPException) as error:
-            say("The mirror's SHA256SUMS cannot be read (%s): it is trusted only where a published checksum agrees."
+            say("The mirror's SHA256SUMS cannot be read (%s): it counts only where a published checksum agrees."
                 % describe(error))
             return {}
         pairs = (line.split(None, 1) for line in lines)
@@ -206,8 +206,8 @@ def parse_arguments(argv, downloads):
     default = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data")
     parser = OneLineParser(
         prog="get_data.sh", allow_abbrev=False,
-        description="Downloads and checks the data sets. A mirror of your own (folder or address) is tried first if"
-                    " RRU_DATA_MIRROR names it: file names as at the original addresses, checksums in SHA256SUMS."
+        description="Downloads and checks the data sets. A mirror of your own (folder or address) is tried first"
+                    " if RRU_DATA_MIRROR names it: file names as at the original addresses, checksums in SHA256SUMS."
                     " Exit status: 0 all is in place, 1 something is missing, 2 wrong use.")
     parser.add_argument("--only", nargs="+", metavar="NAME", default=names,
                         help="data sets to get: %s (default: all)" % ", ".join(names))
