@@ -207,8 +207,8 @@ def parse_arguments(argv, downloads):
     parser = OneLineParser(
         prog="get_data.sh", allow_abbrev=False,
         description="Downloads and checks the data sets. A mirror of your own (folder or address) is tried first"
-                    " if RRU_DATA_MIRROR names it: file names as at the original addresses, sums in its SHA256SUMS."
-                    " Exit status: 0 all is in place, 1 something is missing, 2 wrong use.")
+                    " if RRU_DATA_MIRROR names it: file names as at the original addresses, checksums in"
+                    " SHA256SUMS. Exit status: 0 all is in place, 1 something is missing, 2 wrong use.")
     parser.add_argument("--only", nargs="+", metavar="NAME", default=names,
                         help="data sets to get: %s (default: all)" % ", ".join(names))
     parser.add_argument("--force", action="store_true", help="fetch anew what is there and right, too")
