@@ -1,0 +1,283 @@
+"""Language modelling data: texts become token ids, and ids become batches of windows.
+
+`python -u lm_utils.py` turns the texts in data/lm/unchanged into data/lm/ready/<data set>/{train,valid,test}.npy
+(ids, see training/texts.py) and vocabulary.json (symbols of the training part, facts), and prints an analysis.
+`load(settings)` is what lm_main.py works with.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import os
+import platform
+import string
+from collections import namedtuple
+
+import numpy as np
+
+from tools.data_sources import DOWNLOADS
+from training import texts
+from training.batches import Batches, evaluation_slices, generator, training_slices
+from training.errors import UserError, run_as_script
+from training.files import load_json, map_array, save_array, save_json
+
+SPLITS = ("train", "valid", "test")
+ZERO_STATE_PURPOSE = 1
+
+# A data set. `files` in data/lm/unchanged: one a split, one that is split by position, or none (embedded text).
+# `alphabet`: the bytes an undamaged file may hold. `limit`: the most words to know. `blank`: its sign for a blank.
+Source = namedtuple("Source", "files unit tokenise alphabet limit blank")
+
+_ASCII = string.printable.encode()
+_LETTERS = b" " + string.ascii_lowercase.encode()
+_WORDS = ("ptb.train.txt", "ptb.valid.txt", "ptb.test.txt")
+_CHARACTERS = ("ptb.char.train.txt", "ptb.char.valid.txt", "ptb.char.test.txt")
+
+SOURCES = {
+    "penn": Source(_WORDS, "word", texts.paper_words, _ASCII, 9648, " "),
+    "penn-standard": Source(_WORDS, "word", texts.standard_words, _ASCII, None, " "),
+    "pennchar": Source(_CHARACTERS, "character", texts.visible_byte_codes, _ASCII, None, "_"),
+    "enwik8": Source(("enwik8",), "byte", texts.byte_codes, bytes(range(1, 256)), None, " "),
+    "text8": Source(("text8",), "character", texts.byte_codes, _LETTERS, None, " "),
+    "PythonDocs": Source((), "character", texts.code_points, None, None, " "),
+}
+
+
+def prepare(name, data_folder):
+    """Write the ready files of data set `name`; returns its facts, which its vocabulary.json holds too.
+
+    They are, by split, the numbers of `tokens` and of `unknown` ones; the `commonest` symbols with their counts in
+    training; `source_bytes`, and these as a `share` of the published files (1 for embedded text). Raises UserError
+    where a source is missing or damaged, or the ready files cannot be written.
+    """
+    try:
+        tokens, facts = _read_files(name, data_folder) if SOURCES[name].files else _read_embedded_text()
+        symbols = texts.make_symbols(tokens["train"], SOURCES[name].limit)
+        index = _ready_path(name, data_folder, "vocabulary.json")
+        # Removed first, written last: after a kill no vocabulary stands beside ids that are not its own.
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(index)
+        facts.update(tokens={}, unknown={}, commonest={})
+        for split in SPLITS:
+            ids = texts.make_ids(tokens[split], symbols)
+            save_array(_ready_path(name, data_folder, split + ".npy"), ids)
+            counts = texts.histogram(ids, len(symbols))
+            facts["tokens"][split], facts["unknown"][split] = len(ids), int(counts[texts.UNKNOWN])
+            if split == "train":
+                facts["commonest"] = [[symbols[i], int(counts[i])] for i in np.argsort(-counts, kind="stable")[:8]]
+        save_json(index, {"symbols": symbols, "facts": facts})
+    except OSError as error:
+        raise UserError("%s cannot be prepared (%s): check rights and free space" % (name, error)) from error
+    if facts["share"] != 1:
+        print("WARNING: %s is made from %s bytes, %.4g %% of the published text: do not compare its results with "
+              "published ones" % (name, "{:,}".format(facts["source_bytes"]), 100 * facts["share"]), flush=True)
+    return facts
+
+
+def _read_files(name, data_folder):
+    source = SOURCES[name]
+    raw = [_read_file(name, data_folder, file) for file in source.files]
+    size = sum(len(part) for part in raw)
+    published = sum(file.size for download in DOWNLOADS for file in download.files if file.name in source.files)
+    tokens = [source.tokenise(part) for part in raw]
+    by_split = dict(zip(SPLITS, tokens)) if len(tokens) > 1 else _split_by_position(tokens[0])
+    return by_split, {"source_bytes": size, "share": size / published}
+
+
+def _read_file(name, data_folder, file):
+    path = os.path.join(data_folder, "lm", "unchanged", file)
+    if not os.path.exists(path):
+        raise UserError("%s: %s is missing: %s" % (name, path, _download_command(name)))
+    with open(path, "rb") as opened:
+        raw = opened.read()
+    foreign = raw.translate(None, SOURCES[name].alphabet)
+    if foreign or not raw:
+        found = "it holds the byte 0x%02x" % foreign[0] if foreign else "it is empty"
+        raise UserError("%s: %s is damaged (%s): remove it and %s" % (name, path, found, _download_command(name)))
+    return raw
+
+
+def _read_embedded_text():
+    try:
+        from pydoc_data.topics import topics
+    except ImportError:
+        raise UserError("PythonDocs: this Python lacks its module pydoc_data: use a complete CPython 3.7")
+    raw = "".join(topics[key] for key in sorted(topics)).encode("utf-8")
+    # Every patch release of Python has a text of its own, so these tell which one was used.
+    facts = {"python": platform.python_version(), "sha256": hashlib.sha256(raw).hexdigest()}
+    return _split_by_position(texts.code_points(raw)), dict(facts, source_bytes=len(raw), share=1)
+
+
+def _split_by_position(tokens):
+    """The customary 90/5/5 split of enwik8 and text8: training, validation and test part in this order."""
+    first, second = len(tokens) * 90 // 100, len(tokens) * 95 // 100
+    return {"train": tokens[:first], "valid": tokens[first:second], "test": tokens[second:]}
+
+
+def _ready_path(name, data_folder, file):
+    return os.path.join(data_folder, "lm", "ready", name, file)
+
+
+def _download_command(name):
+    # penn-standard is another reading of the files of penn.
+    return "run `bash get_data.sh --only %s`" % ("penn" if name == "penn-standard" else name)
+
+
+def load(settings):
+    """The data set that `settings` names, as LanguageData; it is prepared first where its ready files are missing.
+
+    Reads data_set_name, data_folder, window_size, batch_size, seed, stateful and zero_state_chance.
+    Raises UserError where the data are missing, damaged or unknown.
+    """
+    name = settings.data_set_name
+    if name not in SOURCES:
+        raise UserError("data_set_name is %r: choose one of %s" % (name, ", ".join(SOURCES)))
+    if not os.path.exists(_ready_path(name, settings.data_folder, "vocabulary.json")):
+        prepare(name, settings.data_folder)
+    return LanguageData(settings)
+
+
+class LanguageData(object):
+    """A prepared data set: its vocabulary, and batches of windows of W = window_size inputs.
+
+    A window that starts at token s has s .. s+W-1 as inputs and s+1 .. s+W as targets. These windows there are:
+
+    - Training, not stateful: all full windows that start every W/2 tokens (rounded down), shuffled in each epoch.
+    - Training, stateful: full windows one after another. Stream j of a batch is the j-th contiguous block of
+      floor(windows / batch_size) windows; batch i has window i of every stream, so that states can be carried on.
+    - Validation and test: one every W/2 tokens, the last as short as the text leaves it. In all but the first only
+      those targets count which the one before did not reach (the second half), so each of the n - 1 targets of n
+      tokens counts once.
+
+    Attributes: symbols (texts by id), vocabulary_size, characters (True: the metric is BPC, False: perplexity).
+    """
+
+    def __init__(self, settings):
+        self._settings = settings
+        self._source = SOURCES[settings.data_set_name]
+        self._stride = max(settings.window_size // 2, 1)
+        self._remedy = "run `python -u lm_utils.py --data_folder %s`" % settings.data_folder
+        path = _ready_path(settings.data_set_name, settings.data_folder, "vocabulary.json")
+        content = load_json(path, self._remedy)
+        try:
+            self.symbols, self._facts = list(content["symbols"]), dict(content["facts"])
+            self._counts = {split: int(self._facts["tokens"][split]) for split in SPLITS}
+        except (KeyError, TypeError, ValueError):
+            raise UserError("%s is damaged: %s" % (path, self._remedy))
+        self.vocabulary_size = len(self.symbols)
+        self.characters = self._source.unit != "word"
+        self._opened = {}
+
+    def encode(self, text):
+        """The ids of a text, int32 [tokens]."""
+        raw = text.replace(" ", self._source.blank).encode("utf-8")
+        return texts.make_ids(self._source.tokenise(raw), self.symbols).astype(np.int32)
+
+    def decode(self, ids):
+        """The text of a sequence of ids. Of enwik8's bytes, those that are not UTF-8 become U+FFFD."""
+        text = ("" if self.characters else " ").join(self.symbols[i] for i in ids)
+        if self._source.unit == "byte":
+            return text.encode("latin-1").decode("utf-8", "replace")
+        return text.replace(self._source.blank, " ")
+
+    def tokens(self, split):
+        """The ids of a split, memory-mapped at the first call. Raises UserError where the file is not right."""
+        if split not in self._opened:
+            path = _ready_path(self._settings.data_set_name, self._settings.data_folder, split + ".npy")
+            ids = map_array(path, self._remedy)
+            if ids.shape != (self._counts[split],) or ids.dtype != np.min_scalar_type(self.vocabulary_size - 1):
+                raise UserError("%s does not fit the vocabulary.json beside it: %s" % (path, self._remedy))
+            self._opened[split] = ids
+        return self._opened[split]
+
+    def facts(self, split):
+        """Counts of tokens, windows and targets that count; "share" of the published text where it is not 1; and
+        "python" and "sha256" of an embedded text."""
+        windows = len(self._starts(split))
+        targets = windows * self._settings.window_size if split == "train" else self._counts[split] - 1
+        origin = {key: self._facts[key] for key in ("share", "python", "sha256") if self._facts.get(key, 1) != 1}
+        return dict(origin, tokens=self._counts[split], windows=windows, targets=targets)
+
+    def batches(self, split, epoch=0):
+        """The Batches of a split; `epoch` matters in training only. Raises UserError where the text is too short.
+
+        Each is a dict: inputs and targets int32 [T, B] (0 where a window has ended), lengths and first_counted
+        int32 [B]: the target at step t counts in the metric if first_counted <= t < lengths. For stateful models
+        also reset_state, a bool: whether the state starts from zero (or is carried on from the batch before).
+        """
+        settings, starts = self._settings, self._starts(split)
+        if split == "train" and settings.stateful:
+            groups = list(starts.reshape(settings.batch_size, -1).T)
+            draws = generator(settings.seed, epoch, ZERO_STATE_PURPOSE).random(len(groups))
+            resets = (draws < settings.zero_state_chance) | (np.arange(len(groups)) == 0)
+        else:
+            if split == "train":
+                starts = generator(settings.seed, epoch).permutation(starts)
+            slices = (training_slices if split == "train" else evaluation_slices)(len(starts), settings.batch_size)
+            groups = [starts[part] for part in slices]
+            resets = np.ones(len(groups), bool)
+        return Batches(list(zip(groups, resets)), lambda key: self._batch(split, *key))
+
+    def _starts(self, split):
+        """The first token of every window, in the order of the text."""
+        count, window = self._counts[split], self._settings.window_size
+        if split != "train":
+            needed = 2
+            # Another window is due while the counted part of it would not be empty.
+            starts = np.arange(0, max(count - 1 - (window - self._stride), 1), self._stride)
+        elif self._settings.stateful:
+            streams = self._settings.batch_size
+            needed = streams * window + 1
+            starts = np.arange(0, count - window, window)
+            starts = starts[:len(starts) // streams * streams]
+        else:
+            needed = window + 1
+            starts = np.arange(0, count - window, self._stride)
+        if count < needed:
+            raise UserError("the %s part of %s has %d tokens, but needs %d: lower window_size or batch_size, or "
+                            "use a longer text" % (split, self._settings.data_set_name, count, needed))
+        return starts
+
+    def _batch(self, split, starts, reset):
+        tokens, window = self.tokens(split), self._settings.window_size
+        last = len(tokens) - 1
+        lengths = np.minimum(window, last - starts)
+        steps = np.arange(lengths.max() + 1)[:, np.newaxis]
+        text = tokens[np.minimum(starts + steps, last)].astype(np.int32)
+        real = steps[:-1] < lengths
+        overlap = 0 if split == "train" else window - self._stride
+        batch = {"inputs": text[:-1] * real, "targets": text[1:] * real, "lengths": lengths.astype(np.int32),
+                 "first_counted": np.where(starts > 0, overlap, 0).astype(np.int32)}
+        if self._settings.stateful:
+            batch["reset_state"] = np.bool_(reset)
+        return batch
+
+
+def _print_analysis(name, data_folder):
+    facts = prepare(name, data_folder)
+    symbols = load_json(_ready_path(name, data_folder, "vocabulary.json"), "prepare it again")["symbols"]
+    train = facts["tokens"]["train"]
+    print("%s: %d ids (%d %ss, padding, unknown)" % (name, len(symbols), len(symbols) - 2, SOURCES[name].unit))
+    for split in SPLITS:
+        print("  {:5} {:>12,} tokens, {:,} unknown".format(split, facts["tokens"][split], facts["unknown"][split]))
+    print("  commonest: " + ", ".join("%r %.1f %%" % (text, 100 * n / train) for text, n in facts["commonest"]))
+    source = "in Python {python}" if "python" in facts else "{share:.4%} of the published text"
+    print(("  source: {source_bytes:,} bytes, " + source).format(**facts), flush=True)
+
+
+def main():
+    """Prepare and analyse every data set whose text is there; name the command that gets the others."""
+    parser = argparse.ArgumentParser(description="Prepares the language modelling data and prints an analysis.")
+    parser.add_argument("--data_folder", default="data", help="the folder that lm/unchanged is in (default: data)")
+    data_folder = parser.parse_args().data_folder
+    for name, source in SOURCES.items():
+        missing = [file for file in source.files
+                   if not os.path.exists(os.path.join(data_folder, "lm", "unchanged", file))]
+        if missing:
+            print("%s: %s is not there: %s" % (name, missing[0], _download_command(name)), flush=True)
+        else:
+            _print_analysis(name, data_folder)
+
+
+if __name__ == "__main__":
+    run_as_script(main)

@@ -1,0 +1,79 @@
+"""From raw text to token ids: tokenisations, vocabularies, and the two put together.
+
+Tokens are a list of words, or an array of character or byte codes. Symbols are the texts of the ids: 0 is padding,
+1 whatever the vocabulary does not have, 2.. are words or characters.
+"""
+
+import string
+from collections import Counter
+
+import numpy as np
+
+SPECIAL_SYMBOLS = ["<padding>", "<unknown>"]
+PADDING, UNKNOWN = 0, 1
+
+_CHUNK = 1 << 22
+_PUNCTUATION = str.maketrans(dict.fromkeys(string.punctuation.replace("'", ""), " "))
+
+
+def paper_words(raw):
+    """The words behind the paper's perplexities: lower case, split at punctuation too (but not at apostrophes)."""
+    return raw.decode("utf-8").lower().translate(_PUNCTUATION).split()
+
+
+def standard_words(raw):
+    """The words of the literature: as they stand, with <eos> for the end of a line."""
+    return raw.decode("utf-8").replace("\n", " <eos> ").split()
+
+
+def byte_codes(raw):
+    """Every byte is a token."""
+    return np.frombuffer(raw, np.uint8)
+
+
+def visible_byte_codes(raw):
+    """Every byte is a token, but for blanks and line ends, which only separate."""
+    codes = byte_codes(raw)
+    return codes[codes > ord(" ")]
+
+
+def code_points(raw):
+    """Every character of a UTF-8 text is a token."""
+    return np.frombuffer(raw.decode("utf-8").encode("utf-32-le"), "<u4")
+
+
+def make_symbols(tokens, limit=None):
+    """The symbols of all ids, special ones first; then the `limit` commonest words, or all characters by code.
+
+    Words stand by falling frequency, and words that are equally common by their first appearance.
+    """
+    if isinstance(tokens, list):
+        counts = Counter(tokens)
+        return SPECIAL_SYMBOLS + sorted(counts, key=counts.get, reverse=True)[:limit]
+    return SPECIAL_SYMBOLS + [chr(code) for code in np.flatnonzero(histogram(tokens))]
+
+
+def make_ids(tokens, symbols):
+    """The id of every token, as an array of the smallest unsigned type that fits all ids."""
+    kind = np.min_scalar_type(len(symbols) - 1)
+    known = range(len(SPECIAL_SYMBOLS), len(symbols))
+    if isinstance(tokens, list):
+        table = {symbols[i]: i for i in known}
+        return np.fromiter((table.get(word, UNKNOWN) for word in tokens), kind, len(tokens))
+    table = np.full(0x110000, UNKNOWN, kind)
+    table[[ord(symbols[i]) for i in known]] = known
+    ids = np.empty(len(tokens), kind)
+    for codes, part in zip(_chunks(tokens), _chunks(ids)):
+        part[:] = table[codes]
+    return ids
+
+
+def histogram(numbers, size=0):
+    """How often each number from 0 to the largest occurs; with zeros up to `size` counts at least."""
+    size = max(size, int(numbers.max()) + 1) if len(numbers) else size
+    return sum((np.bincount(chunk, minlength=size) for chunk in _chunks(numbers)), np.zeros(size, np.int64))
+
+
+def _chunks(array):
+    """Views of parts: to count or to index, numpy widens small integers to int64, so it gets some at a time."""
+    return (array[start:start + _CHUNK] for start in range(0, len(array), _CHUNK))
