@@ -100,15 +100,17 @@ find_python() {
 
 # make_venv INTERPRETER
 make_venv() {
-    local pip=("$venv_folder/bin/python" -m pip --quiet --disable-pip-version-check --no-input install)
-    say "Making the Python environment in $venv_folder with $1: once, about a minute" \
+    local log=$venv_folder/pip.log
+    local pip=("$venv_folder/bin/python" -m pip --disable-pip-version-check --no-input install)
+    say "Making the Python environment in $venv_folder with $1: once, 1.8 GB, about a minute" \
         "(longer on a slow connection) ..."
     rm -rf -- "$venv_folder"
     "$1" -m venv "$venv_folder" ||
         fail 1 "$1 could not make a virtual environment in $PWD/$venv_folder: see above."
     # The pip that comes with an early 3.7 does not know today's wheels: its pin goes first.
-    if ! "${pip[@]}" "$(grep '^pip==' "$venv_packages")" || ! "${pip[@]}" -r "$venv_packages"; then
-        fail 1 "pip could not install $venv_packages: see above. The next call starts anew."
+    if ! { "${pip[@]}" "$(grep '^pip==' "$venv_packages")" && "${pip[@]}" -r "$venv_packages"; } &> "$log"; then
+        tail -n 10 "$log" | cut -c 1-300 >&2
+        fail 1 "pip could not install $venv_packages: see above and $PWD/$log. The next call starts anew."
     fi
     finish "$venv_folder" "$venv_packages"
 }
