@@ -26,20 +26,20 @@ ZERO_STATE_PURPOSE = 1
 
 # A data set. `files` in data/lm/unchanged: one a split, one that is split by position, or none (embedded text).
 # `alphabet`: the bytes an undamaged file may hold. `limit`: the most words to know. `blank`: its sign for a blank.
-Source = namedtuple("Source", "files unit tokenise alphabet limit blank")
+DataSet = namedtuple("DataSet", "files unit tokenise alphabet limit blank")
 
 _ASCII = string.printable.encode()
 _LETTERS = b" " + string.ascii_lowercase.encode()
 _WORDS = ("ptb.train.txt", "ptb.valid.txt", "ptb.test.txt")
 _CHARACTERS = ("ptb.char.train.txt", "ptb.char.valid.txt", "ptb.char.test.txt")
 
-SOURCES = {
-    "penn": Source(_WORDS, "word", texts.paper_words, _ASCII, 9648, " "),
-    "penn-standard": Source(_WORDS, "word", texts.standard_words, _ASCII, None, " "),
-    "pennchar": Source(_CHARACTERS, "character", texts.visible_byte_codes, _ASCII, None, "_"),
-    "enwik8": Source(("enwik8",), "byte", texts.byte_codes, bytes(range(1, 256)), None, " "),
-    "text8": Source(("text8",), "character", texts.byte_codes, _LETTERS, None, " "),
-    "PythonDocs": Source((), "character", texts.code_points, None, None, " "),
+DATA_SETS = {
+    "penn": DataSet(_WORDS, "word", texts.paper_words, _ASCII, 9648, " "),
+    "penn-standard": DataSet(_WORDS, "word", texts.standard_words, _ASCII, None, " "),
+    "pennchar": DataSet(_CHARACTERS, "character", texts.visible_byte_codes, _ASCII, None, "_"),
+    "enwik8": DataSet(("enwik8",), "byte", texts.byte_codes, bytes(range(1, 256)), None, " "),
+    "text8": DataSet(("text8",), "character", texts.byte_codes, _LETTERS, None, " "),
+    "PythonDocs": DataSet((), "character", texts.code_points, None, None, " "),
 }
 
 
@@ -51,8 +51,8 @@ def prepare(name, data_folder):
     where a source is missing or damaged, or the ready files cannot be written.
     """
     try:
-        tokens, facts = _read_files(name, data_folder) if SOURCES[name].files else _read_embedded_text()
-        symbols = texts.make_symbols(tokens["train"], SOURCES[name].limit)
+        tokens, facts = _read_files(name, data_folder) if DATA_SETS[name].files else _read_embedded_text()
+        symbols = texts.make_symbols(tokens["train"], DATA_SETS[name].limit)
         index = _ready_path(name, data_folder, "vocabulary.json")
         # Removed first, written last: after a kill no vocabulary stands beside ids that are not its own.
         with contextlib.suppress(FileNotFoundError):
@@ -75,7 +75,7 @@ def prepare(name, data_folder):
 
 
 def _read_files(name, data_folder):
-    source = SOURCES[name]
+    source = DATA_SETS[name]
     raw = [_read_file(name, data_folder, file) for file in source.files]
     size = sum(len(part) for part in raw)
     published = sum(file.size for download in DOWNLOADS for file in download.files if file.name in source.files)
@@ -90,7 +90,7 @@ def _read_file(name, data_folder, file):
         raise UserError("%s: %s is missing: %s" % (name, path, _download_command(name)))
     with open(path, "rb") as opened:
         raw = opened.read()
-    foreign = raw.translate(None, SOURCES[name].alphabet)
+    foreign = raw.translate(None, DATA_SETS[name].alphabet)
     if foreign or not raw:
         found = "it holds the byte 0x%02x" % foreign[0] if foreign else "it is empty"
         raise UserError("%s: %s is damaged (%s): remove it and %s" % (name, path, found, _download_command(name)))
@@ -130,8 +130,8 @@ def load(settings):
     Raises UserError where the data are missing, damaged or unknown.
     """
     name = settings.data_set_name
-    if name not in SOURCES:
-        raise UserError("data_set_name is %r: choose one of %s" % (name, ", ".join(SOURCES)))
+    if name not in DATA_SETS:
+        raise UserError("data_set_name is %r: choose one of %s" % (name, ", ".join(DATA_SETS)))
     if not os.path.exists(_ready_path(name, settings.data_folder, "vocabulary.json")):
         prepare(name, settings.data_folder)
     return LanguageData(settings)
@@ -154,7 +154,7 @@ class LanguageData(object):
 
     def __init__(self, settings):
         self._settings = settings
-        self._source = SOURCES[settings.data_set_name]
+        self._source = DATA_SETS[settings.data_set_name]
         self._stride = max(settings.window_size // 2, 1)
         self._remedy = "run `python -u lm_utils.py --data_folder %s`" % settings.data_folder
         path = _ready_path(settings.data_set_name, settings.data_folder, "vocabulary.json")
@@ -257,7 +257,7 @@ def _print_analysis(name, data_folder):
     facts = prepare(name, data_folder)
     symbols = load_json(_ready_path(name, data_folder, "vocabulary.json"), "prepare it again")["symbols"]
     train = facts["tokens"]["train"]
-    print("%s: %d ids (%d %ss, padding, unknown)" % (name, len(symbols), len(symbols) - 2, SOURCES[name].unit))
+    print("%s: %d ids (%d %ss, padding, unknown)" % (name, len(symbols), len(symbols) - 2, DATA_SETS[name].unit))
     for split in SPLITS:
         print("  {:5} {:>12,} tokens, {:,} unknown".format(split, facts["tokens"][split], facts["unknown"][split]))
     print("  commonest: " + ", ".join("%r %.1f %%" % (text, 100 * n / train) for text, n in facts["commonest"]))
@@ -270,7 +270,7 @@ def main():
     parser = argparse.ArgumentParser(description="Prepares the language modelling data and prints an analysis.")
     parser.add_argument("--data_folder", default="data", help="the folder that lm/unchanged is in (default: data)")
     data_folder = parser.parse_args().data_folder
-    for name, source in SOURCES.items():
+    for name, source in DATA_SETS.items():
         missing = [file for file in source.files
                    if not os.path.exists(os.path.join(data_folder, "lm", "unchanged", file))]
         if missing:
