@@ -1,6 +1,7 @@
 """Reading and writing files so that nothing is ever half-written, and so that bad ones are named in one line."""
 
 import contextlib
+import gzip
 import json
 import os
 import pickle
@@ -38,10 +39,17 @@ def save_json(path, value):
 
 
 def load_json(path, remedy):
-    """Read a JSON file. Raises UserError, ending in `remedy`, where it is missing or not JSON."""
+    """Read a JSON file, packed if it ends in .gz. Raises UserError, ending in `remedy`, where it is missing or damaged."""
     with _named_in_errors(path, remedy):
-        with open(path) as file:
+        with (gzip.open if path.endswith(".gz") else open)(path, "rt") as file:
             return json.load(file)
+
+
+def load_pickle(path, remedy):
+    """Read a pickle file with the allow-list unpickler. Raises UserError where it is missing, damaged or hostile."""
+    with _named_in_errors(path, remedy):
+        with open(path, "rb") as file:
+            return safe_unpickle(file)
 
 
 def save_arrays(path, **arrays):
