@@ -1,0 +1,109 @@
+"""Polyphonic music: the next step's notes from all steps before (section 5.1 of the paper).
+
+Edit the constants or give them on the command line, for example
+
+    python -u mm_main.py --data_set_name Nottingham --cell_name GRU
+
+Data: bash get_data.sh, then python -u mm_utils.py. "Bach Chorales" comes with the project and needs neither.
+"""
+
+import training  # first: it silences TensorFlow's start-up noise
+import tensorflow.compat.v1 as tf
+
+import mm_utils
+from training import report
+from training.errors import run_as_script
+from training.model import Metric, Model, Network
+from training.run_folder import RunFolder
+from training.settings import read_settings
+from training.trainer import Trainer
+
+TASK = "music"
+
+# None stands for the published value of the data set, which the table below holds.
+
+# ---- Data
+data_set_name = "JSB Chorales"  # which pieces [data set]
+data_folder = "data"  # where get_data.sh and mm_utils.py put them [text]
+window_size = None  # time steps in a training window [int >= 2]
+
+# ---- Model
+cell_name = "RRU"  # the recurrent cell, see cell_registry.py [cell]
+number_of_parameters = None  # size of the model; the largest number of hidden units within it is taken [int >= 1]
+number_of_layers = None  # cells on top of one another [int >= 1]
+dropout = None  # probability with which a feature is dropped [float >= 0, < 1]
+cell_hyperparameters = {}  # the cell's own, such as {"relu_layers": 2}; the rest is as published [dict]
+
+# ---- Training
+batch_size = None  # windows in a training step [int >= 1]
+learning_rate = None  # step size of the optimizer [float > 0]
+clip_gradients = True  # adaptive clipping, see training/optimizer.py [bool]
+clip_multiplier = None  # clip norm over the usual norm of the gradient [float > 0]
+patience = None  # epochs without improvement on validation before training stops [int >= 1]
+epochs = None  # the most epochs to train [int >= 1]
+seed = 1  # of initial values, shuffling and dropout [int >= 0]
+
+# ---- Run
+name = ""  # name of the run's folder; empty: date, time and seed [text]
+runs_folder = "runs"  # runs are written to <runs_folder>/<task>/<data set>/<cell>/<name> [text]
+resume = ""  # folder of a run to go on with [text]
+evaluate = ""  # folder of a run whose best checkpoint to evaluate, without training [text]
+checkpoint_minutes = 5.0  # time between checkpoints within an epoch [float > 0]
+summary_steps = 20  # steps between TensorBoard's scalars within an epoch [int >= 1]
+
+# ---- GPU
+gpu = "0"  # which GPU, as its number; empty: all [text]
+allow_growth = True  # take GPU memory as it is needed, not all at once [bool]
+mixed_precision = False  # TensorFlow's automatic mixed precision: float16 where it is safe [bool]
+
+_PAPER = dict(window_size=200, batch_size=16, number_of_layers=1, number_of_parameters=5000000, learning_rate=1e-3,
+              clip_multiplier=1.5, dropout=0.5, patience=7, epochs=1000)
+PUBLISHED = {
+    "JSB Chorales": _PAPER,
+    "Nottingham": _PAPER,
+    "MuseData": _PAPER,
+    "Piano-midi.de": _PAPER,
+    # Not in the paper. Small and quick on purpose; not tuned, so that it says nothing of JSB Chorales' test songs.
+    "Bach Chorales": dict(_PAPER, number_of_parameters=500000, epochs=12),
+}
+
+
+def build_model(settings, data):
+    """Steps [T, B, 88] of notes on or off -> logits of the notes of the next step [T, B, 88]."""
+    inputs = tf.placeholder(tf.uint8, [None, None, data.note_count], "inputs")
+    targets = tf.placeholder(tf.uint8, [None, None, data.note_count], "targets")
+    lengths = tf.placeholder(tf.int32, [None], "lengths")
+
+    network = Network(settings, data.note_count, head_outputs=data.note_count, head_reads="outputs")
+    outputs, _ = network.unroll(tf.cast(inputs, tf.float32), lengths=lengths)
+    logits = network.head(outputs)
+
+    losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.cast(targets, tf.float32), logits=logits)
+    real = tf.sequence_mask(lengths, tf.shape(inputs)[0], tf.float32)  # [B, T]
+    window_sums = tf.reduce_sum(tf.transpose(tf.reduce_sum(losses, axis=2)) * real, axis=1)
+    steps = tf.reduce_sum(real)
+    window_losses = window_sums / tf.cast(lengths, tf.float32)
+    metrics = {
+        "window_nll": Metric(tf.reduce_sum(window_losses), tf.size(lengths), float),
+        "frame_nll": Metric(tf.reduce_sum(window_sums), steps, float),
+    }
+    return Model(settings, network, {"inputs": inputs, "targets": targets, "lengths": lengths},
+                 loss=tf.reduce_mean(window_losses), metrics=metrics, watched="window_nll",
+                 outputs={"logits": logits})
+
+
+def main(arguments=None):
+    """Train (or resume, or only evaluate) one model and report it."""
+    settings = read_settings(globals(), arguments)
+    data = mm_utils.load(settings)
+    with tf.Graph().as_default():
+        tf.set_random_seed(settings.seed)
+        model = build_model(settings, data)
+        with RunFolder(settings) as run, Trainer(settings, model, data, run) as trainer:
+            if not settings.evaluate:
+                trainer.fit()
+            report.final(trainer)
+
+
+if __name__ == "__main__":
+    run_as_script(main)

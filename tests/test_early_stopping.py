@@ -1,0 +1,43 @@
+"""Early stopping: strict improvement, patience, and a state that goes into checkpoints."""
+
+from training.early_stopping import EarlyStopping
+
+
+def feed(stopping, values):
+    return [stopping.update(value) for value in values]
+
+
+def test_stops_when_epochs_without_improvement_equal_the_patience():
+    stopping = EarlyStopping(2, 100, lower_is_better=True)
+    assert feed(stopping, [3.0, 2.0, 2.0]) == [True, True, False]
+    assert stopping.reason is None
+    stopping.update(2.5)
+    assert "patience 2" in stopping.reason
+    assert (stopping.best, stopping.best_epoch) == (2.0, 2)
+
+
+def test_higher_can_be_better():
+    stopping = EarlyStopping(1, 100, lower_is_better=False)
+    assert feed(stopping, [0.5, 0.6, 0.6]) == [True, True, False]
+    assert stopping.reason
+
+
+def test_nan_is_no_improvement():
+    stopping = EarlyStopping(2, 100, lower_is_better=True)
+    assert feed(stopping, [3.0, float("nan")]) == [True, False]
+
+
+def test_limit_of_epochs():
+    stopping = EarlyStopping(5, 2, lower_is_better=True)
+    feed(stopping, [3.0, 2.0])
+    assert "limit of 2 epochs" in stopping.reason
+
+
+def test_goes_on_from_its_state():
+    first = EarlyStopping(3, 100, lower_is_better=True)
+    feed(first, [3.0, 2.0, 2.5])
+    second = EarlyStopping(3, 100, lower_is_better=True)
+    second.restore(first.state())
+    feed(first, [2.5, 2.5])
+    feed(second, [2.5, 2.5])
+    assert first.reason == second.reason and first.reason is not None

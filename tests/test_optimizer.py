@@ -1,0 +1,82 @@
+"""The optimizer against a NumPy version written from the formulas."""
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from training.optimizer import RectifiedAdam
+
+STEPS = 1000
+
+
+def numpy_steps(w, gradients, learning_rate, clip_multiplier):
+    """Yield w [..] after each step on the given gradients, in float64."""
+    beta1, beta2, rho_inf = 0.9, 0.999, 2 / (1 - 0.999) - 1
+    v, m = np.zeros_like(w), np.zeros_like(w)
+    for t, g in enumerate(gradients, 1):
+        if clip_multiplier:
+            most = clip_multiplier * np.sqrt(v.sum() / (1 - beta2 ** t)) + 0.01
+            norm = np.sqrt((g ** 2).sum())
+            g = g * most / norm if norm > most else g
+        v = beta2 * v + (1 - beta2) * g ** 2
+        m = beta1 * m + (1 - beta1) * g / (np.sqrt(v / (1 - beta2 ** t)) + 1e-7)
+        rho = rho_inf - 2 * t * beta2 ** t / (1 - beta2 ** t)
+        r = 1.0
+        if rho >= 5:
+            r = np.sqrt((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho))
+        w = w - learning_rate * r * m / (1 - beta1 ** t)
+        yield w
+
+
+@pytest.mark.parametrize("clip_multiplier", [None, 1.5])
+@pytest.mark.parametrize("dtype, tolerance", [(tf.float64, 1e-9), (tf.float32, 1e-3)])
+def test_equals_numpy_over_a_thousand_steps(clip_multiplier, dtype, tolerance):
+    random = np.random.RandomState(0)
+    # Gradients of changing size, so that clipping sometimes binds and sometimes does not.
+    gradients = random.randn(STEPS, 3, 4) * np.exp(random.randn(STEPS, 1, 1))
+    start = random.randn(3, 4)
+    expected = list(numpy_steps(start, gradients, 0.01, clip_multiplier))
+    with tf.Graph().as_default(), tf.Session() as session:
+        w = tf.get_variable("w", dtype=dtype, initializer=tf.constant(start, dtype))
+        g = tf.placeholder(dtype, [3, 4])
+        step = RectifiedAdam(0.01, clip_multiplier is not None, clip_multiplier or 1.0).apply([g], [w])
+        session.run(tf.global_variables_initializer())
+        for i in range(STEPS):
+            session.run(step, {g: gradients[i]})
+            if i in (0, 1, 4, 5, 6, 30, STEPS - 1):
+                np.testing.assert_allclose(session.run(w), expected[i], rtol=tolerance, atol=tolerance)
+
+
+def test_first_clipped_gradient_has_norm_one_hundredth():
+    with tf.Graph().as_default(), tf.Session() as session:
+        w = tf.get_variable("w", [50], initializer=tf.zeros_initializer())
+        step = RectifiedAdam(0.01, True, 1.5).apply([tf.random.normal([50])], [w])
+        session.run(tf.global_variables_initializer())
+        session.run(step)
+        v = [variable for variable in tf.global_variables() if variable.op.name.endswith("/v")]
+        np.testing.assert_allclose(session.run(v[0]).sum() / (1 - 0.999), 1e-4, rtol=1e-3)
+
+
+def test_embedding_rows_without_gradient_are_treated_alike():
+    with tf.Graph().as_default(), tf.Session() as session:
+        table = tf.get_variable("table", [5, 2], initializer=tf.ones_initializer())
+        loss = tf.reduce_sum(tf.nn.embedding_lookup(table, [1, 1, 3]))
+        step = RectifiedAdam(0.1, True, 5.0).minimize(loss, [table])
+        session.run(tf.global_variables_initializer())
+        session.run(step)
+        moved = session.run(table) < 1
+        assert moved.tolist() == [[False] * 2, [True] * 2, [False] * 2, [True] * 2, [False] * 2]
+
+
+def test_scaled_step_is_left_out_where_a_gradient_is_not_finite():
+    with tf.Graph().as_default(), tf.Session() as session:
+        w = tf.get_variable("w", [2], initializer=tf.ones_initializer())
+        factor = tf.placeholder(tf.float32, [])
+        step = RectifiedAdam(0.1, True, 5.0).minimize(tf.reduce_sum(w * factor), [w], loss_scale=1024.0)
+        session.run(tf.global_variables_initializer())
+        before = session.run(tf.global_variables())
+        session.run(step, {factor: np.inf})
+        for old, new in zip(before, session.run(tf.global_variables())):
+            np.testing.assert_array_equal(old, new)
+        session.run(step, {factor: 1.0})
+        assert (session.run(w) < 1).all()

@@ -1,0 +1,112 @@
+"""The settings: command line over constant over table, and one clear line for what is wrong."""
+
+import json
+
+import pytest
+
+from training.errors import UserError
+from training.settings import read_settings
+
+SCRIPT = '''"""A script."""
+# ---- Data
+data_set_name = "small"  # which data [data set]
+# ---- Model
+cell_name = "RRU"  # which cell [cell]
+dropout = None  # share of features dropped, 100 % excluded [float >= 0, < 1]
+cell_hyperparameters = {}  # the cell's own [dict]
+batch_size = 4  # examples [int >= 1]
+quick = False  # hurry [bool]
+epochs = 3  # the most epochs [int >= 1]
+resume = ""  # run to go on with [text]
+evaluate = ""  # run to evaluate [text]
+def build():
+    hidden = 3  # not a constant [int >= 1]
+'''
+
+
+@pytest.fixture
+def script(tmp_path):
+    path = tmp_path / "some_main.py"
+    path.write_text(SCRIPT)
+    script_globals = {"__file__": str(path), "TASK": "toys",
+                      "PUBLISHED": {"small": {"dropout": 0.25}, "large": {"dropout": 0.75}, "IMDB": {}}}
+    exec(SCRIPT, script_globals)
+    return script_globals
+
+
+def test_none_takes_the_published_value_of_the_data_set(script):
+    assert read_settings(script, []).dropout == 0.25
+    assert read_settings(script, ["--data_set_name", "large"]).dropout == 0.75
+
+
+def test_constant_wins_over_table_and_command_line_over_both(script):
+    script["dropout"] = 0.5
+    assert read_settings(script, []).dropout == 0.5
+    assert read_settings(script, ["--dropout", "0"]).dropout == 0.0
+
+
+def test_values_have_the_types_of_their_kinds(script):
+    settings = read_settings(script, ["--quick", "True", "--batch_size", "7"])
+    assert settings.quick is True and settings.batch_size == 7
+    assert "hidden" not in settings.values
+
+
+def test_hyperparameters_belong_to_the_cell_and_the_data_set(script):
+    assert read_settings(script, []).cell_hyperparameters["relu_layers"] == 1
+    script["PUBLISHED"]["IMDB"] = {"dropout": 0.5}
+    assert read_settings(script, ["--data_set_name", "IMDB"]).cell_hyperparameters["relu_layers"] == 2
+    script["cell_hyperparameters"] = {"relu_layers": 4}
+    assert read_settings(script, []).cell_hyperparameters["relu_layers"] == 4
+    assert read_settings(script, ["--relu_layers", "3"]).cell_hyperparameters["relu_layers"] == 3
+    assert read_settings(dict(script, cell_hyperparameters={}), ["--cell_name", "LSTM", "--forget_bias", "-1.5"]
+                         ).cell_hyperparameters == {"forget_bias": -1.5}
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["--cell_name", "XRU"], ["cell_name", "XRU", "RRU, GRU, LSTM, MogrifierLSTM"]),
+    (["--dropout", "much"], ["dropout", "much", "float >= 0, < 1"]),
+    (["--dropout", "1"], ["dropout", "1", "float >= 0, < 1"]),
+    (["--dropout", "nan"], ["dropout", "nan"]),
+    (["--batch_size", "0"], ["batch_size", "0", "int >= 1"]),
+    (["--batch_size", "2.5"], ["batch_size", "2.5", "int >= 1"]),
+    (["--quick", "3"], ["quick", "3", "True or False"]),
+    (["--data_set_name", "huge"], ["data_set_name", "huge", "small, large"]),
+    (["--data_set_name", "IMDB"], ["dropout", "IMDB", "some_main.py"]),
+    (["--nosuch", "1"], ["--nosuch", "some_main.py"]),
+    (["--batch_siz", "1"], ["--batch_siz", "did you mean --batch_size"]),
+    (["--batch_size"], ["batch_size", "expected one argument"]),
+    (["--forget_bias", "1"], ["forget_bias", "RRU"]),
+    (["--relu_layers", "0"], ["relu_layers", "int >= 1"]),
+    (["--cell_hyperparameters", "[1]"], ["cell_hyperparameters", "dict"]),
+    (["--resume", "nowhere"], ["nowhere", "missing"]),
+])
+def test_what_is_wrong_is_named_in_one_line(script, arguments, words):
+    with pytest.raises(UserError) as error:
+        read_settings(script, arguments)
+    for word in words:
+        assert word in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_help_shows_every_constant_with_its_comment(script, capsys):
+    with pytest.raises(SystemExit) as ended:
+        read_settings(script, ["--help"])
+    shown = capsys.readouterr().out
+    assert ended.value.code == 0
+    for words in ("--dropout", "100 % excluded", "--batch_size", "now 4", "--feature_mask_rank", "Cell LSTM"):
+        assert words in shown
+
+
+def test_a_run_that_exists_keeps_its_settings(script, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    saved = read_settings(script, ["--dropout", "0.125"])
+    (run / "settings.json").write_text(json.dumps({"task": "toys", "settings": saved.values}))
+    script["dropout"] = 0.875
+    resumed = read_settings(script, ["--resume", str(run), "--epochs", "9"])
+    assert (resumed.dropout, resumed.epochs, resumed.resume) == (0.125, 9, str(run))
+    with pytest.raises(UserError, match="batch_size cannot be changed"):
+        read_settings(script, ["--resume", str(run), "--batch_size", "9"])
+    (run / "settings.json").write_text(json.dumps({"task": "music", "settings": {}}))
+    with pytest.raises(UserError, match="task music"):
+        read_settings(script, ["--evaluate", str(run)])

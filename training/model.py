@@ -1,0 +1,118 @@
+"""What the models of all four scripts are made of, and what the trainer needs to know of a model."""
+
+import collections
+
+import tensorflow.compat.v1 as tf
+
+from cells.unroll import unroll
+from training import size
+from training.errors import UserError
+from training.optimizer import RectifiedAdam
+
+LOSS_SCALE = 2.0 ** 10  # of mixed precision; the optimizer normalises gradients, so its exact value is of no account
+
+Metric = collections.namedtuple("Metric", "total count finish")
+Metric.__doc__ = """A mean over examples or tokens: scalar tensors `total` (a sum) and `count` for one batch.
+
+`finish` is applied to the sum of totals over the sum of counts (exp for a perplexity), in Python floats.
+"""
+
+
+class Network(object):
+    """[embedding ->] stack of cells -> head, with as many hidden units as `number_of_parameters` allows.
+
+    input_depth: depth D of the lowest cell's input (the embedding's size where there is one).
+    head_outputs: columns of the head's matrix. head_reads: "outputs" (of every step) or "state" (the final one).
+    embedding_rows: ids to embed, 0 for none. Raises UserError where not even one hidden unit fits.
+    """
+
+    def __init__(self, settings, input_depth, head_outputs, head_reads, embedding_rows=0):
+        def parameters_of(units):
+            return size.model_parameters(settings, units, input_depth, head_outputs, head_reads == "state",
+                                         embedding_rows)
+
+        self.hidden_units = size.largest_units(settings.number_of_parameters, parameters_of)
+        self.parameters = parameters_of(self.hidden_units)
+        self.cells = [cell for cell, _ in size.stack(settings, self.hidden_units, input_depth)]
+        self.dropout = tf.placeholder_with_default(0.0, [], "dropout")
+        self.mask_seed = tf.placeholder_with_default(tf.zeros([2], tf.int32), [2], "mask_seed")
+        self._settings = settings
+        self._input_depth = input_depth
+        self._head_outputs = head_outputs
+        self._embedding_rows = embedding_rows
+
+    def embed(self, ids):
+        """Ids [T, B] -> embeddings [T, B, D], which start U(-1, 1)."""
+        table = tf.get_variable("embedding", [self._embedding_rows, self._input_depth], tf.float32,
+                                tf.random_uniform_initializer(-1.0, 1.0))
+        return tf.nn.embedding_lookup(table, ids)
+
+    def unroll(self, inputs, states=None, lengths=None):
+        """Inputs [T, B, D] -> (outputs [T, B, O] of the top cell, final states), with dropout when training."""
+        return unroll(self.cells, inputs, states, lengths, self.dropout if self._settings.dropout else 0.0,
+                      self.mask_seed)
+
+    def zero_states(self, batch_size):
+        """The cells' own first states."""
+        return [cell.zero_state(batch_size, tf.float32) for cell in self.cells]
+
+    def head(self, features):
+        """Features [.., F] -> logits [.., head_outputs]: a matrix (Glorot uniform) and a bias (zero)."""
+        with tf.variable_scope("head"):
+            depth = features.shape.as_list()[-1]
+            kernel = tf.get_variable("kernel", [depth, self._head_outputs], tf.float32,
+                                     tf.glorot_uniform_initializer())
+            bias = tf.get_variable("bias", [self._head_outputs], tf.float32, tf.zeros_initializer())
+        rows = tf.matmul(tf.reshape(features, [-1, depth]), kernel) + bias
+        return tf.reshape(rows, tf.concat([tf.shape(features)[:-1], [self._head_outputs]], 0))
+
+
+class Model(object):
+    """A graph ready to be trained.
+
+    inputs: {name: placeholder}, the names being those of the batches. loss: the scalar that training minimises.
+    metrics: {name: Metric}. watched: the metric that early stopping and the best checkpoint follow.
+    state: None, or for stateful models a pair of equal structures: placeholders with the zero state as default, and
+    tensors of the state after the batch.
+    outputs: further tensors by name, such as logits, for whoever wants to look at what the model does.
+    """
+
+    def __init__(self, settings, network, inputs, loss, metrics, watched, lower_is_better=True, state=None,
+                 outputs=None):
+        self.network = network
+        self.inputs = inputs
+        self.loss = loss
+        self.metrics = metrics
+        self.watched = watched
+        self.lower_is_better = lower_is_better
+        self.state_in, self.state_out = state if state else ([], [])
+        self.outputs = outputs or {}
+        variables = tf.trainable_variables()
+        built = size.count(variable.shape.as_list() for variable in variables)
+        assert built == network.parameters, "the graph has %d parameters, not %d" % (built, network.parameters)
+        optimizer = RectifiedAdam(settings.learning_rate, settings.clip_gradients, settings.clip_multiplier)
+        self.train_op = optimizer.minimize(loss, variables, LOSS_SCALE if settings.mixed_precision else None)
+
+    def feed(self, batch, state=None, dropout=0.0, mask_seed=(0, 0)):
+        """The feed_dict of a batch; `state` as fetched from state_out, None where a model starts from its own."""
+        feed = {self.inputs[name]: array for name, array in batch.items()}
+        feed.update({self.network.dropout: dropout, self.network.mask_seed: mask_seed})
+        if state is not None:
+            feed.update(zip(tf.nest.flatten(self.state_in), tf.nest.flatten(state)))
+        return feed
+
+
+def session_config(settings):
+    """The ConfigProto of a session: which GPU, how its memory is taken, mixed precision."""
+    config = tf.ConfigProto()
+    config.gpu_options.visible_device_list = settings.gpu
+    config.gpu_options.allow_growth = settings.allow_growth
+    if settings.mixed_precision:
+        config.graph_options.rewrite_options.auto_mixed_precision = 1  # RewriterConfig.ON
+    return config
+
+
+def out_of_memory(settings):
+    """The UserError for a step that does not fit into memory."""
+    return UserError("out of memory: lower batch_size (now %d), window_size or number_of_parameters (now %d)" % (
+        settings.batch_size, settings.number_of_parameters))

@@ -1,0 +1,35 @@
+"""How long work shows itself: a bar on a terminal, a plain line now and then in a file."""
+
+import sys
+import time
+
+import tqdm
+
+SECONDS_BETWEEN_LINES = 60
+
+
+class ProgressLine(object):
+    """Progress through `total` steps of which `done` are done; use it in a `with` statement."""
+
+    def __init__(self, run, name, total, done):
+        self._run, self._name, self._total, self._first = run, name, total, done
+        self._started = self._last_line = time.time()
+        self._bar = tqdm.tqdm(total=total, initial=done, desc=name, leave=False, disable=not sys.stderr.isatty(),
+                              dynamic_ncols=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._bar.close()
+
+    def update(self, done, **numbers):
+        """`done` steps are done; `numbers` (loss, metric) are shown beside."""
+        shown = ", ".join("%s %.4f" % item for item in sorted(numbers.items()))
+        self._bar.set_postfix_str(shown, refresh=False)
+        self._bar.update(done - self._bar.n if not self._bar.disable else 0)
+        now = time.time()
+        if self._bar.disable and now - self._last_line > SECONDS_BETWEEN_LINES:
+            self._last_line = now
+            left = (now - self._started) / (done - self._first) * (self._total - done)
+            self._run.say("%s: %d of %d batches, %s, %.0f s left" % (self._name, done, self._total, shown, left))

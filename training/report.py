@@ -1,0 +1,90 @@
+"""What a run leaves for people to look at: the final evaluation, a summary, results.json and the learning curve."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+from matplotlib import pyplot
+
+from training.files import replacing, save_json
+from training.paper_results import paper_value
+from training.run_folder import environment
+
+
+def final(trainer):
+    """Evaluate the best checkpoint on validation and test; write results.json and learning_curve.png, print both.
+
+    Returns the dict that results.json holds. Raises UserError where no epoch is finished yet.
+    """
+    trainer.load_best()
+    settings, run, network = trainer.settings, trainer.run, trainer.model.network
+    progress, stopping = trainer.progress, trainer.stopping
+    results = {
+        "task": settings.task, "data_set": settings.data_set_name, "cell": settings.cell_name, "seed": settings.seed,
+        "parameters": network.parameters, "hidden_units": network.hidden_units, "settings": settings.values,
+        "epochs": stopping.epochs_done, "best_epoch": stopping.best_epoch, "stop_reason": stopping.reason,
+        "steps": progress["step"], "seconds": round(progress["seconds"], 1),
+        "steps_per_second": round(progress["step"] / max(progress["seconds"], 1e-9), 3),
+        "watched": trainer.model.watched, "valid": trainer.evaluate("valid"), "test": trainer.evaluate("test"),
+        "counts": {split: trainer.data.facts(split) for split in ("train", "valid", "test")},
+        "frequency_baseline": {"test": trainer.data.frequency_baseline("test")},
+        "paper": paper_value(settings.data_set_name, settings.cell_name, trainer.model.watched),
+        "environment": environment(),
+    }
+    save_json(run.file("results.json"), results)
+    learning_curve(run, results)
+    for line in summary(results, run.path):
+        run.say(line)
+    return results
+
+
+def summary(results, folder):
+    """The lines of the box that ends a run."""
+    watched, paper = results["watched"], results["paper"]
+    rows = [
+        ("data set, cell", "%s, %s" % (results["data_set"], results["cell"])),
+        ("parameters", "{:,} ({:,} hidden units)".format(results["parameters"], results["hidden_units"])),
+        ("epochs", "%d, the best was %d" % (results["epochs"], results["best_epoch"])),
+        ("time", "%.0f s, %.2f steps/s" % (results["seconds"], results["steps_per_second"])),
+    ]
+    for name in sorted(results["valid"], key=lambda name: name != watched):
+        baseline = results["frequency_baseline"]["test"].get(name)
+        rows.append((name, "valid %.4f, test %.4f%s" % (
+            results["valid"][name], results["test"][name],
+            "" if baseline is None else " (knowing frequencies only: %.4f)" % baseline)))
+    if paper is not None:
+        rows.append(("paper (test)", "%g, ours differs by %+.4f" % (paper, results["test"][watched] - paper)))
+    rows.append(("folder", folder))
+    width = max(len(label) for label, _ in rows)
+    body = ["%-*s  %s" % (width, label, text) for label, text in rows]
+    rule = "-" * max(len(line) for line in body)
+    return [rule] + body + [rule]
+
+
+def learning_curve(run, results):
+    """Draw train and validation metric by epoch, the best epoch and the paper's value into learning_curve.png."""
+    watched, epochs = results["watched"], run.metrics()
+    numbers = [line["epoch"] for line in epochs]
+    figure, axes = pyplot.subplots(figsize=(7, 4.2))
+    axes.plot(numbers, [line["train"][watched] for line in epochs], "--", color="0.45", marker=".",
+              label="train (with dropout)")
+    axes.plot(numbers, [line["valid"][watched] for line in epochs], "-", color="tab:blue", marker=".",
+              label="validation")
+    best = results["best_epoch"]
+    axes.plot([best], [results["valid"][watched]], "o", color="tab:blue", markersize=9, fillstyle="none",
+              label="best epoch: %d (%.4g)" % (best, results["valid"][watched]))
+    if results["paper"] is not None:
+        axes.axhline(results["paper"], color="black", linestyle=":", label="paper, test: %g" % results["paper"])
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(AXIS_LABELS.get(watched, watched))
+    axes.set_title("%s, %s, {:,} parameters".format(results["parameters"]) % (results["data_set"], results["cell"]))
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(color="0.9")
+    axes.legend()
+    figure.tight_layout()
+    with replacing(run.file("learning_curve.png")) as file:
+        figure.savefig(file, format="png", dpi=120)
+    pyplot.close(figure)
+
+
+AXIS_LABELS = {"window_nll": "negative log-likelihood [nats/step]", "perplexity": "perplexity",
+               "bpc": "bits per character", "accuracy": "accuracy (fraction)"}

@@ -1,0 +1,135 @@
+"""One run, one folder: settings, log, metrics by epoch, TensorBoard events, checkpoints, results."""
+
+import datetime
+import fcntl
+import json
+import os
+import platform
+import subprocess
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from training.errors import UserError
+from training.files import load_arrays, replacing, save_json
+
+
+class RunFolder(object):
+    """runs/<task>/<data set>/<cell>/<name>/, held by one process at a time; use it in a `with` statement.
+
+    A new run never takes a folder that exists; one to resume or evaluate must exist. Raises UserError where the
+    folder cannot be made, exists already, is missing, or another process holds it.
+    """
+
+    def __init__(self, settings):
+        self.existing = settings.resume or settings.evaluate
+        self.settings = settings
+        name = settings.name or datetime.datetime.now().strftime("%Y%m%d-%H%M%S") + "-seed%d" % settings.seed
+        self.path = os.path.normpath(self.existing or os.path.join(
+            settings.runs_folder, settings.task, settings.data_set_name, settings.cell_name, name))
+        self._hold()
+        self._log = open(self.file("log.txt"), "a", buffering=1)
+        self._events = None
+        if not self.existing:
+            save_json(self.file("settings.json"), {
+                "task": settings.task, "script": settings.script, "settings": settings.values,
+                "environment": environment()})
+
+    def _hold(self):
+        try:
+            os.makedirs(self.file("checkpoints"), exist_ok=bool(self.existing))
+            self._lock = open(self.file("lock"), "w")
+        except FileExistsError:
+            raise UserError("%s exists already: give another --name, or --resume %s" % (self.path, self.path))
+        except OSError as error:
+            raise UserError("%s cannot be written (%s): choose another runs_folder" % (self.path, error.strerror))
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError("%s is in use by another process: wait for it or stop it" % self.path)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self._events:
+            self._events.close()
+        self._log.close()
+        self._lock.close()
+
+    def file(self, name):
+        """The path of a file of this run."""
+        return os.path.join(self.path, name)
+
+    def say(self, text):
+        """Print a line and keep it in log.txt."""
+        print(text, flush=True)
+        self._log.write("%s  %s\n" % (datetime.datetime.now().strftime("%Y-%m-%d %H:%M:%S"), text))
+
+    def scalars(self, step, values, graph=None):
+        """Write {tag: number} for TensorBoard at `step`, and the graph once where it is given."""
+        if self._events is None:
+            self._events = tf.summary.FileWriter(self.path, graph)
+        summary = tf.Summary(value=[tf.Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
+        self._events.add_summary(summary, step)
+
+    def append_metrics(self, epoch, line):
+        """Put the dict of one epoch behind those of the earlier epochs in metrics.jsonl (what came later goes)."""
+        lines = [earlier for earlier in self.metrics() if earlier["epoch"] < epoch] + [dict(line, epoch=epoch)]
+        with replacing(self.file("metrics.jsonl"), "w") as file:
+            file.writelines(json.dumps(line, sort_keys=True) + "\n" for line in lines)
+
+    def metrics(self):
+        """The dicts of all epochs so far."""
+        if not os.path.exists(self.file("metrics.jsonl")):
+            return []
+        with open(self.file("metrics.jsonl")) as file:
+            return [json.loads(line) for line in file]
+
+
+def environment():
+    """Versions, machine and commit: what one has to know to repeat a run."""
+    def git(*words):
+        here = os.path.dirname(os.path.abspath(__file__))
+        try:
+            return subprocess.run(("git", "-C", here) + words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                  universal_newlines=True, check=True).stdout.strip()
+        except (OSError, subprocess.CalledProcessError):
+            return None
+    changes = git("status", "--porcelain", "--untracked-files=no")
+    return {"python": platform.python_version(), "tensorflow": tf.VERSION if hasattr(tf, "VERSION") else
+            tf.__version__, "numpy": np.__version__, "machine": platform.machine(), "system": platform.platform(),
+            "cores": os.cpu_count(), "git_commit": git("rev-parse", "HEAD"),
+            "git_clean": None if changes is None else changes == ""}
+
+
+class Checkpoint(object):
+    """Variables and a JSON-able `progress` in one .npz, so that a kill leaves the old one or the new one whole.
+
+    (A tf.train.Saver writes three files, which a kill can leave out of step with one another.)
+    """
+
+    def __init__(self, variables):
+        self._variables = {variable.op.name: variable for variable in variables}
+        self._values = {name: tf.placeholder(variable.dtype.base_dtype, variable.shape)
+                        for name, variable in self._variables.items()}
+        self._assign = tf.group(*[tf.assign(variable, self._values[name])
+                                  for name, variable in self._variables.items()])
+
+    def save(self, session, path, progress, arrays=()):
+        """Write the variables' values, `progress` and a sequence of further `arrays`."""
+        further = {"array/%d" % i: array for i, array in enumerate(arrays)}
+        with replacing(path) as file:
+            np.savez(file, progress=json.dumps(progress), **further, **{
+                "variable/" + name: value for name, value in session.run(self._variables).items()})
+
+    def load(self, session, path):
+        """Set the variables; returns (progress, list of the further arrays). Raises UserError."""
+        saved = load_arrays(path, "the run cannot go on from it; start a new one")
+        missing = ["variable/" + name for name in self._variables if "variable/" + name not in saved]
+        if missing:
+            raise UserError("%s has no %s: it was not written by this version of the scripts" % (path, missing[0]))
+        session.run(self._assign, {placeholder: saved["variable/" + name]
+                                   for name, placeholder in self._values.items()})
+        further = [saved["array/%d" % i] for i in range(sum(name.startswith("array/") for name in saved))]
+        return json.loads(str(saved["progress"])), further

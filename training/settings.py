@@ -1,0 +1,217 @@
+"""From the constants at the top of a script, its table of published values and the command line to the settings.
+
+A constant is a line `name = value  # meaning [kind and range]` above the first function of a script, for example
+
+    learning_rate = None  # step size of the optimizer [float > 0]
+
+Kinds are int, float, bool, text, dict, "data set" (a key of the script's table PUBLISHED) and "cell" (a name in the
+registry); int and float may be followed by conditions such as `>= 1` or `>= 0, < 1`. The command line wins over the
+constant, the constant over the table; None stands for the value in the table.
+"""
+
+import argparse
+import ast
+import difflib
+import operator
+import os
+import re
+
+import cell_registry
+from training.errors import UserError
+from training.files import load_json
+
+_CONSTANT = re.compile(r"^(\w+) = (.+?)\s+# (.+?) \[([^\]]+)\]$")
+_GROUP = re.compile(r"^# ---- (.+)$")
+_CONDITIONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
+CHANGEABLE_LATER = ("epochs", "patience", "data_folder", "runs_folder")
+
+
+class Settings(object):
+    """The settings of one run, read as attributes; `script` names the script they belong to, `task` its task."""
+
+    def __init__(self, script, task, values):
+        self.__dict__.update(script=script, task=task, values=dict(values))
+
+    def __getattr__(self, name):
+        try:
+            return self.__dict__["values"][name]
+        except KeyError:
+            raise AttributeError("there is no setting %s" % name)
+
+    def changed(self, **values):
+        """A copy with some settings changed."""
+        return Settings(self.script, self.task, dict(self.values, **values))
+
+
+class Constant(object):
+    """One constant of a script: its name, the value at the top, its meaning and what it may be."""
+
+    def __init__(self, name, value, meaning, allowed, group):
+        self.name, self.value, self.meaning, self.allowed, self.group = name, value, meaning, allowed, group
+
+    def check(self, value, choices):
+        """`value` as the constant's kind. Raises UserError naming the constant, what it got and what is allowed."""
+        kind, _, conditions = self.allowed.partition(" ")
+        try:
+            converted = choices[self.allowed](value) if self.allowed in choices else _CONVERT[kind](value)
+            for condition in filter(None, conditions.split(", ") if kind in ("int", "float") else ()):
+                sign, bound = condition.split()
+                if not _CONDITIONS[sign](converted, float(bound)):
+                    raise ValueError
+        except (ValueError, SyntaxError):
+            expected = choices[self.allowed].expected if self.allowed in choices else _EXPECTED.get(kind, self.allowed)
+            raise UserError("%s is %r, but must be: %s" % (self.name, value, expected))
+        return converted
+
+
+class _OneOf(object):
+    def __init__(self, names):
+        self._names = list(names)
+        self.expected = "one of " + ", ".join(self._names)
+
+    def __call__(self, value):
+        if value not in self._names:
+            raise ValueError
+        return value
+
+
+def _to_int(value):
+    if isinstance(value, bool) or (isinstance(value, float) and value != int(value)):
+        raise ValueError
+    return int(value)
+
+
+def _to_float(value):
+    number = float(value)
+    if isinstance(value, bool) or number != number or number in (float("inf"), float("-inf")):
+        raise ValueError
+    return number
+
+
+def _to_bool(value):
+    if str(value) not in ("True", "False"):
+        raise ValueError
+    return str(value) == "True"
+
+
+def _to_text(value):
+    if not isinstance(value, str):
+        raise ValueError
+    return value
+
+
+def _to_dict(value):
+    found = ast.literal_eval(value) if isinstance(value, str) else value
+    if not isinstance(found, dict):
+        raise ValueError
+    return found
+
+
+_EXPECTED = {"bool": "True or False", "dict": "a dict, such as {'relu_layers': 2}"}
+_CONVERT = {"int": _to_int, "float": _to_float, "bool": _to_bool, "text": _to_text, "dict": _to_dict}
+
+
+def read_constants(script_globals):
+    """The constants of a script in order, with the values that its globals have now."""
+    constants, group = [], "Settings"
+    with open(script_globals["__file__"]) as file:
+        for line in file:
+            if line.startswith(("def ", "class ")):
+                break
+            if _GROUP.match(line):
+                group = _GROUP.match(line).group(1).strip()
+            match = _CONSTANT.match(line.rstrip())
+            if match:
+                name, _, meaning, allowed = match.groups()
+                constants.append(Constant(name, script_globals[name], meaning, allowed, group))
+    return constants
+
+
+def _cell_constants():
+    return [Constant(name, None, hyperparameter.meaning, hyperparameter.allowed, "Cell " + cell_name)
+            for cell_name, cell in cell_registry.CELLS.items()
+            for name, hyperparameter in cell.hyperparameters.items()]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        raise UserError("%s; %s --help lists all settings" % (message, self.prog))
+
+
+def _parse(script_globals, constants, arguments):
+    script = os.path.basename(script_globals["__file__"])
+    parser = _Parser(prog=script, description=script_globals["__doc__"], allow_abbrev=False,
+                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    groups = {}
+    for constant in constants:
+        group = groups.setdefault(constant.group, parser.add_argument_group(constant.group)
+                                  if constant.group not in groups else None)
+        default = "" if constant.value is None else ", now %r" % (constant.value,)
+        group.add_argument("--" + constant.name, metavar="X", default=argparse.SUPPRESS,
+                           help=("%s [%s%s]" % (constant.meaning, constant.allowed, default)).replace("%", "%%"))
+    given, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        near = difflib.get_close_matches(unknown[0].lstrip("-"), [constant.name for constant in constants], 1)
+        parser.error("%s is not a setting of %s%s" % (unknown[0], script, near and ", did you mean --%s?" % near[0] or ""))
+    return vars(given)
+
+
+def read_settings(script_globals, arguments=None):
+    """The settings of this call of a script.
+
+    script_globals: the script's globals(); it has the constants, TASK and the table PUBLISHED ({data set: {name:
+    value}}). arguments: the command line, sys.argv[1:] where None. With --resume or --evaluate the settings are
+    those of the named run, and only epochs, patience and folders can be given. Raises UserError.
+    """
+    constants = read_constants(script_globals)
+    cell_constants = _cell_constants()
+    given = _parse(script_globals, constants + cell_constants, arguments)
+    table = script_globals["PUBLISHED"]
+    choices = {"data set": _OneOf(table), "cell": _OneOf(cell_registry.CELLS)}
+    by_name = {constant.name: constant for constant in constants + cell_constants}
+    given = {name: by_name[name].check(value, choices) for name, value in given.items()}
+
+    script, task = os.path.basename(script_globals["__file__"]), script_globals["TASK"]
+    tops = {constant.name: constant.value for constant in constants}
+    old_run = given.get("resume", tops["resume"]) or given.get("evaluate", tops["evaluate"])
+    if old_run:
+        return Settings(script, task, _settings_of_run(old_run, task, given, tops))
+
+    values = dict(tops, **given)
+    data_set_name = by_name["data_set_name"].check(values["data_set_name"], choices)
+    for constant in constants:
+        if values[constant.name] is None:
+            if constant.name not in table[data_set_name]:
+                raise UserError("%s has no published value for %s: set it at the top of %s or give --%s (%s)" % (
+                    constant.name, data_set_name, script, constant.name, constant.allowed))
+            values[constant.name] = table[data_set_name][constant.name]
+        values[constant.name] = constant.check(values[constant.name], choices)
+    values["cell_hyperparameters"] = _hyperparameters(values, given, by_name, choices)
+    return Settings(script, task, {name: value for name, value in values.items() if name in tops})
+
+
+def _hyperparameters(values, given, by_name, choices):
+    cell_name = values["cell_name"]
+    own = cell_registry.published_hyperparameters(cell_name, values["data_set_name"])
+    wanted = dict(values["cell_hyperparameters"])
+    wanted.update({name: value for name, value in given.items() if by_name[name].group.startswith("Cell ")})
+    for name, value in wanted.items():
+        if name not in own:
+            raise UserError("%s is not a hyperparameter of %s; it has: %s" % (
+                name, cell_name, ", ".join(sorted(own)) or "none of its own"))
+        own[name] = by_name[name].check(value, choices)
+    return own
+
+
+def _settings_of_run(folder, task, given, tops):
+    remedy = "give the folder of a run that this script made"
+    saved = load_json(os.path.join(folder, "settings.json"), remedy)
+    if saved.get("task") != task:
+        raise UserError("%s is a run of the task %s, not %s: use the script that made it" % (
+            folder, saved.get("task"), task))
+    actions = {"resume": given.get("resume", tops["resume"]), "evaluate": given.get("evaluate", tops["evaluate"])}
+    fixed = [name for name in given if name not in CHANGEABLE_LATER + tuple(actions)]
+    if fixed:
+        raise UserError("%s cannot be changed in a run that exists; only %s can" % (
+            fixed[0], ", ".join(CHANGEABLE_LATER)))
+    return dict(saved["settings"], **dict(given, **actions))

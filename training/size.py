@@ -1,0 +1,50 @@
+"""How many hidden units a model of a given number of parameters has."""
+
+import cell_registry
+from training.errors import UserError
+
+
+def stack(settings, units, input_depth):
+    """The cells of a model, bottom first, each with the depth of its input: [(cell, depth), ..]. Needs no graph."""
+    layers = []
+    for _ in range(settings.number_of_layers):
+        cell = cell_registry.make_cell(settings.cell_name, units, settings.cell_hyperparameters)
+        layers.append((cell, input_depth))
+        input_depth = cell.output_size
+    return layers
+
+
+def count(shapes):
+    """Number of elements in all of `shapes` (tuples of ints)."""
+    total = 0
+    for shape in shapes:
+        size = 1
+        for dimension in shape:
+            size *= dimension
+        total += size
+    return total
+
+
+def model_parameters(settings, units, input_depth, head_outputs, head_reads_state, embedding_rows):
+    """Parameters of embedding, cells and head with `units` hidden units in every layer, from the shapes alone."""
+    layers = stack(settings, units, input_depth)
+    cells = sum(count(cell.weight_shapes(depth).values()) for cell, depth in layers)
+    head_inputs = units if head_reads_state else layers[-1][0].output_size
+    return embedding_rows * input_depth + cells + (head_inputs + 1) * head_outputs
+
+
+def largest_units(budget, parameters_of):
+    """The largest N with parameters_of(N) <= budget, for a function that grows with N.
+
+    Raises UserError where even one hidden unit is too much.
+    """
+    if parameters_of(1) > budget:
+        raise UserError("number_of_parameters is %d, but the smallest model, of one hidden unit, has %d: give more"
+                        % (budget, parameters_of(1)))
+    low, high = 1, 2
+    while parameters_of(high) <= budget:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if parameters_of(middle) <= budget else (low, middle)
+    return low

@@ -1,0 +1,197 @@
+"""The one training loop: epochs, exact evaluation, early stopping, checkpoints, resume. It never asks which task it serves."""
+
+import math
+import signal
+import sys
+import time
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from training.early_stopping import EarlyStopping
+from training.errors import UserError
+from training.model import out_of_memory, session_config
+from training.progress import ProgressLine
+from training.run_folder import Checkpoint
+
+LAST, BEST = "checkpoints/last.npz", "checkpoints/best.npz"
+
+
+class Trainer(object):
+    """Trains a model.Model on data with batches(split, epoch) in a RunFolder; use it in a `with` statement.
+
+    All that changes while training is in the variables, `progress` (numbers) and the carried state, and all of it is
+    in every checkpoint; dropout masks and shuffles are functions of (seed, step) and (seed, epoch). So a run that
+    was resumed, in mid-epoch too, computes what one never interrupted would have.
+    """
+
+    def __init__(self, settings, model, data, run):
+        self.settings, self.model, self.data, self.run = settings, model, data, run
+        self.stopping = EarlyStopping(settings.patience, settings.epochs, model.lower_is_better)
+        self.progress = {"epoch": 1, "batch": 0, "step": 0, "seconds": 0.0, "sums": _no_sums(model)}
+        self._carried = None
+        self._interrupted = False
+        self._last_checkpoint = self._last_tick = time.time()
+        self._all = Checkpoint(tf.global_variables())
+        self._weights = Checkpoint(tf.trainable_variables())
+        self.session = tf.Session(config=session_config(settings))
+        try:
+            self.session.run(tf.global_variables_initializer())
+            if run.existing:
+                self._go_on()
+        except BaseException:
+            self.session.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.session.close()
+
+    def fit(self):
+        """Train until early stopping or the limit of epochs; nothing is left to do for a finished run.
+
+        Raises UserError where the loss is not finite or memory runs out. Ctrl-C (or a TERM signal) writes a
+        checkpoint, says how to resume and ends the process with status 130.
+        """
+        self._describe()
+        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._last_checkpoint = self._last_tick = time.time()
+        try:
+            while self.stopping.reason is None:
+                self._train_epoch()
+                self._finish_epoch()
+        except tf.errors.ResourceExhaustedError:
+            raise out_of_memory(self.settings)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        self.run.say("stopped after epoch %d: %s" % (self.stopping.epochs_done, self.stopping.reason))
+
+    def load_best(self):
+        """Set the weights to those of the best validation epoch. Raises UserError where no epoch is finished."""
+        self._weights.load(self.session, self.run.file(BEST))
+
+    def evaluate(self, split):
+        """The metrics on a split, {name: value}: every example or token counts once, sums over true counts."""
+        sums = _no_sums(self.model)
+        batches = self.data.batches(split)
+        with ProgressLine(self.run, split, len(batches), 0) as line:
+            for i in range(len(batches)):
+                fetched = self.session.run(_fetches(self.model), self.model.feed(batches[i]))
+                _add(sums, fetched)
+                line.update(i + 1)
+                self._pause_if_asked()
+        return _finished(self.model, sums)
+
+    def _describe(self):
+        network, settings = self.model.network, self.settings
+        self.run.say("%s on %s: %s parameters, %d layers of %d hidden units, seed %d; folder %s" % (
+            settings.cell_name, settings.data_set_name, "{:,}".format(network.parameters),
+            settings.number_of_layers, network.hidden_units, settings.seed, self.run.path))
+
+    def _train_epoch(self):
+        progress = self.progress
+        batches = self.data.batches("train", progress["epoch"])
+        name = "epoch %d" % progress["epoch"]
+        with ProgressLine(self.run, name, len(batches), progress["batch"]) as line:
+            while progress["batch"] < len(batches):
+                loss = self._train_step(batches[progress["batch"]])
+                metrics = _finished(self.model, progress["sums"])
+                line.update(progress["batch"], loss=loss, **{self.model.watched: metrics[self.model.watched]})
+                if progress["step"] % self.settings.summary_steps == 0:
+                    self.run.scalars(progress["step"], {"step/loss": loss}, self.session.graph)
+                if time.time() - self._last_checkpoint > 60 * self.settings.checkpoint_minutes:
+                    self._save()
+                self._pause_if_asked()
+
+    def _train_step(self, batch):
+        progress, settings = self.progress, self.settings
+        feed = self.model.feed(batch, self._carried, settings.dropout, (settings.seed, progress["step"]))
+        fetched = self.session.run([_fetches(self.model), self.model.loss, self.model.state_out,
+                                    self.model.train_op], feed)
+        sums, loss, state = fetched[:3]
+        if not math.isfinite(loss):
+            raise UserError("the loss became %s at step %d (epoch %d) with learning_rate %g: lower learning_rate; "
+                            "%s holds the last good state" % (loss, progress["step"] + 1, progress["epoch"],
+                                                              settings.learning_rate, self.run.path))
+        _add(progress["sums"], sums)
+        progress["batch"] += 1
+        progress["step"] += 1
+        self._carried = state if self.model.state_in else None
+        return float(loss)
+
+    def _finish_epoch(self):
+        progress, watched = self.progress, self.model.watched
+        train, valid = _finished(self.model, progress["sums"]), self.evaluate("valid")
+        better = self.stopping.update(valid[watched])
+        self._tick()
+        epoch = progress["epoch"]
+        self.run.append_metrics(epoch, {"step": progress["step"], "seconds": round(progress["seconds"], 2),
+                                        "train": train, "valid": valid})
+        self.run.scalars(epoch, {"%s/%s" % (part, name): value for part, values in
+                                 (("train", train), ("valid", valid)) for name, value in values.items()},
+                         self.session.graph)
+        self.run.say("epoch %d: %s train %.4f, valid %.4f%s  (%.0f s in all)" % (
+            epoch, watched, train[watched], valid[watched], ", the best so far" if better else "",
+            progress["seconds"]))
+        if better:
+            self._weights.save(self.session, self.run.file(BEST), progress)
+        progress.update(epoch=epoch + 1, batch=0, sums=_no_sums(self.model))
+        self._carried = None
+        self._save()
+
+    def _tick(self):
+        now = time.time()
+        self.progress["seconds"] += now - self._last_tick
+        self._last_tick = now
+
+    def _save(self):
+        self._tick()
+        carried = tf.nest.flatten(self._carried) if self._carried is not None else []
+        progress = dict(self.progress, stopping=self.stopping.state())
+        self._all.save(self.session, self.run.file(LAST), progress, carried)
+        self._last_checkpoint = time.time()
+
+    def _go_on(self):
+        progress, carried = self._all.load(self.session, self.run.file(LAST))
+        self.stopping.restore(progress.pop("stopping"))
+        self.progress = progress
+        self._carried = tf.nest.pack_sequence_as(self.model.state_in, carried) if carried else None
+
+    def _on_signal(self, number, _):
+        if self._interrupted:
+            raise KeyboardInterrupt
+        self._interrupted = True
+
+    def _pause_if_asked(self):
+        if self._interrupted:
+            self._save()
+            self.run.say("interrupted at step %d; go on with: python -u %s --resume %s" % (
+                self.progress["step"], self.settings.script, _quoted(self.run.path)))
+            sys.exit(130)
+
+
+def _quoted(path):
+    return '"%s"' % path if " " in path else path
+
+
+def _no_sums(model):
+    return {name: [0.0, 0.0] for name in model.metrics}
+
+
+def _fetches(model):
+    return {name: (metric.total, metric.count) for name, metric in model.metrics.items()}
+
+
+def _add(sums, fetched):
+    for name, (total, count) in fetched.items():
+        sums[name][0] += float(total)
+        sums[name][1] += float(count)
+
+
+def _finished(model, sums):
+    with np.errstate(over="ignore"):
+        return {name: float(metric.finish(np.float64(sums[name][0]) / sums[name][1]))
+                for name, metric in model.metrics.items()}
