@@ -52,7 +52,7 @@ checkpoint_minutes = 5.0  # time between checkpoints within an epoch [float > 0]
 summary_steps = 20  # steps between TensorBoard's scalars within an epoch [int >= 1]
 
 # ---- GPU
-gpu = "0"  # which GPU, as its number; empty: all [text]
+gpu = ""  # which GPU, as its number, "0" for the first; empty: TensorFlow's choice, or none [text]
 allow_growth = True  # take GPU memory as it is needed, not all at once [bool]
 mixed_precision = False  # TensorFlow's automatic mixed precision: float16 where it is safe [bool]
 

@@ -39,14 +39,14 @@ def save_json(path, value):
 
 
 def load_json(path, remedy):
-    """Read a JSON file, packed if it ends in .gz. Raises UserError, ending in `remedy`, where it is missing or damaged."""
+    """Read a JSON file (.gz: packed). Raises UserError, ending in `remedy`, where it is missing or damaged."""
     with _named_in_errors(path, remedy):
         with (gzip.open if path.endswith(".gz") else open)(path, "rt") as file:
             return json.load(file)
 
 
 def load_pickle(path, remedy):
-    """Read a pickle file with the allow-list unpickler. Raises UserError where it is missing, damaged or hostile."""
+    """Read a pickle file with the allow-list unpickler. Raises UserError where it is missing or damaged."""
     with _named_in_errors(path, remedy):
         with open(path, "rb") as file:
             return safe_unpickle(file)

@@ -9,6 +9,8 @@ from training import size
 from training.errors import UserError
 from training.optimizer import RectifiedAdam
 
+tf.logging.set_verbosity(tf.logging.ERROR)  # deprecation warnings of TensorFlow 1.15 are of no use to users
+
 LOSS_SCALE = 2.0 ** 10  # of mixed precision; the optimizer normalises gradients, so its exact value is of no account
 
 Metric = collections.namedtuple("Metric", "total count finish")
@@ -79,6 +81,7 @@ class Model(object):
 
     def __init__(self, settings, network, inputs, loss, metrics, watched, lower_is_better=True, state=None,
                  outputs=None):
+        self.session_config = session_config(settings)
         self.network = network
         self.inputs = inputs
         self.loss = loss
@@ -103,7 +106,14 @@ class Model(object):
 
 
 def session_config(settings):
-    """The ConfigProto of a session: which GPU, how its memory is taken, mixed precision."""
+    """The ConfigProto of a session: which GPU, how its memory is taken, mixed precision.
+
+    Raises UserError for a GPU that is not there (TensorFlow 1.15 itself would abort the process).
+    """
+    present = len(tf.config.experimental.list_physical_devices("GPU")) if settings.gpu else 0
+    if settings.gpu and not (settings.gpu.isdigit() and int(settings.gpu) < present):
+        raise UserError("gpu is %r, but TensorFlow finds %d GPUs here: give a number from 0, or leave it empty" % (
+            settings.gpu, present))
     config = tf.ConfigProto()
     config.gpu_options.visible_device_list = settings.gpu
     config.gpu_options.allow_growth = settings.allow_growth

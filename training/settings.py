@@ -210,7 +210,9 @@ def _settings_of_run(folder, task, given, tops):
         raise UserError("%s is a run of the task %s, not %s: use the script that made it" % (
             folder, saved.get("task"), task))
     actions = {"resume": given.get("resume", tops["resume"]), "evaluate": given.get("evaluate", tops["evaluate"])}
-    fixed = [name for name in given if name not in CHANGEABLE_LATER + tuple(actions)]
+    kept = dict(saved["settings"], **saved["settings"]["cell_hyperparameters"])
+    fixed = [name for name, value in given.items()
+             if name not in CHANGEABLE_LATER + tuple(actions) and kept.get(name) != value]
     if fixed:
         raise UserError("%s cannot be changed in a run that exists; only %s can" % (
             fixed[0], ", ".join(CHANGEABLE_LATER)))

@@ -10,7 +10,7 @@ import tensorflow.compat.v1 as tf
 
 from training.early_stopping import EarlyStopping
 from training.errors import UserError
-from training.model import out_of_memory, session_config
+from training.model import out_of_memory
 from training.progress import ProgressLine
 from training.run_folder import Checkpoint
 
@@ -34,11 +34,13 @@ class Trainer(object):
         self._last_checkpoint = self._last_tick = time.time()
         self._all = Checkpoint(tf.global_variables())
         self._weights = Checkpoint(tf.trainable_variables())
-        self.session = tf.Session(config=session_config(settings))
+        self.session = tf.Session(config=model.session_config)
         try:
             self.session.run(tf.global_variables_initializer())
             if run.existing:
                 self._go_on()
+            else:
+                self._save()
         except BaseException:
             self.session.close()
             raise
