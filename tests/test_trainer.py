@@ -1,0 +1,194 @@
+"""The trainer through mm_main.py: it learns, repeats itself, survives kill -9, and says what went wrong."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import mm_main
+from training import trainer as trainer_module
+from training.errors import UserError
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+SMALL = ["--data_set_name", "Bach Chorales", "--number_of_parameters", "60000", "--batch_size", "64",
+         "--learning_rate", "0.01"]
+
+
+def arguments(tmp_path, name, *more):
+    folders = ["--data_folder", str(tmp_path / "data"), "--runs_folder", str(tmp_path / "runs"), "--name", name]
+    return SMALL + folders + list(more)
+
+
+def folder(tmp_path, name, cell="RRU"):
+    return str(tmp_path / "runs" / "music" / "Bach Chorales" / cell / name)
+
+
+def read(path, name):
+    with open(os.path.join(path, name)) as file:
+        if name.endswith("l"):
+            return [json.loads(line) for line in file]
+        return json.load(file)
+
+
+def variables(path, checkpoint="last"):
+    with np.load(os.path.join(path, "checkpoints", checkpoint + ".npz")) as saved:
+        return {name: saved[name] for name in saved.files if name.startswith("variable/")}
+
+
+def without_times(lines):
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+
+
+def assert_same_run(one, other):
+    assert without_times(read(one, "metrics.jsonl")) == without_times(read(other, "metrics.jsonl"))
+    for checkpoint in ("last", "best"):
+        mine, theirs = variables(one, checkpoint), variables(other, checkpoint)
+        assert sorted(mine) == sorted(theirs)
+        for name in mine:
+            np.testing.assert_array_equal(mine[name], theirs[name], err_msg=name)
+    for key in ("valid", "test", "epochs", "best_epoch", "steps", "counts"):
+        assert read(one, "results.json")[key] == read(other, "results.json")[key]
+
+
+def start(*words):
+    return subprocess.Popen([sys.executable, "-u", "mm_main.py"] + list(words), cwd=ROOT, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, universal_newlines=True)
+
+
+def wait_for_batch(path, epoch, batch):
+    """Wait until the last checkpoint is from within `epoch`, `batch` steps or more into it."""
+    for _ in range(1200):
+        try:
+            with np.load(os.path.join(path, "checkpoints", "last.npz")) as saved:
+                progress = json.loads(str(saved["progress"]))
+        except OSError:
+            progress = {"epoch": 0}
+        if progress["epoch"] == epoch and progress["batch"] >= batch:
+            return
+        assert progress["epoch"] <= epoch, "the run was too quick to be interrupted"
+        time.sleep(0.05)
+    raise AssertionError("the run did not get to epoch %d" % epoch)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of four epochs that nothing interrupted: (its tmp_path, the results that main wrote)."""
+    tmp_path = tmp_path_factory.mktemp("finished")
+    mm_main.main(arguments(tmp_path, "whole", "--epochs", "4"))
+    return tmp_path, read(folder(tmp_path, "whole"), "results.json")
+
+
+def test_a_run_leaves_everything_a_reader_needs(finished):
+    tmp_path, results = finished
+    path = folder(tmp_path, "whole")
+    for name in ("settings.json", "metrics.jsonl", "log.txt", "learning_curve.png", "checkpoints/best.npz"):
+        assert os.path.getsize(os.path.join(path, name)) > 100
+    assert any(name.startswith("events.out.tfevents") for name in os.listdir(path))
+    assert results["parameters"] <= 60000 and results["hidden_units"] > 10
+    assert results["epochs"] == 4 and results["steps"] == 4 * (results["counts"]["train"]["windows"] // 64)
+    assert results["frequency_baseline"]["test"]["window_nll"] > 8
+    assert len(read(path, "metrics.jsonl")) == 4
+
+
+def test_it_learns(finished):
+    epochs = read(folder(finished[0], "whole"), "metrics.jsonl")
+    losses = [line["valid"]["window_nll"] for line in epochs]
+    assert losses == sorted(losses, reverse=True) and losses[-1] < 0.8 * losses[0]
+
+
+def test_same_seed_same_numbers_and_another_seed_others(finished):
+    tmp_path, _ = finished
+    mm_main.main(arguments(tmp_path, "again", "--epochs", "4"))
+    assert_same_run(folder(tmp_path, "whole"), folder(tmp_path, "again"))
+    mm_main.main(arguments(tmp_path, "seed 2", "--epochs", "4", "--seed", "2"))
+    assert read(folder(tmp_path, "seed 2"), "results.json")["valid"] != finished[1]["valid"]
+
+
+@pytest.mark.parametrize("number, status", [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
+def test_killed_in_mid_epoch_and_resumed_equals_uninterrupted(finished, number, status):
+    tmp_path, _ = finished
+    name = "signal %d" % number
+    # A checkpoint after every step makes the run slow enough to be caught in the middle of an epoch.
+    process = start(*arguments(tmp_path, name, "--epochs", "4", "--checkpoint_minutes", "1e-9"))
+    wait_for_batch(folder(tmp_path, name), epoch=2, batch=1)
+    process.send_signal(number)
+    output = process.communicate()[0]
+    assert process.returncode == status
+    if number == signal.SIGINT:
+        assert "--resume" in output and "Traceback" not in output
+    mm_main.main(["--resume", folder(tmp_path, name)])
+    assert_same_run(folder(tmp_path, "whole"), folder(tmp_path, name))
+
+
+def test_a_finished_run_can_be_evaluated_again_and_continued(finished):
+    tmp_path, results = finished
+    path = folder(tmp_path, "whole")
+    mm_main.main(["--evaluate", path])
+    assert read(path, "results.json")["test"] == results["test"]
+    mm_main.main(arguments(tmp_path, "short", "--epochs", "2"))
+    mm_main.main(["--resume", folder(tmp_path, "short"), "--epochs", "4"])
+    assert_same_run(path, folder(tmp_path, "short"))
+
+
+def test_a_folder_that_exists_is_left_alone(finished):
+    tmp_path, _ = finished
+    before = variables(folder(tmp_path, "whole"))
+    with pytest.raises(UserError, match="exists already.*--resume"):
+        mm_main.main(arguments(tmp_path, "whole"))
+    for name, value in variables(folder(tmp_path, "whole")).items():
+        np.testing.assert_array_equal(before[name], value)
+
+
+def test_one_process_at_a_time(finished):
+    tmp_path, _ = finished
+    process = start(*arguments(tmp_path, "held", "--epochs", "1000", "--patience", "1000"))
+    wait_for_batch(folder(tmp_path, "held"), epoch=2, batch=0)
+    with pytest.raises(UserError, match="in use by another process"):
+        mm_main.main(["--evaluate", folder(tmp_path, "held")])
+    process.kill()
+    process.communicate()
+
+
+def test_loss_that_is_not_finite_stops_with_step_and_setting(tmp_path):
+    with pytest.raises(UserError, match=r"loss became (nan|inf) at step \d+ \(epoch \d+\) with learning_rate 1e\+30"):
+        mm_main.main(arguments(tmp_path, "wild", "--learning_rate", "1e30"))
+    assert np.isfinite(variables(folder(tmp_path, "wild"))["variable/head/bias"]).all()
+
+
+def test_out_of_memory_names_the_constant(tmp_path, monkeypatch):
+    def full(*_):
+        raise trainer_module.tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+    monkeypatch.setattr(trainer_module.Trainer, "_train_step", full)
+    with pytest.raises(UserError, match="batch_size .now 64."):
+        mm_main.main(arguments(tmp_path, "large"))
+
+
+def test_an_unwritable_runs_folder_is_reported_before_training(tmp_path):
+    (tmp_path / "runs").write_text("a file where a folder should be")
+    with pytest.raises(UserError, match="runs.* cannot be written"):
+        mm_main.main(arguments(tmp_path, "nowhere"))
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    mm_main.main(arguments(tmp_path, "damaged", "--epochs", "1"))
+    path = os.path.join(folder(tmp_path, "damaged"), "checkpoints", "last.npz")
+    with open(path, "r+b") as file:
+        file.truncate(1000)
+    with pytest.raises(UserError, match="last.npz cannot be read"):
+        mm_main.main(["--resume", folder(tmp_path, "damaged")])
+
+
+@pytest.mark.parametrize("words, named", [
+    (["--cell_name", "XRU"], "cell_name"), (["--learning_rate", "fast"], "learning_rate"),
+    (["--batch_size", "0"], "batch_size"), (["--nosuch", "1"], "--nosuch"),
+    (["--data_set_name", "Nottingham", "--data_folder", "nowhere"], "get_data.sh")])
+def test_bad_input_is_one_line_and_status_2(words, named):
+    process = start(*words)
+    output = process.communicate()[0]
+    assert process.returncode == 2
+    assert named in output and len(output.strip().splitlines()) == 1
