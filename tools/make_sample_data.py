@@ -27,7 +27,7 @@ VOICES = ("Soprano", "Alto", "Tenor", "Bass")
 RENAMED = {"bwv18.5-l": "bwv18.5-lz"}
 SEED = 0
 # Where the training and the validation part end, as shares of all chorales.
-TRAIN_END, VALID_END = .6, .8
+TRAIN_END, VALID_END = .8, .9
 # Settings of the same tune by chance share up to 0.3 of their progressions, revised or transposed versions more.
 SAME_PIECE = 1. / 3
 
