@@ -26,6 +26,7 @@ TASK = "music"
 data_set_name = "JSB Chorales"  # which pieces [data set]
 data_folder = "data"  # where get_data.sh and mm_utils.py put them [text]
 window_size = None  # time steps in a training window [int >= 2]
+transpose = None  # training windows are shifted by up to so many semitones, anew each epoch; 0: never [int >= 0]
 
 # ---- Model
 cell_name = "RRU"  # the recurrent cell, see cell_registry.py [cell]
@@ -56,8 +57,8 @@ gpu = ""  # which GPU, as its number, "0" for the first; empty: TensorFlow's cho
 allow_growth = True  # take GPU memory as it is needed, not all at once [bool]
 mixed_precision = False  # TensorFlow's automatic mixed precision: float16 where it is safe [bool]
 
-_PAPER = dict(window_size=200, batch_size=16, number_of_layers=1, number_of_parameters=5000000, learning_rate=1e-3,
-              clip_multiplier=1.5, dropout=0.5, patience=7, epochs=1000)
+_PAPER = dict(window_size=200, transpose=0, batch_size=16, number_of_layers=1, number_of_parameters=5000000,
+              learning_rate=1e-3, clip_multiplier=1.5, dropout=0.5, patience=7, epochs=1000)
 PUBLISHED = {
     "JSB Chorales": _PAPER,
     "Nottingham": _PAPER,

@@ -6,7 +6,6 @@ come with the project into data/mm/ready/<data set>/{train,valid,test}.npz and p
 """
 
 import argparse
-import functools
 import os
 import shlex
 import sys
@@ -136,18 +135,21 @@ class MusicData(object):
         """Batches of {"inputs": uint8 [T, B, 88], "targets": uint8 [T, B, 88], "lengths": int32 [B]}.
 
         T is the longest window of the batch; past the end of a window all is 0. Training windows begin every half
-        window and are shuffled by (seed, epoch); the remainder joins the last batch. Those of valid and test keep
-        the order of the file and do not overlap. See cut_windows.
+        window and are shuffled by (seed, epoch), and each is shifted by up to `transpose` semitones either way; the
+        remainder joins the last batch. Those of valid and test keep the order of the file, do not overlap and are
+        never shifted. See cut_windows.
         """
         part = self._open(split)
         count, batch_size = len(part.starts), self._settings.batch_size
-        if split == "train":
-            order = generator(self._settings.seed, epoch).permutation(count)
-            slices = training_slices(count, batch_size)
-        else:
-            order = np.arange(count)
+        if split != "train":
             slices = evaluation_slices(count, batch_size)
-        return Batches([order[one] for one in slices], functools.partial(_batch, part))
+            return Batches(slices, lambda one: _batch(part, np.arange(one.start, one.stop)))
+        random = generator(self._settings.seed, epoch)
+        order = random.permutation(count)
+        most = self._settings.transpose
+        shifts = random.integers(-most, most, count, endpoint=True)
+        slices = training_slices(count, batch_size)
+        return Batches(slices, lambda one: _transposed(_batch(part, order[one]), shifts[one]))
 
     def facts(self, split):
         """What a split holds, as plain numbers; notes are MIDI numbers.
@@ -206,11 +208,23 @@ def _batch(part, chosen):
     return {"inputs": keys[:-1] * inside, "targets": keys[1:] * inside, "lengths": lengths.astype(np.int32)}
 
 
+def _transposed(batch, shifts):
+    """Shift the notes of each window by its number of semitones, or by as many as keep them on the keyboard."""
+    if not shifts.any():
+        return batch
+    used = (batch["inputs"] | batch["targets"]).any(axis=0)  # [B, 88]
+    lowest, highest = used.argmax(axis=1), NOTE_COUNT - 1 - used[:, ::-1].argmax(axis=1)
+    shifts = np.clip(shifts, -lowest, NOTE_COUNT - 1 - highest)
+    sources = ((np.arange(NOTE_COUNT) - shifts[:, None]) % NOTE_COUNT)[None]
+    shifted = {name: np.take_along_axis(batch[name], sources, axis=2) for name in ("inputs", "targets")}
+    return dict(batch, **shifted)
+
+
 def load(settings):
     """Open a prepared data set; returns MusicData. The Bach chorales are prepared first where need be.
 
-    Uses settings.data_set_name, data_folder, window_size (time steps), batch_size and seed. Raises UserError for
-    an unknown data set and for missing or damaged files, with the command that mends it.
+    Uses settings.data_set_name, data_folder, window_size (time steps), transpose, batch_size and seed. Raises
+    UserError for an unknown data set and for missing or damaged files, with the command that mends it.
     """
     name, data_folder = settings.data_set_name, settings.data_folder
     if name not in DATA_SETS:
@@ -245,7 +259,7 @@ def main():
     parser = argparse.ArgumentParser(description="Prepare the music that is there and print an analysis of it.",
                                      usage=argparse.SUPPRESS)
     parser.add_argument("--data_folder", default="data", help="where get_data.sh put the data (default: data)")
-    parser.set_defaults(window_size=WINDOW_SIZE)
+    parser.set_defaults(window_size=WINDOW_SIZE, transpose=0)
     settings = parser.parse_args()
     status = 0
     for name in DATA_SETS:

@@ -42,7 +42,7 @@ def write_source(folder, content, name=NAME):
 
 
 def settings_for(folder, **changed):
-    values = dict(data_set_name=NAME, data_folder=str(folder), window_size=20, batch_size=4, seed=1)
+    values = dict(data_set_name=NAME, data_folder=str(folder), window_size=20, batch_size=4, seed=1, transpose=0)
     return argparse.Namespace(**dict(values, **changed))
 
 
@@ -334,3 +334,22 @@ def test_versions_of_a_piece_are_dealt_to_one_split():
     # A part ends at the group that fills its share, so it has at most one chorale (the largest group is 2) too many.
     assert 0 <= len(splits["train"]) - make_sample_data.TRAIN_END * 40 < 2
     assert splits == make_sample_data.split_groups(groups, 40)
+
+
+def test_transposed_windows_keep_their_intervals_and_stay_on_the_keyboard(tmp_path):
+    plain = settings_for(tmp_path, data_set_name=mm_utils.SAMPLE, window_size=200, batch_size=16)
+    shifted = settings_for(tmp_path, data_set_name=mm_utils.SAMPLE, window_size=200, batch_size=16, transpose=50)
+    batches = [mm_utils.load(settings).batches("train", 3) for settings in (plain, shifted)]
+    seen = set()
+    for i in range(3):
+        before, after = batches[0][i], batches[1][i]
+        np.testing.assert_array_equal(before["lengths"], after["lengths"])
+        for window in range(len(before["lengths"])):
+            (_, old), (_, new) = [np.nonzero(batch["inputs"][:, window]) for batch in (before, after)]
+            assert len(set(new - old)) == 1
+            (_, old), (_, new_targets) = [np.nonzero(batch["targets"][:, window]) for batch in (before, after)]
+            assert set(new_targets - old) == {new[0] - np.nonzero(before["inputs"][:, window])[1][0]}
+            seen.add(new[0] - np.nonzero(before["inputs"][:, window])[1][0])
+    assert len(seen) > 20 and min(seen) < 0 < max(seen)
+    valid = [mm_utils.load(settings).batches("valid")[0]["inputs"] for settings in (plain, shifted)]
+    np.testing.assert_array_equal(*valid)
