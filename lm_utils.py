@@ -149,7 +149,8 @@ class LanguageData(object):
       those targets count which the one before did not reach (the second half), so each of the n - 1 targets of n
       tokens counts once.
 
-    Attributes: symbols (texts by id), vocabulary_size, characters (True: the metric is BPC, False: perplexity).
+    Attributes: symbols (texts by id), vocabulary_size, characters (True: the metric is BPC, False: perplexity),
+    metric (its name) and finish, which turns a mean loss in nats into it.
     """
 
     def __init__(self, settings):
@@ -166,6 +167,7 @@ class LanguageData(object):
             raise UserError("%s is damaged: %s" % (path, self._remedy))
         self.vocabulary_size = len(self.symbols)
         self.characters = self._source.unit != "word"
+        self.metric, self.finish = ("bpc", texts.nats_to_bits) if self.characters else ("perplexity", np.exp)
         self._opened = {}
 
     def encode(self, text):
@@ -197,6 +199,18 @@ class LanguageData(object):
         targets = windows * self._settings.window_size if split == "train" else self._counts[split] - 1
         origin = {key: self._facts[key] for key in ("share", "python", "sha256") if self._facts.get(key, 1) != 1}
         return dict(origin, tokens=self._counts[split], windows=windows, targets=targets)
+
+    def frequency_baseline(self, split="test"):
+        """What a model reaches that knows only how often each id occurs in the training part.
+
+        Its probabilities are (count + 1) / (tokens + ids), Laplace's rule. Scored on the targets of `split`,
+        "valid" or "test": all tokens but the first. Returns {"bpc" or "perplexity": .., "accuracy": ..}.
+        """
+        train = texts.histogram(self.tokens("train"), self.vocabulary_size)
+        counts = texts.histogram(self.tokens(split)[1:], self.vocabulary_size)
+        losses = np.log(train.sum() + len(train)) - np.log(train + 1.)
+        return {self.metric: float(self.finish(np.average(losses, weights=counts))),
+                "accuracy": float(counts[train.argmax()] / counts.sum())}
 
     def batches(self, split, epoch=0):
         """The Batches of a split; `epoch` matters in training only. Raises UserError where the text is too short.

@@ -116,6 +116,11 @@ class DigitData(object):
                 "mean_intensity": float(images.mean() / self.pixel_scale),
                 "blank_share": float((images == 0).mean())}
 
+    def frequency_baseline(self, split="test"):
+        """The accuracy on `split` of always giving the commonest class of the training part: {"accuracy": ..}."""
+        commonest = np.bincount(self._open("train")[1]).argmax()
+        return {"accuracy": float((self._open(split)[1] == commonest).mean())}
+
     def _open(self, split):
         if split not in self._opened:
             path = _ready_path(self._settings.data_set_name, self._settings.data_folder, split)

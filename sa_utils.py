@@ -122,6 +122,11 @@ class ReviewData(object):
                 "length_quartiles": np.percentile(reviews.lengths, (0, 25, 50, 75, 100)).tolist(),
                 "cut": int((reviews.lengths > self._settings.window_size).sum())}
 
+    def frequency_baseline(self, split="test"):
+        """The accuracy on `split` of always giving the commonest class of the training part: {"accuracy": ..}."""
+        commonest = np.bincount(self._open("train").labels).argmax()
+        return {"accuracy": float((self._open(split).labels == commonest).mean())}
+
     def decode(self, ids):
         """The text of a sequence of ids, padding left out."""
         if "words" not in self._opened:

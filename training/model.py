@@ -58,6 +58,15 @@ class Network(object):
         """The cells' own first states."""
         return [cell.zero_state(batch_size, tf.float32) for cell in self.cells]
 
+    def carried_states(self, batch_size, reset):
+        """First states that go from batch to batch: (placeholders, states), all zeros where none are fed.
+
+        reset: bool scalar tensor; where it is true the states are zeros, whatever is fed.
+        """
+        zeros = tf.nest.map_structure(tf.zeros_like, self.zero_states(batch_size))
+        fed = tf.nest.map_structure(lambda zero: tf.placeholder_with_default(zero, zero.shape), zeros)
+        return fed, tf.cond(reset, lambda: zeros, lambda: fed, strict=True)
+
     def head(self, features):
         """Features [.., F] -> logits [.., head_outputs]: a matrix (Glorot uniform) and a bias (zero)."""
         with tf.variable_scope("head"):
@@ -124,5 +133,6 @@ def session_config(settings):
 
 def out_of_memory(settings):
     """The UserError for a step that does not fit into memory."""
-    return UserError("out of memory: lower batch_size (now %d), window_size or number_of_parameters (now %d)" % (
-        settings.batch_size, settings.number_of_parameters))
+    names = [name for name in ("batch_size", "window_size", "number_of_parameters") if name in settings.values]
+    return UserError("out of memory: lower " + " or ".join(
+        "%s (now %d)" % (name, settings.values[name]) for name in names))

@@ -13,7 +13,7 @@ CLIP_MARGIN = 0.01  # the clip norm of the first step, when no squared gradient 
 
 
 class RectifiedAdam(object):
-    """minimize() gives the operation that makes one step; slots m, v and the step count t are variables."""
+    """minimize() gives the tensor that makes one step; slots m, v and the step count t are variables."""
 
     def __init__(self, learning_rate, clip_gradients, clip_multiplier):
         self._learning_rate = learning_rate
@@ -25,13 +25,14 @@ class RectifiedAdam(object):
 
         loss_scale: a number by which the loss is multiplied and the gradients divided again, so that small
         gradients survive in float16; a step whose gradients are not all finite is then left out. None: neither.
+        Returns a bool scalar: whether the step was made.
         """
         if loss_scale is None:
             return self.apply([tf.convert_to_tensor(g) for g in tf.gradients(loss, variables)], variables)
         gradients = [tf.convert_to_tensor(g) / loss_scale for g in tf.gradients(loss * loss_scale, variables)]
-        finite = tf.reduce_all([tf.reduce_all(tf.is_finite(g)) for g in gradients])
+        finite = tf.reduce_all([tf.reduce_all(tf.is_finite(tensor)) for tensor in [loss] + gradients])
         slots = self._slots(variables)
-        return tf.cond(finite, lambda: self._step(gradients, variables, slots), tf.no_op)
+        return tf.cond(finite, lambda: self._step(gradients, variables, slots), lambda: tf.constant(False))
 
     def apply(self, gradients, variables):
         """One step with given dense gradients, one for each variable."""
@@ -51,7 +52,7 @@ class RectifiedAdam(object):
             rates = _rates(steps_done + 1)
             updates = [self._update(g, w, m, v, rates) for g, w, (m, v) in zip(gradients, variables, moments)]
         with tf.control_dependencies(updates):
-            return tf.group(tf.assign_add(steps_done, 1))
+            return tf.assign_add(steps_done, 1) > 0
 
     def _update(self, g, w, m, v, rates):
         correction1, correction2, rectification = [tf.cast(rate, w.dtype.base_dtype) for rate in rates]

@@ -18,16 +18,18 @@ def final(trainer):
     trainer.load_best()
     settings, run, network = trainer.settings, trainer.run, trainer.model.network
     progress, stopping = trainer.progress, trainer.stopping
+    counts = {split: trainer.data.facts(split) for split in ("train", "valid", "test")}
+    share, watched = counts["train"].get("share", 1), trainer.model.watched
     results = {
         "task": settings.task, "data_set": settings.data_set_name, "cell": settings.cell_name, "seed": settings.seed,
         "parameters": network.parameters, "hidden_units": network.hidden_units, "settings": settings.values,
         "epochs": stopping.epochs_done, "best_epoch": stopping.best_epoch, "stop_reason": stopping.reason,
         "steps": progress["step"], "seconds": round(progress["seconds"], 1),
         "steps_per_second": round(progress["step"] / max(progress["seconds"], 1e-9), 3),
-        "watched": trainer.model.watched, "valid": trainer.evaluate("valid"), "test": trainer.evaluate("test"),
-        "counts": {split: trainer.data.facts(split) for split in ("train", "valid", "test")},
+        "watched": watched, "valid": trainer.evaluate("valid"), "test": trainer.evaluate("test"),
+        "counts": counts, "data_share": share,
         "frequency_baseline": {"test": trainer.data.frequency_baseline("test")},
-        "paper": paper_value(settings.data_set_name, settings.cell_name, trainer.model.watched),
+        "paper": paper_value(settings.data_set_name, settings.cell_name, watched) if share == 1 else None,
         "environment": environment(),
     }
     save_json(run.file("results.json"), results)
@@ -46,6 +48,8 @@ def summary(results, folder):
         ("epochs", "%d, the best was %d" % (results["epochs"], results["best_epoch"])),
         ("time", "%.0f s, %.2f steps/s" % (results["seconds"], results["steps_per_second"])),
     ]
+    if results["data_share"] != 1:
+        rows.insert(1, ("data", "only %s, not comparable with the paper" % data_label(results)))
     for name in sorted(results["valid"], key=lambda name: name != watched):
         baseline = results["frequency_baseline"]["test"].get(name)
         rows.append((name, "valid %.4f, test %.4f%s" % (
@@ -58,6 +62,12 @@ def summary(results, folder):
     body = ["%-*s  %s" % (width, label, text) for label, text in rows]
     rule = "-" * max(len(line) for line in body)
     return [rule] + body + [rule]
+
+
+def data_label(results):
+    """The data set's name, with its share where only part of the published data was there."""
+    share = results["data_share"]
+    return results["data_set"] if share == 1 else "%.3g %% of the full %s" % (100 * share, results["data_set"])
 
 
 def learning_curve(run, results):
@@ -76,7 +86,7 @@ def learning_curve(run, results):
         axes.axhline(results["paper"], color="black", linestyle=":", label="paper, test: %g" % results["paper"])
     axes.set_xlabel("epoch")
     axes.set_ylabel(AXIS_LABELS.get(watched, watched))
-    axes.set_title("%s, %s, {:,} parameters".format(results["parameters"]) % (results["data_set"], results["cell"]))
+    axes.set_title("{}, {}, {:,} parameters".format(data_label(results), results["cell"], results["parameters"]))
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(color="0.9")
     axes.legend()

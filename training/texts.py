@@ -74,6 +74,11 @@ def histogram(numbers, size=0):
     return sum((np.bincount(chunk, minlength=size) for chunk in _chunks(numbers)), np.zeros(size, np.int64))
 
 
+def nats_to_bits(nats):
+    """A mean loss in nats a character as bits a character (BPC)."""
+    return nats / np.log(2)
+
+
 def _chunks(array):
     """Views of parts: to count or to index, numpy widens small integers to int64, so it gets some at a time."""
     return (array[start:start + _CHUNK] for start in range(0, len(array), _CHUNK))

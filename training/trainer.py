@@ -15,6 +15,7 @@ from training.progress import ProgressLine
 from training.run_folder import Checkpoint
 
 LAST, BEST = "checkpoints/last.npz", "checkpoints/best.npz"
+MOST_LEFT_OUT = 20  # steps in a row that mixed precision may leave out
 
 
 class Trainer(object):
@@ -30,6 +31,7 @@ class Trainer(object):
         self.stopping = EarlyStopping(settings.patience, settings.epochs, model.lower_is_better)
         self.progress = {"epoch": 1, "batch": 0, "step": 0, "seconds": 0.0, "sums": _no_sums(model)}
         self._carried = None
+        self._left_out = 0
         self._interrupted = False
         self._last_checkpoint = self._last_tick = time.time()
         self._all = Checkpoint(tf.global_variables())
@@ -113,16 +115,28 @@ class Trainer(object):
         feed = self.model.feed(batch, self._carried, settings.dropout, (settings.seed, progress["step"]))
         fetched = self.session.run([_fetches(self.model), self.model.loss, self.model.state_out,
                                     self.model.train_op], feed)
-        sums, loss, state = fetched[:3]
-        if not math.isfinite(loss):
-            raise UserError("the loss became %s at step %d (epoch %d) with learning_rate %g: lower learning_rate; "
-                            "%s holds the last good state" % (loss, progress["step"] + 1, progress["epoch"],
-                                                              settings.learning_rate, self.run.path))
-        _add(progress["sums"], sums)
+        sums, loss, state, stepped = fetched
+        good = math.isfinite(loss)
+        self._check_step(loss, good and stepped)
+        if good:
+            _add(progress["sums"], sums)
         progress["batch"] += 1
         progress["step"] += 1
-        self._carried = state if self.model.state_in else None
+        self._carried = state if self.model.state_in and good else None
         return float(loss)
+
+    def _check_step(self, loss, good):
+        """End the run where a step went wrong; in mixed precision, which leaves it out, where many in a row did."""
+        progress, settings = self.progress, self.settings
+        self._left_out = 0 if good else self._left_out + 1
+        if self._left_out > (MOST_LEFT_OUT if settings.mixed_precision else 0):
+            wrong = "the loss became %s" % loss
+            if settings.mixed_precision:
+                wrong = "mixed_precision left out %d steps in a row, as loss or gradients were not finite," % (
+                    self._left_out)
+            raise UserError("%s at step %d (epoch %d) with learning_rate %g: lower learning_rate; %s holds the "
+                            "last good state" % (wrong, progress["step"] + 1, progress["epoch"],
+                                                 settings.learning_rate, self.run.path))
 
     def _finish_epoch(self):
         progress, watched = self.progress, self.model.watched
@@ -194,6 +208,6 @@ def _add(sums, fetched):
 
 
 def _finished(model, sums):
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         return {name: float(metric.finish(np.float64(sums[name][0]) / sums[name][1]))
                 for name, metric in model.metrics.items()}

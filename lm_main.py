@@ -1,0 +1,119 @@
+"""Language modelling: the next word or character from all before.
+
+Edit the constants or give them on the command line, for example
+
+    python -u lm_main.py --data_set_name text8 --cell_name GRU
+
+Data: bash get_data.sh, then python -u lm_utils.py. "PythonDocs" needs neither.
+"""
+
+import training  # first: it silences TensorFlow's start-up noise
+import tensorflow.compat.v1 as tf
+
+import lm_utils
+from training import report
+from training.errors import run_as_script
+from training.model import Metric, Model, Network
+from training.run_folder import RunFolder
+from training.settings import read_settings
+from training.trainer import Trainer
+
+TASK = "language"
+
+# None stands for the published value of the data set, which the table below holds.
+
+# ---- Data
+data_set_name = "penn"  # which text [data set]
+data_folder = "data"  # where get_data.sh and lm_utils.py put it [text]
+window_size = None  # time steps in a training window [int >= 2]
+stateful = None  # read the text in order and carry the state from each window to the next [bool]
+zero_state_chance = 0.1  # of stateful training: how often a window starts from zeros anyway [float >= 0, <= 1]
+
+# ---- Model
+cell_name = "RRU"  # the recurrent cell, see cell_registry.py [cell]
+number_of_parameters = None  # size of the model; the largest number of hidden units within it is taken [int >= 1]
+number_of_layers = None  # cells on top of one another [int >= 1]
+embedding_size = None  # features of an embedded word or character [int >= 1]
+dropout = None  # probability with which a feature is dropped [float >= 0, < 1]
+cell_hyperparameters = {}  # the cell's own, such as {"relu_layers": 2}; the rest is as published [dict]
+
+# ---- Training
+batch_size = None  # windows in a training step [int >= 1]
+learning_rate = None  # step size of the optimizer [float > 0]
+clip_gradients = True  # adaptive clipping, see training/optimizer.py [bool]
+clip_multiplier = None  # clip norm over the usual norm of the gradient [float > 0]
+patience = None  # epochs without improvement on validation before training stops [int >= 1]
+epochs = None  # the most epochs to train [int >= 1]
+seed = 1  # of initial values, shuffling and dropout [int >= 0]
+
+# ---- Run
+name = ""  # name of the run's folder; empty: date, time and seed [text]
+runs_folder = "runs"  # runs are written to <runs_folder>/<task>/<data set>/<cell>/<name> [text]
+resume = ""  # folder of a run to go on with [text]
+evaluate = ""  # folder of a run whose best checkpoint to evaluate, without training [text]
+checkpoint_minutes = 5.0  # time between checkpoints within an epoch [float > 0]
+summary_steps = 20  # steps between TensorBoard's scalars within an epoch [int >= 1]
+
+# ---- GPU
+gpu = ""  # which GPU, as its number, "0" for the first; empty: TensorFlow's choice, or none [text]
+allow_growth = True  # take GPU memory as it is needed, not all at once [bool]
+mixed_precision = False  # TensorFlow's automatic mixed precision: float16 where it is safe [bool]
+
+_WORDS = dict(window_size=64, stateful=False, batch_size=128, number_of_layers=2, number_of_parameters=20000000,
+              embedding_size=64, learning_rate=3e-3, clip_multiplier=10.0, dropout=0.5, patience=7, epochs=1000)
+_PENNCHAR = dict(window_size=512, stateful=True, batch_size=64, number_of_layers=2, number_of_parameters=24000000,
+                 embedding_size=16, learning_rate=1e-3, clip_multiplier=10.0, dropout=0.5, patience=3, epochs=1000)
+_LARGE = dict(_PENNCHAR, window_size=256, number_of_parameters=48000000, embedding_size=32, dropout=0.7)
+PUBLISHED = {
+    "penn": _WORDS,
+    "penn-standard": _WORDS,  # the words of the literature, which are others than the paper's, with its settings
+    "pennchar": _PENNCHAR,
+    "enwik8": _LARGE,
+    "text8": _LARGE,
+    # Not in the paper. Small, for a few minutes on two cores.
+    "PythonDocs": dict(_PENNCHAR, window_size=128, batch_size=32, number_of_parameters=500000, dropout=0.1,
+                       epochs=8),
+}
+
+
+def build_model(settings, data):
+    """Token ids [T, B] -> logits of the next token [T, B, V]. Stateful: the next batch gets the final states."""
+    inputs = {name: tf.placeholder(tf.int32, [None, None], name) for name in ("inputs", "targets")}
+    inputs.update({name: tf.placeholder(tf.int32, [None], name) for name in ("lengths", "first_counted")})
+    targets, lengths = inputs["targets"], inputs["lengths"]
+
+    network = Network(settings, settings.embedding_size, head_outputs=data.vocabulary_size, head_reads="outputs",
+                      embedding_rows=data.vocabulary_size)
+    carried = states = None
+    if settings.stateful:
+        inputs["reset_state"] = tf.placeholder(tf.bool, [], "reset_state")
+        carried, states = network.carried_states(tf.shape(targets)[1], inputs["reset_state"])
+    outputs, final_states = network.unroll(network.embed(inputs["inputs"]), states, lengths)
+    logits = network.head(outputs)
+
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=logits)
+    right = tf.equal(tf.argmax(logits, axis=2, output_type=tf.int32), targets)
+    step = tf.expand_dims(tf.range(tf.shape(targets)[0]), axis=1)
+    counted = tf.cast((inputs["first_counted"] <= step) & (step < lengths), tf.float32)  # in training: all
+    total, count = tf.reduce_sum(losses * counted), tf.reduce_sum(counted)
+    metrics = {"accuracy": Metric(tf.reduce_sum(tf.cast(right, tf.float32) * counted), count, float)}
+    metrics[data.metric] = Metric(total, count, data.finish)
+    return Model(settings, network, inputs, loss=total / count, metrics=metrics, watched=data.metric,
+                 state=(carried, final_states) if settings.stateful else None, outputs={"logits": logits})
+
+
+def main(arguments=None):
+    """Train (or resume, or only evaluate) one model and report it."""
+    settings = read_settings(globals(), arguments)
+    data = lm_utils.load(settings)
+    with tf.Graph().as_default():
+        tf.set_random_seed(settings.seed)
+        model = build_model(settings, data)
+        with RunFolder(settings) as run, Trainer(settings, model, data, run) as trainer:
+            if not settings.evaluate:
+                trainer.fit()
+            report.final(trainer)
+
+
+if __name__ == "__main__":
+    run_as_script(main)

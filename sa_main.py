@@ -1,0 +1,91 @@
+"""Sentiment analysis: whether a film review is for or against the film.
+
+Edit the constants or give them on the command line, for example
+
+    python -u sa_main.py --cell_name GRU
+
+Data: bash get_data.sh --only IMDB, then python -u sa_utils.py.
+"""
+
+import training  # first: it silences TensorFlow's start-up noise
+import tensorflow.compat.v1 as tf
+
+import sa_utils
+from training import report
+from training.classifier import classifier
+from training.errors import run_as_script
+from training.model import Network
+from training.run_folder import RunFolder
+from training.settings import read_settings
+from training.trainer import Trainer
+
+TASK = "sentiment"
+
+# None stands for the published value of the data set, which the table below holds.
+
+# ---- Data
+data_set_name = "IMDB"  # which reviews [data set]
+data_folder = "data"  # where get_data.sh and sa_utils.py put them [text]
+window_size = None  # the longest review, in words; of longer ones the last words are read [int >= 2]
+
+# ---- Model
+cell_name = "RRU"  # the recurrent cell, see cell_registry.py [cell]
+number_of_parameters = None  # size of the model; the largest number of hidden units within it is taken [int >= 1]
+number_of_layers = None  # cells on top of one another [int >= 1]
+embedding_size = None  # features of an embedded word [int >= 1]
+dropout = None  # probability with which a feature is dropped [float >= 0, < 1]
+cell_hyperparameters = {}  # the cell's own, such as {"relu_layers": 2}; the rest is as published [dict]
+
+# ---- Training
+batch_size = None  # reviews in a training step [int >= 1]
+bucket_by_length = False  # draw batches of reviews of similar length: faster, but not as published [bool]
+learning_rate = None  # step size of the optimizer [float > 0]
+label_smoothing = 0.1  # share of a label that is spread over all classes [float >= 0, < 1]
+clip_gradients = True  # adaptive clipping, see training/optimizer.py [bool]
+clip_multiplier = None  # clip norm over the usual norm of the gradient [float > 0]
+patience = None  # epochs without improvement on validation before training stops [int >= 1]
+epochs = None  # the most epochs to train [int >= 1]
+seed = 1  # of initial values, shuffling and dropout [int >= 0]
+
+# ---- Run
+name = ""  # name of the run's folder; empty: date, time and seed [text]
+runs_folder = "runs"  # runs are written to <runs_folder>/<task>/<data set>/<cell>/<name> [text]
+resume = ""  # folder of a run to go on with [text]
+evaluate = ""  # folder of a run whose best checkpoint to evaluate, without training [text]
+checkpoint_minutes = 5.0  # time between checkpoints within an epoch [float > 0]
+summary_steps = 20  # steps between TensorBoard's scalars within an epoch [int >= 1]
+
+# ---- GPU
+gpu = ""  # which GPU, as its number, "0" for the first; empty: TensorFlow's choice, or none [text]
+allow_growth = True  # take GPU memory as it is needed, not all at once [bool]
+mixed_precision = False  # TensorFlow's automatic mixed precision: float16 where it is safe [bool]
+
+PUBLISHED = {
+    "IMDB": dict(window_size=512, batch_size=64, number_of_layers=2, number_of_parameters=2000000,
+                 embedding_size=64, learning_rate=1e-3, clip_multiplier=5.0, dropout=0.5, patience=5, epochs=1000),
+}
+
+
+def build_model(settings, data):
+    """Word ids [T, B] -> logits of the two classes [B, 2], read at the true end of each review."""
+    words = tf.placeholder(tf.int32, [None, None], "inputs")
+    network = Network(settings, settings.embedding_size, head_outputs=data.class_count, head_reads="state",
+                      embedding_rows=data.vocabulary_size)
+    return classifier(settings, network, words, network.embed(words))
+
+
+def main(arguments=None):
+    """Train (or resume, or only evaluate) one model and report it."""
+    settings = read_settings(globals(), arguments)
+    data = sa_utils.load(settings)
+    with tf.Graph().as_default():
+        tf.set_random_seed(settings.seed)
+        model = build_model(settings, data)
+        with RunFolder(settings) as run, Trainer(settings, model, data, run) as trainer:
+            if not settings.evaluate:
+                trainer.fit()
+            report.final(trainer)
+
+
+if __name__ == "__main__":
+    run_as_script(main)
