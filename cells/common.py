@@ -31,9 +31,16 @@ def no_dropout(rate):
     return not tf.is_tensor(rate) and rate == 0
 
 
-def own_mask(rate, shape, dtype):
-    """The mask that a cell draws itself when it is given none; None without dropout."""
-    return None if no_dropout(rate) else dropout_mask(tf.random.uniform(shape, dtype=dtype), rate)
+def mask_shape(cell, inputs):
+    """Shape tensor of the dropout mask [.., K] that a cell takes with inputs [.., D]."""
+    return tf.concat([tf.shape(inputs)[:-1], [cell.mask_size(inputs.shape.as_list()[-1])]], axis=0)
+
+
+def own_mask(cell, inputs):
+    """The mask that a cell draws itself, from cell.dropout, when it is given none; None without dropout."""
+    if no_dropout(cell.dropout):
+        return None
+    return dropout_mask(tf.random.uniform(mask_shape(cell, inputs), dtype=inputs.dtype), cell.dropout)
 
 
 def masked(values, mask):

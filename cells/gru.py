@@ -5,23 +5,44 @@ import collections
 import tensorflow.compat.v1 as tf
 
 from cells.common import make_variables, masked, own_mask
-
-
-def candidate(pre_activation, mask):
-    """c = dropout(tanh(..))."""
-    return masked(tf.tanh(pre_activation), mask)
-
-
-def next_state(h, u, c):
-    """h' = u * h + (1 - u) * c, from the update gate u and the candidate c."""
-    return u * h + (1 - u) * c
+from cells.loops import at_ends, backward_loop, forward_loop, matmul_steps, weight_gradient, without_padding
 
 
 def step(w, x, h, mask):
     """One step of the GRU: h' from input x [B, D] and state h [B, N]."""
     r, u = tf.split(tf.sigmoid(tf.matmul(tf.concat([x, h], axis=1), w["W_g"]) + w["b_g"]), 2, axis=1)
-    c = candidate(tf.matmul(tf.concat([x, r * h], axis=1), w["W_c"]) + w["b_c"], mask)
-    return next_state(h, u, c)
+    c = masked(tf.tanh(tf.matmul(tf.concat([x, r * h], axis=1), w["W_c"]) + w["b_c"]), mask)
+    return u * h + (1 - u) * c
+
+
+def fast_steps(mask, x_g, x_c, h, w_g, w_c):
+    """All steps of the GRU, from the inputs' shares x_g [T, B, 2 N], x_c [T, B, N] of its pre-activations.
+
+    Returns h at all times [T + 1, B, N] and the function of its gradient (for tf.custom_gradient).
+    """
+    def forward_step(slices, states):
+        (x_g, x_c, mask), (h,) = slices, states
+        r, u = tf.split(tf.sigmoid(x_g + tf.matmul(h, w_g)), 2, axis=1)
+        tanh = tf.tanh(x_c + tf.matmul(r * h, w_c))
+        return [u * h + (1 - u) * masked(tanh, mask)], [r, u, tanh]
+
+    (h,), (r, u, tanh) = forward_loop(forward_step, [h], [x_g, x_c, mask], 3)
+
+    def gradient(grad_h):
+        from_g, from_c = tf.transpose(w_g), tf.transpose(w_c)
+
+        def backward_step(slices, gradients):
+            (h, r, u, tanh, mask, grad_h), (dh,) = slices, gradients
+            dx_c = masked(dh * (1 - u), mask) * (1 - tanh * tanh)
+            drh = tf.matmul(dx_c, from_c)
+            dx_g = tf.concat([drh * h * r * (1 - r), dh * (h - masked(tanh, mask)) * u * (1 - u)], axis=1)
+            return [u * dh + r * drh + tf.matmul(dx_g, from_g) + grad_h], [dx_g, dx_c]
+
+        before = h[:-1]
+        (first,), (dx_g, dx_c) = backward_loop(backward_step, [grad_h[-1]], [before, r, u, tanh, mask, grad_h], 2)
+        return dx_g, dx_c, first, weight_gradient(before, dx_g), weight_gradient(r * before, dx_c)
+
+    return h, gradient
 
 
 class GRUCell(object):
@@ -62,7 +83,20 @@ class GRUCell(object):
     def __call__(self, inputs, state, scope=None, mask=None):
         """One step. `mask` [B, N] is already scaled (0 or 1 / keep); None: drawn from `self.dropout`."""
         self.build(inputs.shape.as_list()[-1], inputs.dtype, scope)
-        if mask is None:
-            mask = own_mask(self.dropout, tf.shape(state), inputs.dtype)
+        mask = own_mask(self, inputs) if mask is None else mask
         h = step(self.weights, inputs, state, mask)
         return h, h
+
+    def sequence(self, inputs, state, mask=None, lengths=None):
+        """All steps over inputs [T, B, D] at once: (outputs [T, B, N], state at the end of each sequence).
+
+        The same as calling the cell T times, but faster. mask: [T, B, N] or None; lengths: [B] or None (all T).
+        """
+        depth = inputs.shape.as_list()[-1]
+        self.build(depth, inputs.dtype)
+        mask = own_mask(self, inputs) if mask is None else mask
+        w, rows = self.weights, [depth, self.state_size]
+        (w_gx, w_gh), (w_cx, w_ch) = tf.split(w["W_g"], rows), tf.split(w["W_c"], rows)
+        h = tf.custom_gradient(lambda *tensors: fast_steps(mask, *tensors))(
+            matmul_steps(inputs, w_gx) + w["b_g"], matmul_steps(inputs, w_cx) + w["b_c"], state, w_gh, w_ch)
+        return without_padding(h[1:], lengths), at_ends(h, lengths)

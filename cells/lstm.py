@@ -5,19 +5,52 @@ import collections
 import tensorflow.compat.v1 as tf
 
 from cells.common import LSTMState, make_variables, masked, own_mask
+from cells.loops import at_ends, backward_loop, forward_loop, matmul_steps, weight_gradient, without_padding
 
 
-def next_state(pre_activations, forget_bias, c, mask):
-    """(c', h') [B, N] from the pre-activations i, j, f, o [B, 4 N]."""
+def gates(pre_activations, forget_bias):
+    """sigmoid(i), tanh(j), sigmoid(f + forget_bias), sigmoid(o) [B, N] from the pre-activations [B, 4 N]."""
     i, j, f, o = tf.split(pre_activations, 4, axis=1)
-    c = tf.sigmoid(f + forget_bias) * c + tf.sigmoid(i) * masked(tf.tanh(j), mask)
-    return LSTMState(c, tf.sigmoid(o) * tf.tanh(c))
+    return tf.sigmoid(i), tf.tanh(j), tf.sigmoid(f + forget_bias), tf.sigmoid(o)
 
 
 def step(w, forget_bias, x, state, mask):
     """One step of the LSTM: (c', h') from input x [B, D] and state (c, h)."""
-    pre_activations = tf.matmul(tf.concat([x, state.h], axis=1), w["W"]) + w["b"]
-    return next_state(pre_activations, forget_bias, state.c, mask)
+    i, j, f, o = gates(tf.matmul(tf.concat([x, state.h], axis=1), w["W"]) + w["b"], forget_bias)
+    c = f * state.c + i * masked(j, mask)
+    return LSTMState(c, o * tf.tanh(c))
+
+
+def fast_steps(mask, forget_bias, x, c, h, w_h):
+    """All steps of the LSTM, from the inputs' share of its pre-activations x [T, B, 4 N].
+
+    Returns (c, h) at all times [T + 1, B, N] and the function of their gradients (for tf.custom_gradient).
+    """
+    def forward_step(slices, states):
+        (x, mask), (c, h) = slices, states
+        i, j, f, o = gates(x + tf.matmul(h, w_h), forget_bias)
+        c = f * c + i * masked(j, mask)
+        tanh_c = tf.tanh(c)
+        return [c, o * tanh_c], [i, j, f, o, tanh_c]
+
+    (c, h), activations = forward_loop(forward_step, [c, h], [x, mask], 5)
+
+    def gradient(grad_c, grad_h):
+        from_x = tf.transpose(w_h)
+
+        def backward_step(slices, gradients):
+            (c, i, j, f, o, tanh_c, mask, grad_c, grad_h), (dc, dh) = slices, gradients
+            dc += dh * o * (1 - tanh_c * tanh_c)
+            dj = masked(dc * i, mask)
+            dx = tf.concat([dc * masked(j, mask) * i * (1 - i), dj * (1 - j * j), dc * c * f * (1 - f),
+                            dh * tanh_c * o * (1 - o)], axis=1)
+            return [f * dc + grad_c, tf.matmul(dx, from_x) + grad_h], [dx]
+
+        sequences = [c[:-1]] + activations + [mask, grad_c, grad_h]
+        first, (dx,) = backward_loop(backward_step, [grad_c[-1], grad_h[-1]], sequences, 1)
+        return [dx] + first + [weight_gradient(h[:-1], dx)]
+
+    return (c, h), gradient
 
 
 class LSTMCell(object):
@@ -57,7 +90,19 @@ class LSTMCell(object):
     def __call__(self, inputs, state, scope=None, mask=None):
         """One step. `mask` [B, N] is already scaled (0 or 1 / keep); None: drawn from `self.dropout`."""
         self.build(inputs.shape.as_list()[-1], inputs.dtype, scope)
-        if mask is None:
-            mask = own_mask(self.dropout, tf.shape(state.h), inputs.dtype)
+        mask = own_mask(self, inputs) if mask is None else mask
         state = step(self.weights, self.forget_bias, inputs, state, mask)
         return state.h, state
+
+    def sequence(self, inputs, state, mask=None, lengths=None):
+        """All steps over inputs [T, B, D] at once: (outputs [T, B, N], state at the end of each sequence).
+
+        The same as calling the cell T times, but faster. mask: [T, B, N] or None; lengths: [B] or None (all T).
+        """
+        depth = inputs.shape.as_list()[-1]
+        self.build(depth, inputs.dtype)
+        mask = own_mask(self, inputs) if mask is None else mask
+        w_x, w_h = tf.split(self.weights["W"], [depth, self.output_size])
+        c, h = tf.custom_gradient(lambda *tensors: fast_steps(mask, self.forget_bias, *tensors))(
+            matmul_steps(inputs, w_x) + self.weights["b"], state.c, state.h, w_h)
+        return without_padding(h[1:], lengths), LSTMState(at_ends(c, lengths), at_ends(h, lengths))

@@ -7,40 +7,116 @@ import sonnet as snt
 import tensorflow.compat.v1 as tf
 
 from cells.common import LSTMState, masked, own_mask
+from cells.loops import at_ends, backward_loop, forward_loop, weight_gradient, without_padding
 
 GATES = "jofi"  # the order of the kernel's columns
 
 
-def gating(w, number, source):
-    """2 sigmoid(source A B + b) of one round [B, size of what is gated]; without B, A is one full matrix."""
-    product = tf.matmul(source, w["A_%d" % number])
-    if "B_%d" % number in w:
-        product = tf.matmul(product, w["B_%d" % number])
-    return 2 * tf.sigmoid(product + w["b_%d" % number])
-
-
 def mogrify(w, rounds, x, h):
-    """x and h after all rounds: the even ones gate x by h, the odd ones h by x."""
+    """x and h after all rounds: the even ones gate x by h, the odd ones h by x, with 2 sigmoid(source A B + b).
+
+    Returns (x, h, each round's source A, each round's gate); with rank 0 there is no B, and A is one full matrix.
+    """
+    reduced, gates = [], []
     for number in range(rounds):
-        if number % 2 == 0:
-            x = x * gating(w, number, h)
-        else:
-            h = h * gating(w, number, x)
-    return x, h
+        reduced.append(tf.matmul(x if number % 2 else h, w["A_%d" % number]))
+        product = tf.matmul(reduced[-1], w["B_%d" % number]) if "B_%d" % number in w else reduced[-1]
+        gates.append(2 * tf.sigmoid(product + w["b_%d" % number]))
+        x, h = (x, h * gates[-1]) if number % 2 else (x * gates[-1], h)
+    return x, h, reduced, gates
 
 
-def next_state(w, pre_activations, c, mask):
-    """(c', h') [B, N] from the pre-activations j, o, f, i [B, 4 N] (without their biases)."""
-    j, o, f, i = [values + w["b_" + gate] for values, gate in zip(tf.split(pre_activations, 4, axis=1), GATES)]
-    forget = tf.sigmoid(f)
-    c = forget * c + tf.minimum(1 - forget, tf.sigmoid(i)) * masked(tf.tanh(j), mask)
-    return LSTMState(c, tf.sigmoid(o) * tf.tanh(c))
+def lstm_gates(w, x, h):
+    """tanh(j), sigmoid(o), sigmoid(f), sigmoid(i) [B, N] from the gated x and h."""
+    j, o, f, i = tf.split(tf.matmul(tf.concat([x, h], axis=1), w["W"]), 4, axis=1)
+    return tf.tanh(j + w["b_j"]), tf.sigmoid(o + w["b_o"]), tf.sigmoid(f + w["b_f"]), tf.sigmoid(i + w["b_i"])
+
+
+def next_c(j, f, i, c, mask):
+    """c' [B, N]: at most what is forgotten can be written."""
+    return f * c + tf.minimum(1 - f, i) * masked(j, mask)
 
 
 def step(w, rounds, x, state, mask):
     """One step of the Mogrifier LSTM: (c', h') from input x [B, D] and state (c, h)."""
-    x, h = mogrify(w, rounds, x, state.h)
-    return next_state(w, tf.matmul(tf.concat([x, h], axis=1), w["W"]), state.c, mask)
+    x, h, _, _ = mogrify(w, rounds, x, state.h)
+    j, o, f, i = lstm_gates(w, x, h)
+    c = next_c(j, f, i, state.c, mask)
+    return LSTMState(c, o * tf.tanh(c))
+
+
+def inputs_of_rounds(x, h, gates):
+    """For each round (its source, what it gates), and the gated (x, h), from the first x and h and all gates."""
+    pairs = []
+    for number, gate in enumerate(gates):
+        pairs.append((x, h) if number % 2 else (h, x))
+        x, h = (x, h * gate) if number % 2 else (x * gate, h)
+    return pairs, (x, h)
+
+
+def lstm_backward(j, o, f, i, c, tanh_c, mask, dc, dh):
+    """Gradients (of the pre-activations j, o, f, i [B, 4 N], of the last c) from those of c' and h'."""
+    dc += dh * o * (1 - tanh_c * tanh_c)
+    di = tf.where(i < 1 - f, dc * masked(j, mask), tf.zeros_like(i))
+    df = dc * c - (dc * masked(j, mask) - di)
+    dj = masked(dc * tf.minimum(1 - f, i), mask)
+    do = dh * tanh_c
+    return tf.concat([dj * (1 - j * j), do * o * (1 - o), df * f * (1 - f), di * i * (1 - i)], axis=1), f * dc
+
+
+def fast_steps(mask, rounds, names, x, c, h, *weights):
+    """All steps over x [T, B, D]; `names` are those of the weights.
+
+    Nothing of a step can be done before the loop, since the first round already gates the input by the state; what
+    is gained is a short backward step and one matmul for each weight's gradient.
+    Returns (c, h) at all times [T + 1, B, N] and the function of their gradients (for tf.custom_gradient).
+    """
+    w = dict(zip(names, weights))
+
+    def forward_step(slices, states):
+        (x, mask), (c, h) = slices, states
+        x, h, reduced, gates = mogrify(w, rounds, x, h)
+        j, o, f, i = lstm_gates(w, x, h)
+        c = next_c(j, f, i, c, mask)
+        tanh_c = tf.tanh(c)
+        return [c, o * tanh_c], [j, o, f, i, tanh_c] + reduced + gates
+
+    (c, h), emitted = forward_loop(forward_step, [c, h], [x, mask], 5 + 2 * rounds)
+
+    def gradient(grad_c, grad_h):
+        back = {name: tf.transpose(w[name]) for name in names if name[0] in "ABW"}
+
+        def backward_step(slices, gradients):
+            (x, c, h, mask, grad_c, grad_h, j, o, f, i, tanh_c, *gates), (dc, dh) = slices, gradients
+            d_lstm, dc = lstm_backward(j, o, f, i, c, tanh_c, mask, dc, dh)
+            dx, dh = tf.split(tf.matmul(d_lstm, back["W"]), [x.shape.as_list()[-1], h.shape.as_list()[-1]], axis=1)
+            d_rounds = []
+            pairs, _ = inputs_of_rounds(x, h, gates)
+            for number, (_, gated) in reversed(list(enumerate(pairs))):
+                d_gated, d_source = (dh, dx) if number % 2 else (dx, dh)
+                d_product = d_gated * gated * gates[number] * (1 - gates[number] / 2)
+                d_reduced = tf.matmul(d_product, back["B_%d" % number]) if "B_%d" % number in w else d_product
+                d_source += tf.matmul(d_reduced, back["A_%d" % number])
+                d_gated *= gates[number]
+                dx, dh = (d_source, d_gated) if number % 2 else (d_gated, d_source)
+                d_rounds = [d_product, d_reduced] + d_rounds
+            return [dc + grad_c, dh + grad_h], [d_lstm, dx] + d_rounds
+
+        reduced, gates = emitted[5:5 + rounds], emitted[5 + rounds:]
+        sequences = [x, c[:-1], h[:-1], mask, grad_c, grad_h] + emitted[:5] + gates
+        first, (d_lstm, dx, *d_rounds) = backward_loop(backward_step, [grad_c[-1], grad_h[-1]], sequences,
+                                                       2 + 2 * rounds)
+        pairs, gated = inputs_of_rounds(x, h[:-1], gates)
+        grads = {"W": weight_gradient(tf.concat(gated, axis=2), d_lstm)}
+        grads.update(zip(["b_" + gate for gate in GATES], tf.split(tf.reduce_sum(d_lstm, [0, 1]), 4)))
+        for number, (source, _) in enumerate(pairs):
+            d_product, d_reduced = d_rounds[2 * number:2 * number + 2]
+            grads["A_%d" % number] = weight_gradient(source, d_reduced)
+            grads["B_%d" % number] = weight_gradient(reduced[number], d_product)
+            grads["b_%d" % number] = tf.reduce_sum(d_product, [0, 1])
+        return [dx] + first + [grads[name] for name in names]
+
+    return (c, h), gradient
 
 
 def sonnet_variable(name, shape, initializer, dtype):
@@ -124,7 +200,18 @@ class MogrifierLSTMCell(object):
     def __call__(self, inputs, state, scope=None, mask=None):
         """One step. `mask` [B, N] is already scaled (0 or 1 / keep); None: drawn from `self.dropout`."""
         self.build(inputs.shape.as_list()[-1], inputs.dtype, scope)
-        if mask is None:
-            mask = own_mask(self.dropout, tf.shape(state.h), inputs.dtype)
+        mask = own_mask(self, inputs) if mask is None else mask
         state = step(self.weights, self.feature_mask_rounds, inputs, state, mask)
         return state.h, state
+
+    def sequence(self, inputs, state, mask=None, lengths=None):
+        """All steps over inputs [T, B, D] at once: (outputs [T, B, N], state at the end of each sequence).
+
+        The same as calling the cell T times, but faster. mask: [T, B, N] or None; lengths: [B] or None (all T).
+        """
+        self.build(inputs.shape.as_list()[-1], inputs.dtype)
+        mask = own_mask(self, inputs) if mask is None else mask
+        names = list(self.weights)
+        c, h = tf.custom_gradient(lambda *tensors: fast_steps(mask, self.feature_mask_rounds, names, *tensors))(
+            inputs, state.c, state.h, *[tf.identity(self.weights[name]) for name in names])
+        return without_padding(h[1:], lengths), LSTMState(at_ends(c, lengths), at_ends(h, lengths))

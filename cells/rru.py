@@ -6,32 +6,82 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from cells.common import make_variables, masked, own_mask
+from cells.loops import (at_ends, backward_loop, forward_loop, matmul_steps, relu_gradient, weight_gradient,
+                         without_padding)
 
 EPSILON = 1e-6  # keeps the normalisation finite where all features are zero
 
 
-def middle_layer(w, a, mask):
-    """d [B, M] from the first layer's pre-activations a [B, M]: normalise, ReLU, more ReLU layers, dropout."""
-    j = tf.nn.relu(a * tf.math.rsqrt(tf.reduce_mean(tf.square(a), axis=-1, keepdims=True) + EPSILON))
-    i = 2
-    while "W_%d" % i in w:
-        j = tf.nn.relu(tf.matmul(j, w["W_%d" % i]) + w["b_%d" % i])
-        i += 1
-    return masked(j, mask)
+def scale(a):
+    """1 / sqrt(mean(a^2) + 1e-6) [B, 1], by which the pre-activations a [B, M] are normalised."""
+    return tf.math.rsqrt(tf.reduce_mean(tf.square(a), axis=-1, keepdims=True) + EPSILON)
 
 
-def next_state(w, h, c):
-    """h' = sigmoid(10 s) * h + z * c: the residual connection that takes the place of gates."""
-    return tf.sigmoid(10.0 * w["s"]) * h + w["z"] * c
+def relu_stack(normal_a, upper):
+    """j_1 .. j_L from the normalised pre-activations [B, M] and the pairs (W_i, b_i) of the layers i = 2 .. L."""
+    layers = [tf.nn.relu(normal_a)]
+    for w_i, b_i in upper:
+        layers.append(tf.nn.relu(tf.matmul(layers[-1], w_i) + b_i))
+    return layers
+
+
+def upper_layers(w):
+    """The pairs (W_i, b_i), i = 2 .. L."""
+    return [(w["W_%d" % i], w["b_%d" % i]) for i in range(2, len(w)) if "W_%d" % i in w]
 
 
 def step(w, x, h, mask):
     """One step of the RRU: (o, h') from input x [B, D] and state h [B, N]."""
     a = tf.matmul(tf.concat([x, h], axis=1), w["W_J"]) + w["b_J"]
-    d = middle_layer(w, a, mask)
+    d = masked(relu_stack(a * scale(a), upper_layers(w))[-1], mask)
     units = w["s"].shape.as_list()[0]
     c, o = tf.split(tf.matmul(d, w["W"]) + w["b"], [units, w["b"].shape.as_list()[0] - units], axis=1)
-    return o, next_state(w, h, c)
+    return o, tf.sigmoid(10.0 * w["s"]) * h + w["z"] * c
+
+
+def fast_steps(mask, x, h, w_h, w_c, b_c, keep, *upper):
+    """All steps of d = dropout(j(x + h W_h)), h' = keep * h + d W_c + b_c.
+
+    x [T, B, M] is the inputs' share of a; W_c and b_c come multiplied by z, keep is sigmoid(10 s); `upper` is
+    W_2, b_2, W_3, .. Returns (d [T, B, M], h at all
+    times [T + 1, B, N]) and the function of their gradients (for tf.custom_gradient).
+    """
+    upper = list(zip(upper[::2], upper[1::2]))
+
+    def forward_step(slices, states):
+        (x, mask), (h,) = slices, states
+        a = x + tf.matmul(h, w_h)
+        n = scale(a)
+        j = relu_stack(a * n, upper)
+        d = masked(j[-1], mask)
+        return [keep * h + tf.matmul(d, w_c) + b_c], [d, a * n, n] + j[1:-1]
+
+    (h,), (d, normal_a, n, *inner) = forward_loop(forward_step, [h], [x, mask], 3 + max(len(upper) - 1, 0))
+
+    def gradient(grad_d, grad_h):
+        to_h, to_d = tf.transpose(w_h), tf.transpose(w_c)  # once: transposing matmuls are far slower
+        to_j = [tf.transpose(w_i) for w_i, _ in upper]
+
+        def backward_step(slices, gradients):
+            (grad_d, grad_h, mask, d, normal_a, n, *inner), (dh,) = slices, gradients
+            dj = masked(tf.matmul(dh, to_d) + grad_d, mask)
+            da_upper = []
+            for j_i, w_i in zip([d] + inner[::-1], to_j[::-1]):
+                da_upper.insert(0, relu_gradient(dj, j_i))
+                dj = tf.matmul(da_upper[0], w_i)
+            dj = relu_gradient(dj, normal_a)
+            da = n * (dj - normal_a * tf.reduce_mean(dj * normal_a, axis=-1, keepdims=True))
+            return [keep * dh + tf.matmul(da, to_h) + grad_h], [dh, da] + da_upper
+
+        sequences = [grad_d, grad_h[:-1], mask, d, normal_a, n] + inner
+        (first,), (dh, da, *da_upper) = backward_loop(backward_step, [grad_h[-1]], sequences, 2 + len(upper))
+        grads = [da, first, weight_gradient(h[:-1], da), weight_gradient(d, dh), tf.reduce_sum(dh, [0, 1]),
+                 tf.reduce_sum(dh * h[:-1], [0, 1])]
+        for j_i, da_i in zip([tf.nn.relu(normal_a)] + inner, da_upper):
+            grads += [weight_gradient(j_i, da_i), tf.reduce_sum(da_i, [0, 1])]
+        return grads
+
+    return (d, h), gradient
 
 
 def initial_s(shape, dtype=None, partition_info=None):
@@ -89,8 +139,22 @@ class RRUCell(object):
 
     def __call__(self, inputs, state, scope=None, mask=None):
         """One step. `mask` [B, M] is already scaled (0 or 1 / keep); None: drawn from `self.dropout`."""
-        depth = inputs.shape.as_list()[-1]
-        self.build(depth, inputs.dtype, scope)
-        if mask is None:
-            mask = own_mask(self.dropout, [tf.shape(inputs)[0], self.mask_size(depth)], inputs.dtype)
+        self.build(inputs.shape.as_list()[-1], inputs.dtype, scope)
+        mask = own_mask(self, inputs) if mask is None else mask
         return step(self.weights, inputs, state, mask)
+
+    def sequence(self, inputs, state, mask=None, lengths=None):
+        """All steps over inputs [T, B, D] at once: (outputs [T, B, O], state [B, N] at the end of each sequence).
+
+        The same as calling the cell T times, but faster. mask: [T, B, M] or None; lengths: [B] or None (all T).
+        """
+        depth = inputs.shape.as_list()[-1]
+        self.build(depth, inputs.dtype)
+        mask = own_mask(self, inputs) if mask is None else mask
+        w, sizes = self.weights, [self.state_size, self.output_size]
+        w_x, w_h = tf.split(w["W_J"], [depth, self.state_size])
+        (w_c, w_o), (b_c, b_o) = tf.split(w["W"], sizes, axis=1), tf.split(w["b"], sizes)
+        steps = tf.custom_gradient(lambda *tensors: fast_steps(mask, *tensors))
+        d, h = steps(matmul_steps(inputs, w_x) + w["b_J"], state, w_h, w_c * w["z"], b_c * w["z"],
+                     tf.sigmoid(10.0 * w["s"]), *[tf.identity(v) for pair in upper_layers(w) for v in pair])
+        return without_padding(matmul_steps(d, w_o) + b_o, lengths), at_ends(h, lengths)

@@ -2,7 +2,7 @@
 
 import tensorflow.compat.v1 as tf
 
-from cells.common import dropout_mask, no_dropout
+from cells.common import dropout_mask, mask_shape, no_dropout
 
 
 class _MaskFed(object):
@@ -23,22 +23,31 @@ def sequence_mask(cell, inputs, rate, seed, layer):
     """One layer's dropout mask [T, B, K] for a whole sequence, a function of `seed` [2] and the layer's number."""
     if no_dropout(rate):
         return None
-    size = cell.mask_size(inputs.shape.as_list()[-1])
     layer_seed = tf.cast(seed, tf.int64) + [layer << 32, 0]
-    shape = tf.concat([tf.shape(inputs)[:2], [size]], axis=0)
-    mask = dropout_mask(tf.random.stateless_uniform(shape, layer_seed, dtype=inputs.dtype), rate)
-    mask.set_shape(inputs.shape.as_list()[:2] + [size])
-    return mask
+    uniform = tf.random.stateless_uniform(mask_shape(cell, inputs), layer_seed, dtype=inputs.dtype)
+    uniform.set_shape(inputs.shape.as_list()[:2] + [cell.mask_size(inputs.shape.as_list()[-1])])
+    return dropout_mask(uniform, rate)
 
 
-def unroll(cells, inputs, states=None, lengths=None, dropout=0.0, seed=None):
+def _fast(cell, inputs, state, mask, lengths):
+    return cell.sequence(inputs, state, mask, lengths)
+
+
+def _plain(cell, inputs, state, mask, lengths):
+    cell_and_inputs = (cell, inputs) if mask is None else (_MaskFed(cell), (inputs, mask))
+    return tf.nn.dynamic_rnn(*cell_and_inputs, sequence_length=lengths, initial_state=state, time_major=True)
+
+
+def unroll(cells, inputs, states=None, lengths=None, dropout=0.0, seed=None, path="sequence"):
     """Run a stack of cells (bottom first) over inputs [T, B, D]; T and B may be unknown until run time.
 
     states: the cells' first states, None = each cell's zero_state. lengths [B]: past a sequence's end outputs are
     zero and the state is carried (None: all sequences are T long). dropout: number or scalar tensor; the Python
     number 0 leaves every dropout operation out. seed: int tensor [2] (seed, step), needed with dropout.
+    path: "sequence", the cells' fast path, or "dynamic_rnn", the same values by TensorFlow's own loop.
     Returns (outputs [T, B, O] of the top cell, list of the cells' final states at the true end of each sequence).
     """
+    run = {"sequence": _fast, "dynamic_rnn": _plain}[path]
     if states is None:
         states = [cell.zero_state(tf.shape(inputs)[1], inputs.dtype) for cell in cells]
     final_states = []
@@ -46,8 +55,6 @@ def unroll(cells, inputs, states=None, lengths=None, dropout=0.0, seed=None):
         with tf.variable_scope("layer_%d" % layer):
             cell.build(inputs.shape.as_list()[-1], inputs.dtype)
             mask = sequence_mask(cell, inputs, dropout, seed, layer)
-            cell_and_inputs = (cell, inputs) if mask is None else (_MaskFed(cell), (inputs, mask))
-            inputs, state = tf.nn.dynamic_rnn(*cell_and_inputs, sequence_length=lengths, initial_state=state,
-                                              time_major=True)
+            inputs, state = run(cell, inputs, state, mask, lengths)
         final_states.append(state)
     return inputs, final_states

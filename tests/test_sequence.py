@@ -1,0 +1,107 @@
+"""Each cell's fast path against tf.nn.dynamic_rnn over the plain cell: outputs, states and all gradients."""
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from cell_cases import CASES, flat_state, load, random_states, random_weights, state_like
+from cells.unroll import unroll
+
+RTOL = {"float64": 1e-5, "float32": 1e-3}
+
+
+@pytest.fixture(autouse=True)
+def graph():
+    with tf.Graph().as_default() as graph:
+        yield graph
+
+
+def assert_close(got, expected, rtol):
+    """Equal to `rtol` of the largest value: single entries near zero have no relative precision to speak of."""
+    assert got.shape == expected.shape
+    assert abs(got - expected).max() <= rtol * abs(expected).max()
+
+
+def assert_paths_agree(names, dtype, time, batch, lengths=None, dropout=0.0, depth=3, outputs_only=False):
+    cells, rng = [CASES[name][0]() for name in names], np.random.RandomState(5)
+    x = tf.placeholder_with_default(rng.normal(size=(time, batch, depth)).astype(dtype), [None, None, depth])
+    first = [[tf.placeholder_with_default(values.astype(dtype), [None, values.shape[1]])
+              for values in random_states(cell, batch, rng)] for cell in cells]
+    states = [state_like(cell, state) for cell, state in zip(cells, first)]
+    results = []
+    for path in ("dynamic_rnn", "sequence"):
+        outputs, finals = unroll(cells, x, states, None if lengths is None else tf.constant(lengths), dropout,
+                                 tf.constant([1, 2]), path)
+        values = [outputs] + [] if outputs_only else [outputs] + sum((flat_state(state) for state in finals), [])
+        factors = np.random.RandomState(6)
+        loss = tf.add_n([tf.reduce_sum(value * factors.normal(size=(time, batch, 1)[-len(value.shape):]))
+                         for value in values])
+        weights = [weight for cell in cells for weight in cell.weights.values()]
+        results.append((values, tf.gradients(loss, weights + [x] + sum(first, []))))
+    with tf.Session() as session:
+        for cell, below in zip(cells, [None] + cells):
+            load(cell, random_weights(cell, below.output_size if below else depth, rng), session)
+        (expected, expected_gradients), (got, got_gradients) = session.run(results)
+    for one, other in zip(got + got_gradients, expected + expected_gradients):
+        assert_close(one, other, RTOL[dtype])
+
+
+@pytest.mark.parametrize("dtype", sorted(RTOL))
+@pytest.mark.parametrize("case", sorted(CASES))
+def test_values_and_gradients(case, dtype):
+    assert_paths_agree([case], dtype, 7, 4, [7, 0, 3, 5], 0.4)
+
+
+@pytest.mark.parametrize("case", sorted(CASES))
+def test_without_dropout_and_lengths(case):
+    assert_paths_agree([case], "float64", 5, 3)
+
+
+@pytest.mark.parametrize("case", ["rru", "gru", "lstm", "mogrifier"])
+@pytest.mark.parametrize("time, batch", [(1, 3), (4, 1), (1, 1)])
+def test_one_step_and_one_example(case, time, batch):
+    assert_paths_agree([case], "float64", time, batch, dropout=0.3)
+
+
+@pytest.mark.parametrize("lengths", [None, [6, 2, 1]])
+@pytest.mark.parametrize("stack", [["rru", "rru, m 0.7, 2 layers", "rru"], ["gru", "gru, 1 unit"],
+                                   ["lstm", "lstm, bias -2"], ["mogrifier", "mogrifier, 6 rounds"]], ids="+".join)
+def test_stacks(stack, lengths):
+    assert_paths_agree(stack, "float64", 6, 3, lengths, 0.2)
+
+
+@pytest.mark.parametrize("case", ["rru", "gru", "lstm", "mogrifier"])
+def test_loss_of_the_outputs_alone(case):
+    assert_paths_agree([case], "float64", 5, 2, outputs_only=True)
+
+
+@pytest.mark.parametrize("case", ["rru", "gru", "lstm", "mogrifier"])
+def test_a_state_carried_from_window_to_window(case):
+    cell = CASES[case][0]()
+    x = tf.constant(np.random.RandomState(7).normal(size=(8, 2, 3)))
+    whole, (whole_end,) = unroll([cell], x)
+    first, (state,) = unroll([cell], x[:3])
+    second, (end,) = unroll([cell], x[3:], [state])
+    with tf.Session() as session:
+        load(cell, random_weights(cell, 3, np.random.RandomState(8)), session)
+        got = session.run([tf.concat([first, second], 0)] + flat_state(end))
+        for one, other in zip(got, session.run([whole] + flat_state(whole_end))):
+            assert_close(one, other, 1e-12)
+
+
+@pytest.mark.parametrize("case", ["rru", "gru", "lstm", "mogrifier"])
+def test_own_dropout(case):
+    cell = CASES[case][0]()
+    cell.dropout = tf.placeholder_with_default(0.0, [])
+    outputs, _ = cell.sequence(tf.ones([9, 2, 3]), cell.zero_state(2, tf.float32))
+    with tf.Session() as session:
+        load(cell, random_weights(cell, 3, np.random.RandomState(8)), session)
+        assert np.array_equal(session.run(outputs), session.run(outputs))
+        first, second = [session.run(outputs, {cell.dropout: 0.5}) for _ in range(2)]
+    assert not np.allclose(first, second)
+
+
+def test_control_flow_stays_version_one(graph):
+    unroll([CASES["rru"][0]()], tf.ones([4, 2, 3]))
+    types = {operation.type for operation in graph.get_operations()}
+    assert "LoopCond" in types and not types & {"While", "StatelessWhile", "If", "StatelessIf"}
