@@ -1,0 +1,225 @@
+"""The four scripts: every data set with every cell from one command, missing data, settings that reach the session."""
+
+import collections
+import json
+import math
+import pickle
+
+import numpy as np
+import pytest
+import sklearn.datasets
+
+import lm_main
+import lm_utils
+import mm_main
+import mm_utils
+import mnist_main
+import mnist_utils
+import sa_main
+import sa_utils
+import test_lm_utils
+import test_mm_utils
+import test_mnist_utils
+import test_sa_utils
+from training import report, trainer
+from training.errors import UserError, run_as_script
+from training.settings import read_constants
+
+SCRIPTS = (sa_main, lm_main, mm_main, mnist_main)
+CELLS = ("RRU", "GRU", "LSTM", "MogrifierLSTM")
+SENTENCE = "the cat sat on the mat and saw the u.s. dog <unk> eat $ N of a fat rat "
+CHARACTERS = "the cat sat on the mat and saw a dog "
+
+# A cut-down data set: its script, its number of parameters, options with which an epoch has two steps, and what
+# results.json must say of it: the metrics, the watched one first, and a count of each split.
+Case = collections.namedtuple("Case", "script parameters options metrics counted counts")
+
+
+def _case(script, parameters, options, metrics, counted, *counts):
+    return Case(script, parameters, options.split(), metrics.split(), counted, counts)
+
+
+MUSIC = _case(mm_main, 30000, "--batch_size 6", "window_nll frame_nll", "songs", 13, 7, 6)
+STREAMS = "--window_size 8 --batch_size 4"
+WORDS = "--window_size 8 --batch_size 4 --embedding_size 6"
+DIGITS = "accuracy cross_entropy"
+CASES = {
+    "JSB Chorales": MUSIC,
+    "Nottingham": MUSIC,
+    "MuseData": MUSIC,
+    "Piano-midi.de": MUSIC,
+    "Bach Chorales": MUSIC._replace(options=["--batch_size", "130"], counted=None),
+    "penn": _case(lm_main, 150000, WORDS, "perplexity accuracy", "targets", 8 * 9, 17, 35),
+    "penn-standard": _case(lm_main, 150000, WORDS, "perplexity accuracy", "targets", 8 * 9, 18, 37),
+    "pennchar": _case(lm_main, 150000, STREAMS, "bpc accuracy", "targets", 8 * 8, 20, 30),
+    "enwik8": _case(lm_main, 600000, STREAMS, "bpc accuracy", "targets", 8 * 8, 4, 4),
+    "text8": _case(lm_main, 600000, STREAMS, "bpc accuracy", "targets", 8 * 8, 4, 4),
+    "PythonDocs": _case(lm_main, 150000, STREAMS, "bpc accuracy", "targets", 8 * 8, 4, 4),
+    "IMDB": _case(sa_main, 180000, "--batch_size 8 --embedding_size 4", DIGITS, "reviews", 16, 4, 9),
+    "SequentialMNIST": _case(mnist_main, 25000, "--batch_size 7", DIGITS, "digits", 15, 3, 7),
+    "P-MNIST": _case(mnist_main, 25000, "--batch_size 7", DIGITS, "digits", 15, 3, 7),
+    "SequentialDigits": _case(mnist_main, 25000, "--batch_size 35", DIGITS, "digits", 70, 15, 15),
+}
+DOWNLOADED = [name for name in CASES if name not in ("Bach Chorales", "PythonDocs", "SequentialDigits")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Folder of runs, with a data folder in it that has small versions of all data sets, prepared."""
+    path = tmp_path_factory.mktemp("scripts")
+    data = path / "data"
+    for name in mm_utils.DATA_SETS:
+        if name != mm_utils.SAMPLE:
+            test_mm_utils.write_source(data, test_mm_utils.made_up_splits(), name)
+    spaced = " ".join(CHARACTERS.replace(" ", "_"))
+    test_lm_utils.write_unchanged(
+        data, ptb_train_txt=SENTENCE * 2 + "\n" + SENTENCE, ptb_valid_txt=SENTENCE + "\n", ptb_test_txt=SENTENCE * 2,
+        ptb_char_train_txt=spaced * 2, ptb_char_valid_txt=spaced[:42], ptb_char_test_txt=spaced[:62],
+        enwik8=(CHARACTERS * 3)[:90], text8=(CHARACTERS * 3)[:90])
+    test_sa_utils.write_unchanged(data)
+    test_mnist_utils.write_unchanged(data)
+    with pytest.MonkeyPatch.context() as patch:
+        digits = sklearn.datasets.load_digits()
+        digits.data, digits.target = digits.data[:100], digits.target[:100]
+        patch.setattr("sklearn.datasets.load_digits", lambda: digits)
+        patch.setattr("pydoc_data.topics.topics", {"for": (CHARACTERS * 3)[:90]})
+        for utils in (mm_utils, lm_utils, sa_utils, mnist_utils):
+            for name in utils.DATA_SETS:
+                utils.prepare(name, str(data))
+    return path
+
+
+def train(folder, data_set, cell_name, *more):
+    """Train one epoch; returns what results.json says."""
+    case = CASES[data_set]
+    name = "-".join(more) or "plain"
+    case.script.main(["--data_set_name", data_set, "--cell_name", cell_name, "--epochs", "1", "--name", name,
+                      "--number_of_parameters", str(case.parameters), "--data_folder", str(folder / "data"),
+                      "--runs_folder", str(folder / "runs")] + case.options + list(more))
+    path = folder / "runs" / case.script.TASK / data_set / cell_name / name
+    return json.loads((path / "results.json").read_text())
+
+
+@pytest.mark.parametrize("cell_name", CELLS)
+@pytest.mark.parametrize("data_set", sorted(CASES))
+def test_two_steps_and_an_evaluation(folder, data_set, cell_name):
+    case, results = CASES[data_set], train(folder, data_set, cell_name)
+    assert (results["data_set"], results["cell"], results["task"]) == (data_set, cell_name, case.script.TASK)
+    assert (results["epochs"], results["best_epoch"], results["steps"]) == (1, 1, 2)
+    assert case.parameters / 2 < results["parameters"] <= case.parameters and results["hidden_units"] >= 1
+    assert results["watched"] == case.metrics[0]
+    for split in ("valid", "test"):
+        assert set(results[split]) == set(case.metrics)
+        assert all(math.isfinite(value) and value >= 0 for value in results[split].values())
+    assert math.isfinite(results["frequency_baseline"]["test"][case.metrics[0]])
+    if case.counted:
+        assert tuple(results["counts"][split][case.counted] for split in ("train", "valid", "test")) == case.counts
+    if "accuracy" in case.metrics:
+        for split, count in zip(("valid", "test"), case.counts[1:]):
+            right = results[split]["accuracy"] * count
+            assert abs(right - round(right)) < 1e-6
+    whole = case.script is not lm_main or data_set == "PythonDocs"
+    published = "Bach" not in data_set and data_set != "SequentialDigits"
+    assert (results["data_share"] == 1) == whole
+    assert (results["paper"] is not None) == (whole and published and data_set != "PythonDocs")
+
+
+def test_a_part_of_a_text_is_shown_as_one(folder, capsys):
+    results = train(folder, "text8", "GRU", "--seed", "2")
+    shown = capsys.readouterr().out
+    assert results["data_share"] == 90 / 1e8
+    assert "only 9e-05 % of the full text8, not comparable with the paper" in shown and "paper (test)" not in shown
+    whole = "\n".join(report.summary(dict(results, data_share=1, paper=1.35), "somewhere"))
+    assert "not comparable" not in whole and "paper (test)" in whole
+
+
+@pytest.mark.parametrize("data_set", DOWNLOADED)
+def test_missing_data_are_one_line_and_status_2(data_set, tmp_path, capsys):
+    words = ["--data_set_name", data_set, "--data_folder", str(tmp_path), "--runs_folder", str(tmp_path / "runs")]
+    with pytest.raises(SystemExit) as ended:
+        run_as_script(lambda: CASES[data_set].script.main(words))
+    captured = capsys.readouterr()
+    assert ended.value.code == 2 and not captured.out
+    assert captured.err.startswith("error: ") and captured.err.count("\n") == 1
+    assert "bash get_data.sh --only" in captured.err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_all_scripts_have_the_same_constants_in_the_same_order():
+    """A script may lack some and have some of its own, but what two have is alike, in the same place."""
+    lists = [read_constants(vars(script)) for script in SCRIPTS]
+    for constants in lists:
+        assert list(dict.fromkeys(constant.group for constant in constants)) == [
+            "Data", "Model", "Training", "Run", "GPU"]
+        for others in lists:
+            mine = {constant.name: constant for constant in constants}
+            theirs = {constant.name: constant for constant in others}
+            assert [name for name in mine if name in theirs] == [name for name in theirs if name in mine]
+            for name in set(mine) & set(theirs):
+                one, other = mine[name], theirs[name]
+                assert (one.group, one.allowed) == (other.group, other.allowed)
+                assert one.value == other.value or name == "data_set_name"
+                # These have a meaning of their own in each task.
+                assert one.meaning == other.meaning or name in (
+                    "data_set_name", "data_folder", "window_size", "embedding_size", "batch_size")
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_the_table_has_all_that_is_none_at_the_top(script):
+    unset = {constant.name for constant in read_constants(vars(script)) if constant.value is None}
+    for values in script.PUBLISHED.values():
+        assert set(values) == unset
+
+
+# --- GPU settings ---
+
+@pytest.fixture
+def configs(monkeypatch):
+    """The ConfigProtos of all sessions that a run opens, on a machine that claims to have two GPUs."""
+    found, session = [], trainer.tf.Session
+
+    def recorded(config):
+        found.append(config)
+        return session(config=config)
+    monkeypatch.setattr(trainer.tf, "Session", recorded)
+    monkeypatch.setattr("tensorflow.compat.v1.config.experimental.list_physical_devices", lambda kind: ["0", "1"])
+    return found
+
+
+def test_gpu_settings_reach_the_session(folder, configs):
+    train(folder, "SequentialDigits", "GRU", "--gpu", "1", "--allow_growth", "False", "--mixed_precision", "True")
+    train(folder, "SequentialDigits", "GRU", "--seed", "3")
+    chosen, usual = configs
+    assert chosen.gpu_options.visible_device_list == "1" and not chosen.gpu_options.allow_growth
+    assert chosen.graph_options.rewrite_options.auto_mixed_precision == 1
+    assert usual.gpu_options.visible_device_list == "" and usual.gpu_options.allow_growth
+    assert usual.graph_options.rewrite_options.auto_mixed_precision == 0
+
+
+@pytest.mark.parametrize("gpu", ["2", "-1", "first"])
+def test_a_gpu_that_is_not_there_is_named(folder, configs, gpu):
+    with pytest.raises(UserError, match="gpu is '%s', but TensorFlow finds 2 GPUs" % gpu):
+        train(folder, "SequentialDigits", "GRU", "--gpu=" + gpu)
+    assert not configs
+
+
+def test_mixed_precision_leaves_bad_steps_out_and_goes_on(folder, monkeypatch):
+    make = mnist_utils.DigitData._batch
+
+    def spoilt(self, images, labels, chosen):
+        batch = make(self, images, labels, chosen)
+        if len(batches) == 0:
+            batch["inputs"] = np.full(batch["inputs"].shape, np.nan, np.float32)
+        batches.append(batch)
+        return batch
+    batches = []
+    monkeypatch.setattr(mnist_utils.DigitData, "_batch", spoilt)
+    monkeypatch.setattr(mnist_main.tf, "uint8", mnist_main.tf.float32)
+    results = train(folder, "SequentialDigits", "RRU", "--mixed_precision", "True", "--seed", "4")
+    assert results["steps"] == 2 and math.isfinite(results["valid"]["cross_entropy"])
+
+
+def test_mixed_precision_gives_up_after_many_bad_steps(folder):
+    with pytest.raises(UserError, match="left out 21 steps in a row, .* at step 2. .*holds the last good state"):
+        train(folder, "SequentialDigits", "RRU", "--mixed_precision", "True", "--learning_rate", "1e30",
+              "--batch_size", "2")

@@ -1,0 +1,213 @@
+"""What the models compute: metrics against plain loops, carried states, losses, reading at the true end."""
+
+import types
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+import cell_registry
+import lm_main
+import lm_utils
+import mnist_main
+import mnist_utils
+import sa_main
+import sa_utils
+import test_lm_utils
+import test_mnist_utils
+import test_sa_utils
+
+WINDOW = 8
+
+
+def settings_for(folder, data_set, cell_name="RRU", **changes):
+    own = cell_registry.published_hyperparameters(cell_name, data_set)
+    own.update({"output_size": 5} if cell_name == "RRU" else {})
+    values = dict(data_set_name=data_set, data_folder=str(folder), cell_name=cell_name, cell_hyperparameters=own,
+                  number_of_parameters=3000, number_of_layers=2, dropout=0.0, batch_size=3, window_size=WINDOW,
+                  embedding_size=4, stateful=False, zero_state_chance=0.1, label_smoothing=0.1, learning_rate=1e-3,
+                  clip_gradients=True, clip_multiplier=5.0, seed=1, gpu="", allow_growth=True, mixed_precision=False,
+                  bucket_by_length=False)
+    return types.SimpleNamespace(**dict(values, **changes))
+
+
+@pytest.fixture
+def session():
+    with tf.Graph().as_default(), tf.Session() as session:
+        yield session
+
+
+def build(session, script, utils, settings):
+    """A model with random weights, so that nothing is zero that could hide a mistake, and its data."""
+    data = utils.load(settings)
+    model = script.build_model(settings, data)
+    session.run(tf.global_variables_initializer())
+    random = np.random.RandomState(2)
+    for variable in tf.trainable_variables():
+        variable.load(0.5 * random.randn(*variable.shape.as_list()), session)
+    return model, data
+
+
+def logits_of(session, model, batch, state=None):
+    return session.run([model.outputs["logits"], model.state_out], model.feed(batch, state))
+
+
+def nats(logits, targets):
+    """Cross-entropy of each target, in float64."""
+    logits = logits.astype(np.float64)
+    return np.log(np.exp(logits).sum(-1)) - np.take_along_axis(logits, targets[..., None], -1)[..., 0]
+
+
+def evaluated(session, model, data, split):
+    sums = {name: np.zeros(2) for name in model.metrics}
+    batches = data.batches(split)
+    for i in range(len(batches)):
+        for name, metric in model.metrics.items():
+            sums[name] += session.run([metric.total, metric.count], model.feed(batches[i]))
+    return {name: (metric.finish(sums[name][0] / sums[name][1]), sums[name][1])
+            for name, metric in model.metrics.items()}
+
+
+@pytest.fixture
+def text(tmp_path):
+    test_lm_utils.write_letters(tmp_path, 200, valid=31)
+    return tmp_path
+
+
+def lm_batch(inputs, targets=None, reset=None):
+    """A batch of one sequence."""
+    inputs = np.array(inputs)[:, None]
+    batch = {"inputs": inputs, "targets": inputs if targets is None else np.array(targets)[:, None],
+             "lengths": [len(inputs)], "first_counted": [0]}
+    return batch if reset is None else dict(batch, reset_state=reset)
+
+
+@pytest.mark.parametrize("stateful", [False, True])
+@pytest.mark.parametrize("cell_name", ["RRU", "LSTM"])
+def test_evaluation_of_text_equals_a_loop_over_tokens(session, text, stateful, cell_name):
+    model, data = build(session, lm_main, lm_utils, settings_for(text, "pennchar", cell_name, stateful=stateful))
+    tokens, losses, right = data.tokens("valid").astype(np.int32), [], []
+    for target in range(1, len(tokens)):
+        start = 0
+        while target > start + WINDOW:
+            start += WINDOW // 2
+        context = lm_batch(tokens[start:target], reset=True if stateful else None)
+        logits = logits_of(session, model, context)[0][-1, 0]
+        losses.append(nats(logits, tokens[target]))
+        right.append(logits.argmax() == tokens[target])
+    found = evaluated(session, model, data, "valid")
+    np.testing.assert_allclose(found["bpc"], (np.mean(losses) / np.log(2), 30), rtol=1e-5)
+    np.testing.assert_allclose(found["accuracy"], (np.mean(right), 30), rtol=1e-6)
+
+
+def test_perplexity_of_words_is_exp_of_the_mean(session, tmp_path):
+    words = "a b c d a b e f " * 8
+    test_lm_utils.write_unchanged(tmp_path, ptb_train_txt=words, ptb_valid_txt=words[:40], ptb_test_txt=words[:30])
+    model, data = build(session, lm_main, lm_utils, settings_for(tmp_path, "penn"))
+    perplexity, count = evaluated(session, model, data, "test")["perplexity"]
+    total = sum(session.run(model.metrics["perplexity"].total, model.feed(batch)) for batch in data.batches("test"))
+    assert count == len(data.tokens("test")) - 1 == 14
+    np.testing.assert_allclose(perplexity, np.exp(total / 14), rtol=1e-6)
+
+
+def test_training_loss_of_text_is_the_mean_over_all_steps(session, text):
+    model, data = build(session, lm_main, lm_utils, settings_for(text, "pennchar", stateful=True))
+    batch = data.batches("train", 1)[0]
+    losses = nats(logits_of(session, model, batch)[0], batch["targets"])
+    assert losses.shape == (WINDOW, 3)
+    np.testing.assert_allclose(session.run(model.loss, model.feed(batch)), losses.mean(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("cell_name", ["RRU", "GRU", "LSTM", "MogrifierLSTM"])
+def test_state_is_carried_and_reset(session, text, cell_name):
+    model, data = build(session, lm_main, lm_utils, settings_for(text, "pennchar", cell_name, stateful=True))
+    tokens = data.tokens("train")[:2 * WINDOW].astype(np.int32)
+    whole = logits_of(session, model, lm_batch(tokens, reset=True))[0]
+    first, state = logits_of(session, model, lm_batch(tokens[:WINDOW], reset=True))
+    carried, _ = logits_of(session, model, lm_batch(tokens[WINDOW:], reset=False), state)
+    np.testing.assert_allclose(np.concatenate([first, carried]), whole, atol=1e-5)
+    # Without a fed state, and with any state after a reset, it is all zeros.
+    zeros = tf.nest.map_structure(np.zeros_like, state)
+    expected, _ = logits_of(session, model, lm_batch(tokens[WINDOW:], reset=False), zeros)
+    assert abs(expected - carried).max() > 1e-3
+    for fed, reset in ((None, False), (None, True), (state, True)):
+        found, _ = logits_of(session, model, lm_batch(tokens[WINDOW:], reset=reset), fed)
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_first_state_is_the_cells_own_where_none_is_carried(text):
+    logits = []
+    for stateful in (False, True):
+        with tf.Graph().as_default(), tf.Session() as session:
+            model, data = build(session, lm_main, lm_utils, settings_for(text, "pennchar", stateful=stateful))
+            batch = lm_batch(data.tokens("train")[:4], reset=False if stateful else None)
+            own = session.run(model.network.zero_states(1)) if stateful else None
+            logits.append(logits_of(session, model, batch, own)[0])
+    np.testing.assert_allclose(*logits, atol=1e-6)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_label_smoothing_is_in_the_training_loss_alone(session, tmp_path, smoothing):
+    test_mnist_utils.write_unchanged(tmp_path)
+    settings = settings_for(tmp_path, "SequentialMNIST", label_smoothing=smoothing, number_of_layers=1)
+    model, data = build(session, mnist_main, mnist_utils, settings)
+    batch = data.batches("train", 1)[0]
+    logits = logits_of(session, model, batch)[0]
+    assert logits.shape == (3, 10)
+    shares = np.eye(10)[batch["labels"]] * (1 - smoothing) + smoothing / 10
+    of_each_class = np.stack([nats(logits, np.full(3, label)) for label in range(10)], axis=1)
+    loss, total = session.run([model.loss, model.metrics["cross_entropy"].total], model.feed(batch))
+    np.testing.assert_allclose(loss, (shares * of_each_class).sum(1).mean(), rtol=1e-5)
+    np.testing.assert_allclose(total, nats(logits, batch["labels"]).sum(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("cell_name", ["RRU", "LSTM"])
+def test_reviews_are_read_at_their_true_end_and_counted_once(session, tmp_path, cell_name):
+    test_sa_utils.write_unchanged(tmp_path)
+    settings = settings_for(tmp_path, "IMDB", cell_name, number_of_parameters=110000, batch_size=4)
+    model, data = build(session, sa_main, sa_utils, settings)
+    right, losses = [], []
+    for batch in data.batches("test"):
+        together = logits_of(session, model, batch)[0]
+        for i, length in enumerate(batch["lengths"]):
+            alone = {"inputs": batch["inputs"][:length, i:i + 1], "lengths": [length],
+                     "labels": batch["labels"][i:i + 1]}
+            logits = logits_of(session, model, alone)[0]
+            np.testing.assert_allclose(logits[0], together[i], atol=1e-5)
+            right.append(logits.argmax() == batch["labels"][i])
+            losses.append(nats(logits, alone["labels"])[0])
+    found = evaluated(session, model, data, "test")
+    np.testing.assert_allclose(found["accuracy"], (np.mean(right), 9))
+    np.testing.assert_allclose(found["cross_entropy"], (np.mean(losses), 9), rtol=1e-5)
+
+
+def test_permuted_digits_are_the_same_pixels_scaled_to_one(session, tmp_path):
+    test_mnist_utils.write_unchanged(tmp_path)
+    settings = settings_for(tmp_path, "P-MNIST", number_of_layers=1)
+    model, data = build(session, mnist_main, mnist_utils, settings)
+    batch = data.batches("valid")[0]
+    features = next(operation for operation in session.graph.get_operations() if operation.type == "ExpandDims")
+    values = session.run(features.outputs[0], model.feed(batch))
+    assert values.shape == (784, 3, 1) and 0.9 < values.max() <= 1
+    np.testing.assert_allclose(values[:, :, 0], batch["inputs"] / 255., rtol=1e-6)
+
+
+@pytest.mark.parametrize("utils, data_set, write, key", [
+    (sa_utils, "IMDB", test_sa_utils.write_unchanged, "labels"),
+    (mnist_utils, "SequentialMNIST", test_mnist_utils.write_unchanged, "labels")])
+def test_baseline_of_classes(tmp_path, utils, data_set, write, key):
+    write(tmp_path)
+    data = utils.load(settings_for(tmp_path, data_set))
+    labels = {split: np.concatenate([batch[key] for batch in data.batches(split)]) for split in ("train", "test")}
+    commonest = np.bincount(labels["train"]).argmax()
+    assert data.frequency_baseline("test") == {"accuracy": np.mean(labels["test"] == commonest)}
+
+
+def test_baseline_of_text(text):
+    data = lm_utils.load(settings_for(text, "pennchar"))
+    train, test = data.tokens("train"), data.tokens("test")
+    counts = np.bincount(train, minlength=data.vocabulary_size)
+    probabilities = [(counts[i] + 1) / (len(train) + data.vocabulary_size) for i in test[1:]]
+    found = data.frequency_baseline("test")
+    np.testing.assert_allclose(found["bpc"], -np.mean(np.log2(probabilities)))
+    assert found["accuracy"] == np.mean(test[1:] == counts.argmax())
