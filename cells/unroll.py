@@ -44,10 +44,9 @@ def unroll(cells, inputs, states=None, lengths=None, dropout=0.0, seed=None, pat
     states: the cells' first states, None = each cell's zero_state. lengths [B]: past a sequence's end outputs are
     zero and the state is carried (None: all sequences are T long). dropout: number or scalar tensor; the Python
     number 0 leaves every dropout operation out. seed: int tensor [2] (seed, step), needed with dropout.
-    path: "sequence", the cells' fast path, or "dynamic_rnn", the same values by TensorFlow's own loop.
+    path: "sequence", the cells' fast path where they have one, or "dynamic_rnn", the same values by TensorFlow's loop.
     Returns (outputs [T, B, O] of the top cell, list of the cells' final states at the true end of each sequence).
     """
-    run = {"sequence": _fast, "dynamic_rnn": _plain}[path]
     if states is None:
         states = [cell.zero_state(tf.shape(inputs)[1], inputs.dtype) for cell in cells]
     final_states = []
@@ -55,6 +54,7 @@ def unroll(cells, inputs, states=None, lengths=None, dropout=0.0, seed=None, pat
         with tf.variable_scope("layer_%d" % layer):
             cell.build(inputs.shape.as_list()[-1], inputs.dtype)
             mask = sequence_mask(cell, inputs, dropout, seed, layer)
+            run = _fast if path == "sequence" and hasattr(cell, "sequence") else _plain
             inputs, state = run(cell, inputs, state, mask, lengths)
         final_states.append(state)
     return inputs, final_states

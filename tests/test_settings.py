@@ -110,3 +110,9 @@ def test_a_run_that_exists_keeps_its_settings(script, tmp_path):
     (run / "settings.json").write_text(json.dumps({"task": "music", "settings": {}}))
     with pytest.raises(UserError, match="task music"):
         read_settings(script, ["--evaluate", str(run)])
+
+
+def test_resume_and_evaluate_exclude_each_other(script, tmp_path):
+    (tmp_path / "settings.json").write_text(json.dumps({"task": "toys", "settings": {"cell_hyperparameters": {}}}))
+    with pytest.raises(UserError, match="both given"):
+        read_settings(script, ["--resume", str(tmp_path), "--evaluate", str(tmp_path)])

@@ -16,7 +16,7 @@ from training.errors import UserError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SMALL = ["--data_set_name", "Bach Chorales", "--number_of_parameters", "60000", "--batch_size", "64",
-         "--learning_rate", "0.01"]
+         "--learning_rate", "0.01", "--transpose", "0", "--dropout", "0.5"]
 
 
 def arguments(tmp_path, name, *more):
@@ -192,3 +192,16 @@ def test_bad_input_is_one_line_and_status_2(words, named):
     output = process.communicate()[0]
     assert process.returncode == 2
     assert named in output and len(output.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "a/b", ".."])
+def test_a_name_cannot_leave_the_folder_of_runs(tmp_path, name):
+    with pytest.raises(UserError, match="name is"):
+        mm_main.main(arguments(tmp_path, name))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_without_a_finished_epoch_says_how_to_go_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer_module.Trainer, "fit", lambda _: None)
+    with pytest.raises(UserError, match="no epoch is finished yet, go on with --resume"):
+        mm_main.main(arguments(tmp_path, "early"))

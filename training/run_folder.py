@@ -24,23 +24,26 @@ class RunFolder(object):
     def __init__(self, settings):
         self.existing = settings.resume or settings.evaluate
         self.settings = settings
+        if os.path.basename(settings.name) != settings.name or settings.name in (".", ".."):
+            raise UserError("name is %r, but must be the name of one folder, without / in it" % settings.name)
         name = settings.name or datetime.datetime.now().strftime("%Y%m%d-%H%M%S") + "-seed%d" % settings.seed
         self.path = os.path.normpath(self.existing or os.path.join(
             settings.runs_folder, settings.task, settings.data_set_name, settings.cell_name, name))
         self._hold()
         self._log = open(self.file("log.txt"), "a", buffering=1)
         self._events = None
-        if not self.existing:
+        if not settings.evaluate:
             save_json(self.file("settings.json"), {
-                "task": settings.task, "script": settings.script, "settings": settings.values,
-                "environment": environment()})
+                "task": settings.task, "script": settings.script, "environment": environment(),
+                "settings": dict(settings.values, resume="", evaluate="")})
 
     def _hold(self):
         try:
             os.makedirs(self.file("checkpoints"), exist_ok=bool(self.existing))
             self._lock = open(self.file("lock"), "w")
         except FileExistsError:
-            raise UserError("%s exists already: give another --name, or --resume %s" % (self.path, self.path))
+            raise UserError("%s exists already: give another --name, or --resume %s" % (
+                self.path, quoted(self.path)))
         except OSError as error:
             raise UserError("%s cannot be written (%s): choose another runs_folder" % (self.path, error.strerror))
         try:
@@ -87,6 +90,11 @@ class RunFolder(object):
             return [json.loads(line) for line in file]
 
 
+def quoted(path):
+    """A path as it can be pasted into a shell."""
+    return '"%s"' % path if " " in path else path
+
+
 def environment():
     """Versions, machine and commit: what one has to know to repeat a run."""
     def git(*words):
@@ -123,9 +131,9 @@ class Checkpoint(object):
             np.savez(file, progress=json.dumps(progress), **further, **{
                 "variable/" + name: value for name, value in session.run(self._variables).items()})
 
-    def load(self, session, path):
-        """Set the variables; returns (progress, list of the further arrays). Raises UserError."""
-        saved = load_arrays(path, "the run cannot go on from it; start a new one")
+    def load(self, session, path, remedy):
+        """Set the variables; returns (progress, list of the further arrays). Raises UserError, ending in `remedy`."""
+        saved = load_arrays(path, remedy)
         missing = ["variable/" + name for name in self._variables if "variable/" + name not in saved]
         if missing:
             raise UserError("%s has no %s: it was not written by this version of the scripts" % (path, missing[0]))

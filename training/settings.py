@@ -23,7 +23,8 @@ from training.files import load_json
 _CONSTANT = re.compile(r"^(\w+) = (.+?)\s+# (.+?) \[([^\]]+)\]$")
 _GROUP = re.compile(r"^# ---- (.+)$")
 _CONDITIONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
-CHANGEABLE_LATER = ("epochs", "patience", "data_folder", "runs_folder")
+CHANGEABLE_LATER = ("epochs", "patience", "data_folder", "runs_folder", "checkpoint_minutes", "summary_steps", "gpu",
+                    "allow_growth")
 
 
 class Settings(object):
@@ -152,7 +153,8 @@ def _parse(script_globals, constants, arguments):
     given, unknown = parser.parse_known_args(arguments)
     if unknown:
         near = difflib.get_close_matches(unknown[0].lstrip("-"), [constant.name for constant in constants], 1)
-        parser.error("%s is not a setting of %s%s" % (unknown[0], script, near and ", did you mean --%s?" % near[0] or ""))
+        hint = ", did you mean --%s?" % near[0] if near else ""
+        parser.error("%s is not a setting of %s%s" % (unknown[0], script, hint))
     return vars(given)
 
 
@@ -161,7 +163,7 @@ def read_settings(script_globals, arguments=None):
 
     script_globals: the script's globals(); it has the constants, TASK and the table PUBLISHED ({data set: {name:
     value}}). arguments: the command line, sys.argv[1:] where None. With --resume or --evaluate the settings are
-    those of the named run, and only epochs, patience and folders can be given. Raises UserError.
+    those of the named run, and only what CHANGEABLE_LATER names can be given. Raises UserError.
     """
     constants = read_constants(script_globals)
     cell_constants = _cell_constants()
@@ -209,6 +211,8 @@ def _settings_of_run(folder, task, given, tops):
     if saved.get("task") != task:
         raise UserError("%s is a run of the task %s, not %s: use the script that made it" % (
             folder, saved.get("task"), task))
+    if all(given.get(action, tops[action]) for action in ("resume", "evaluate")):
+        raise UserError("resume and evaluate are both given: a run is either trained further or only evaluated")
     actions = {"resume": given.get("resume", tops["resume"]), "evaluate": given.get("evaluate", tops["evaluate"])}
     kept = dict(saved["settings"], **saved["settings"]["cell_hyperparameters"])
     fixed = [name for name, value in given.items()
@@ -216,4 +220,5 @@ def _settings_of_run(folder, task, given, tops):
     if fixed:
         raise UserError("%s cannot be changed in a run that exists; only %s can" % (
             fixed[0], ", ".join(CHANGEABLE_LATER)))
-    return dict(saved["settings"], **dict(given, **actions))
+    changed = {name: value for name, value in given.items() if name in CHANGEABLE_LATER}
+    return dict(saved["settings"], **changed, **actions)

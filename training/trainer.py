@@ -12,7 +12,7 @@ from training.early_stopping import EarlyStopping
 from training.errors import UserError
 from training.model import out_of_memory
 from training.progress import ProgressLine
-from training.run_folder import Checkpoint
+from training.run_folder import Checkpoint, quoted
 
 LAST, BEST = "checkpoints/last.npz", "checkpoints/best.npz"
 MOST_LEFT_OUT = 20  # steps in a row that mixed precision may leave out
@@ -75,7 +75,7 @@ class Trainer(object):
 
     def load_best(self):
         """Set the weights to those of the best validation epoch. Raises UserError where no epoch is finished."""
-        self._weights.load(self.session, self.run.file(BEST))
+        self._weights.load(self.session, self.run.file(BEST), "no epoch is finished yet, go on with --resume")
 
     def evaluate(self, split):
         """The metrics on a split, {name: value}: every example or token counts once, sums over true counts."""
@@ -91,9 +91,9 @@ class Trainer(object):
 
     def _describe(self):
         network, settings = self.model.network, self.settings
-        self.run.say("%s on %s: %s parameters, %d layers of %d hidden units, seed %d; folder %s" % (
+        self.run.say("%s on %s: %s parameters, layers: %d, hidden units: %d, seed %d, on %s; folder %s" % (
             settings.cell_name, settings.data_set_name, "{:,}".format(network.parameters),
-            settings.number_of_layers, network.hidden_units, settings.seed, self.run.path))
+            settings.number_of_layers, network.hidden_units, settings.seed, _device(self.session), self.run.path))
 
     def _train_epoch(self):
         progress = self.progress
@@ -171,7 +171,7 @@ class Trainer(object):
         self._last_checkpoint = time.time()
 
     def _go_on(self):
-        progress, carried = self._all.load(self.session, self.run.file(LAST))
+        progress, carried = self._all.load(self.session, self.run.file(LAST), "start a new run")
         self.stopping.restore(progress.pop("stopping"))
         self.progress = progress
         self._carried = tf.nest.pack_sequence_as(self.model.state_in, carried) if carried else None
@@ -180,17 +180,19 @@ class Trainer(object):
         if self._interrupted:
             raise KeyboardInterrupt
         self._interrupted = True
+        print("finishing this step; a second signal ends the process at once", file=sys.stderr)
 
     def _pause_if_asked(self):
         if self._interrupted:
             self._save()
             self.run.say("interrupted at step %d; go on with: python -u %s --resume %s" % (
-                self.progress["step"], self.settings.script, _quoted(self.run.path)))
+                self.progress["step"], self.settings.script, quoted(self.run.path)))
             sys.exit(130)
 
 
-def _quoted(path):
-    return '"%s"' % path if " " in path else path
+def _device(session):
+    gpus = sum(device.device_type == "GPU" for device in session.list_devices())
+    return "%d GPU" % gpus if gpus else "the CPU"
 
 
 def _no_sums(model):
