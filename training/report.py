@@ -1,11 +1,7 @@
 """What a run leaves for people to look at: the final evaluation, a summary, results.json and the learning curve."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-from matplotlib import pyplot
-
-from training.files import replacing, save_json
+from training import pictures
+from training.files import save_json
 from training.paper_results import paper_value
 from training.run_folder import environment
 
@@ -33,7 +29,8 @@ def final(trainer):
         "environment": environment(),
     }
     save_json(run.file("results.json"), results)
-    learning_curve(run, results)
+    title = "{}, {}, {:,} parameters".format(data_label(results), results["cell"], results["parameters"])
+    pictures.learning_curve(run.file("learning_curve.png"), run.metrics(), results, title)
     for line in summary(results, run.path):
         run.say(line)
     return results
@@ -68,33 +65,3 @@ def data_label(results):
     """The data set's name, with its share where only part of the published data was there."""
     share = results["data_share"]
     return results["data_set"] if share == 1 else "%.3g %% of the full %s" % (100 * share, results["data_set"])
-
-
-def learning_curve(run, results):
-    """Draw train and validation metric by epoch, the best epoch and the paper's value into learning_curve.png."""
-    watched, epochs = results["watched"], run.metrics()
-    numbers = [line["epoch"] for line in epochs]
-    figure, axes = pyplot.subplots(figsize=(7, 4.2))
-    axes.plot(numbers, [line["train"][watched] for line in epochs], "--", color="0.45", marker=".",
-              label="train (with dropout)")
-    axes.plot(numbers, [line["valid"][watched] for line in epochs], "-", color="tab:blue", marker=".",
-              label="validation")
-    best = results["best_epoch"]
-    axes.plot([best], [results["valid"][watched]], "o", color="tab:blue", markersize=9, fillstyle="none",
-              label="best epoch: %d (%.4g)" % (best, results["valid"][watched]))
-    if results["paper"] is not None:
-        axes.axhline(results["paper"], color="black", linestyle=":", label="paper, test: %g" % results["paper"])
-    axes.set_xlabel("epoch")
-    axes.set_ylabel(AXIS_LABELS.get(watched, watched))
-    axes.set_title("{}, {}, {:,} parameters".format(data_label(results), results["cell"], results["parameters"]))
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.grid(color="0.9")
-    axes.legend()
-    figure.tight_layout()
-    with replacing(run.file("learning_curve.png")) as file:
-        figure.savefig(file, format="png", dpi=120)
-    pyplot.close(figure)
-
-
-AXIS_LABELS = {"window_nll": "negative log-likelihood [nats/step]", "perplexity": "perplexity",
-               "bpc": "bits per character", "accuracy": "accuracy (fraction)"}

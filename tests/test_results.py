@@ -1,0 +1,126 @@
+"""The results table: README shows what results/ gives; which runs count as published ones; publishing a run."""
+
+import json
+import os
+
+import pytest
+
+from tools import results as tool
+from training.errors import UserError
+
+ROOT = tool.ROOT
+JSB = os.path.join(ROOT, "results", "music", "JSB Chorales", "RRU", "seed1")
+PNG = b"\x89PNG"
+
+
+def make_run(folder, of=JSB, test=None, settings=(), hyperparameters=(), log="a line\n", **changes):
+    """A folder like that of the published run `of`, with some of its results, metrics and settings changed."""
+    folder.mkdir(parents=True)
+    saved, results = (json.loads(open(os.path.join(of, name)).read()) for name in ("settings.json", "results.json"))
+    saved["settings"].update(settings)
+    saved["settings"]["cell_hyperparameters"].update(hyperparameters)
+    results.update(changes)
+    if test is not None:
+        results["test"][results["watched"]] = test
+    (folder / "settings.json").write_text(json.dumps(saved))
+    (folder / "results.json").write_text(json.dumps(results))
+    (folder / "metrics.jsonl").write_text("{}\n")
+    (folder / "learning_curve.png").write_bytes(PNG)
+    (folder / "log.txt").write_text(log)
+    (folder / "checkpoints").mkdir()
+    (folder / "checkpoints" / "best.npz").write_bytes(b"weights")
+    return folder
+
+
+def rows(folder):
+    return tool.rows_of(tool.find_runs([str(folder)]))
+
+
+def test_readme_has_the_table_of_the_published_runs():
+    text = open(os.path.join(ROOT, "README.md"), encoding="utf-8").read()
+    markdown = tool.table(rows(os.path.join(ROOT, "results")))
+    assert tool.with_table(text, markdown) == text, "run: python -u tools/results.py --readme"
+
+
+def test_seeds_with_the_published_settings_share_an_entry(tmp_path):
+    for seed, nll in enumerate((8.0, 8.1, 8.3), 1):
+        make_run(tmp_path / ("seed%d" % seed), test=nll, seed=seed)
+    markdown = tool.table(rows(tmp_path))
+    assert markdown.count("\n") == 2
+    assert "| music, JSB Chorales | window NLL | **8.133** ± 0.153 (n = 3)<br>paper 7.72, +0.413<br>seed [1]" in markdown
+    link = os.path.relpath(str(tmp_path / "seed3"), ROOT).replace(" ", "%20")
+    assert "[3](%s) | - | - | - |" % link in markdown
+
+
+def test_a_repeated_seed_counts_once(tmp_path, capsys):
+    make_run(tmp_path / "a", test=8.0)
+    make_run(tmp_path / "b", test=8.0)
+    assert "(n = 1)" in tool.table(rows(tmp_path))
+    assert "left out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("change, mark", [
+    ({"settings": {"dropout": 0.25}}, "dropout 0.25"),
+    ({"settings": {"clip_gradients": False}}, "clip_gradients False"),
+    ({"hyperparameters": {"relu_layers": 2}}, "relu_layers 2"),
+    ({"settings": {"epochs": 37}}, "epochs 37"),
+    ({"environment": {"tensorflow": "2.11.0"}}, "TensorFlow 2.11.0"),
+])
+def test_what_differs_from_a_published_run_is_marked(tmp_path, change, mark):
+    make_run(tmp_path / "published")
+    make_run(tmp_path / "other", **change)
+    markdown = tool.table(rows(tmp_path))
+    assert "| music, JSB Chorales | " in markdown and "| music, JSB Chorales<br>*%s* | " % mark in markdown
+    assert markdown.count("paper 7.72") == 2
+
+
+def test_settings_that_change_no_number_are_not_marked(tmp_path):
+    make_run(tmp_path / "run", settings={"runs_folder": "elsewhere", "gpu": "1", "epochs": 500, "summary_steps": 3})
+    assert [key[2] for key in rows(tmp_path)] == [()]
+
+
+def test_a_part_of_the_data_never_has_the_papers_value_beside_it(tmp_path):
+    make_run(tmp_path / "part", data_share=0.05)
+    markdown = tool.table(rows(tmp_path))
+    assert "*only 5 % of the data*" in markdown and "paper" not in markdown
+
+
+def test_accuracies_are_percentages(tmp_path):
+    make_run(tmp_path / "imdb", task="sentiment", data_set="IMDB", watched="accuracy", test=0.86)
+    assert "**86.00** (n = 1)<br>paper 87.20, -1.20<br>" in tool.table(rows(tmp_path))
+
+
+def test_unknown_runs_and_missing_folders_are_named(tmp_path):
+    with pytest.raises(UserError, match="nowhere is not a folder"):
+        tool.find_runs(["nowhere"])
+    make_run(tmp_path / "odd", data_set="Waltzes")
+    with pytest.raises(UserError, match="'Waltzes'"):
+        tool.find_runs([str(tmp_path)])
+    with pytest.raises(UserError, match="lacks the lines"):
+        tool.with_table("a text", "a table")
+
+
+def test_the_chart_is_written_beside_the_runs(tmp_path, capsys):
+    make_run(tmp_path / "one")
+    make_run(tmp_path / "two", settings={"dropout": 0.25})
+    tool.main([str(tmp_path)])
+    assert (tmp_path / "chart.png").read_bytes().startswith(PNG)
+    assert "dropout 0.25" in capsys.readouterr().out
+
+
+def test_a_finished_run_is_published_without_its_checkpoints(tmp_path):
+    run = make_run(tmp_path / "runs" / "seed7", log="".join("line %d\n" % i for i in range(1000)))
+    target = tool.publish(str(run), str(tmp_path / "results"))
+    assert target == str(tmp_path / "results" / "music" / "JSB Chorales" / "RRU" / "seed7")
+    assert sorted(os.listdir(target)) == ["learning_curve.png", "log.txt", "metrics.jsonl", "results.json",
+                                          "settings.json"]
+    log = open(os.path.join(target, "log.txt")).read().splitlines()
+    assert len(log) == tool.LOG_LINES + 1
+    assert (log[0], log[100], log[-1]) == ("line 0", "... 800 lines left out ...", "line 999")
+    with pytest.raises(UserError, match="remove what is there"):
+        tool.publish(str(run), str(tmp_path / "results"))
+
+
+def test_an_unfinished_run_is_not_published(tmp_path):
+    with pytest.raises(UserError, match="let the run finish"):
+        tool.publish(str(tmp_path), str(tmp_path / "results"))

@@ -1,0 +1,229 @@
+"""All finished runs as one table in the paper's layout, in Markdown, and as a chart.
+
+    python -u tools/results.py                       the runs in results/
+    python -u tools/results.py runs                  those below another folder, or several
+    python -u tools/results.py --readme              also put the table into README.md
+    python -u tools/results.py --publish "runs/music/JSB Chorales/RRU/seed1"
+
+The last copies a finished run, without its checkpoints, into results/<task>/<data set>/<cell>/<name>. The chart is
+written to chart.png in the first folder. Runs with the published settings share a row; all others stand in a row of
+their own that says what is different, and results on a part of the data never have the paper's value beside them.
+"""
+
+import argparse
+import collections
+import importlib
+import os
+import shutil
+import statistics
+import sys
+from urllib.parse import quote
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, ROOT)
+
+import cell_registry
+from training import pictures
+from training.errors import UserError, run_as_script
+from training.files import load_json, replacing
+from training.paper_results import PAPER_RESULTS, paper_value
+
+SCRIPTS = ("mm_main", "lm_main", "sa_main", "mnist_main")
+# Settings that have the same published value in all data sets, so that no table PUBLISHED has them.
+PUBLISHED_EVERYWHERE = {"clip_gradients": True, "label_smoothing": 0.1, "zero_state_chance": 0.1,
+                        "bucket_by_length": False, "mixed_precision": False}
+# Metric -> its name in the table, the factor to the table's unit, digits behind the point. All are of the test part.
+METRICS = {"window_nll": ("window NLL", 1, 3), "perplexity": ("perplexity", 1, 2), "bpc": ("BPC", 1, 3),
+           "accuracy": ("accuracy %", 100, 2)}
+PUBLISHED_FILES = ("settings.json", "metrics.jsonl", "results.json", "learning_curve.png", "sample.mid",
+                   "pianoroll.png", "sample.txt", "confusion_matrix.png")
+LOG_LINES = 200  # a longer log loses its middle when it is published
+START, END = "<!-- results: python -u tools/results.py --readme -->", "<!-- end of results -->"
+REMEDY = "remove the run's folder, or evaluate the run again"
+
+Run = collections.namedtuple("Run", "folder results marks")
+Run.__doc__ = """A finished run. marks: what makes it differ from a published run, tuple of texts."""
+
+
+def find_runs(folders):
+    """All finished runs below `folders`, as Run, by path. Raises UserError for what is no folder or is damaged."""
+    runs = []
+    for top in folders:
+        if not os.path.isdir(top):
+            raise UserError("%s is not a folder: give folders that hold runs" % top)
+        for folder, subfolders, files in os.walk(top):
+            subfolders.sort()
+            if "results.json" in files:
+                settings = load_json(os.path.join(folder, "settings.json"), REMEDY)["settings"]
+                results = load_json(os.path.join(folder, "results.json"), REMEDY)
+                runs.append(Run(folder, results, tuple(marks(results, settings))))
+    return runs
+
+
+def marks(results, settings):
+    """What makes a run differ from a published one: part of the data, TensorFlow 2, settings; a list of texts."""
+    found = []
+    if results["data_share"] != 1:
+        found.append("only %.3g %% of the data" % (100 * results["data_share"]))
+    version = results["environment"]["tensorflow"]
+    if not version.startswith("1."):
+        found.append("TensorFlow %s" % version)
+    published = published_settings(results["task"], results["data_set"], results["cell"])
+    own = dict(settings, **settings["cell_hyperparameters"])
+    if results["epochs"] < settings["epochs"]:
+        del own["epochs"]  # early stopping came first, so the limit made no difference
+    return found + ["%s %s" % (name, own[name]) for name, value in sorted(published.items())
+                    if name in own and own[name] != value]
+
+
+def published_settings(task, data_set_name, cell_name):
+    """The published settings that change what a run computes, {name: value}, the cell's own among them.
+
+    Raises UserError for a task, data set or cell that this version of the scripts does not have.
+    """
+    scripts = {script.TASK: script for script in map(importlib.import_module, SCRIPTS)}
+    try:
+        own = cell_registry.published_hyperparameters(cell_name, data_set_name)
+        return dict(PUBLISHED_EVERYWHERE, **scripts[task].PUBLISHED[data_set_name], **own)
+    except KeyError as missing:
+        raise UserError("the scripts know no %s (of a run of %s, %s, %s): leave its folder out" % (
+            missing, task, data_set_name, cell_name))
+
+
+def rows_of(runs):
+    """{(task, data set, marks): {cell: [runs]}}, in the paper's order, then the rest; one run for each seed."""
+    def place(run):
+        name = run.results["data_set"]
+        return (list(PAPER_RESULTS).index(name) if name in PAPER_RESULTS else len(PAPER_RESULTS), name,
+                run.marks, run.results["seed"])
+
+    rows = collections.OrderedDict()
+    for run in sorted(runs, key=place):
+        key = run.results["task"], run.results["data_set"], run.marks
+        cell = rows.setdefault(key, {}).setdefault(run.results["cell"], [])
+        if run.results["seed"] in [other.results["seed"] for other in cell]:
+            print("left out, as another run has its settings and seed: %s" % run.folder, file=sys.stderr)
+        else:
+            cell.append(run)
+    return rows
+
+
+def statistics_of(runs, marks):
+    """(mean of the test metric, standard deviation or None, the paper's value or None), in the table's unit."""
+    first = runs[0].results
+    watched = first["watched"]
+    factor = METRICS[watched][1]
+    values = [factor * run.results["test"][watched] for run in runs]
+    whole = not any(mark.startswith("only ") for mark in marks)
+    paper = paper_value(first["data_set"], first["cell"], watched) if whole else None
+    return (statistics.mean(values), statistics.stdev(values) if len(values) > 1 else None,
+            None if paper is None else factor * paper)
+
+
+def table(rows):
+    """The Markdown table of what rows_of gives; links are relative to the project's folder."""
+    cells = list(cell_registry.CELLS)
+    lines = ["| data set | metric | %s |" % " | ".join(cells), "| --- | --- |" + " --- |" * len(cells)]
+    for (task, data_set, marks), by_cell in rows.items():
+        metric = next(iter(by_cell.values()))[0].results["watched"]
+        label = "%s, %s" % (task, data_set) + "".join("<br>*%s*" % mark for mark in marks)
+        entries = [_entry(by_cell[cell], marks) if cell in by_cell else "-" for cell in cells]
+        lines.append("| %s | %s | %s |" % (label, METRICS[metric][0], " | ".join(entries)))
+    return "\n".join(lines)
+
+
+def _entry(runs, marks):
+    mean, deviation, paper = statistics_of(runs, marks)
+    digits = METRICS[runs[0].results["watched"]][2]
+    ours = "**%.*f**" % (digits, mean) + ("" if deviation is None else " ± %.*f" % (digits, deviation))
+    lines = ["%s (n = %d)" % (ours, len(runs))]
+    if paper is not None:
+        lines.append("paper %.2f, %+.*f" % (paper, digits, mean - paper))
+    links = ["[%s](%s)" % (run.results["seed"], quote(os.path.relpath(run.folder, ROOT))) for run in runs]
+    return "<br>".join(lines + ["seed " + " ".join(links)])
+
+
+def chart(rows, path):
+    """Draw what rows_of gives as a PNG."""
+    panels = []
+    for (_, data_set, marks), by_cell in rows.items():
+        metric = next(iter(by_cell.values()))[0].results["watched"]
+        title = "\n".join((data_set,) + marks)
+        panels.append((title, METRICS[metric][0] + ", test", {
+            cell: statistics_of(by_cell[cell], marks) for cell in cell_registry.CELLS if cell in by_cell}))
+    try:
+        pictures.results_chart(path, panels)
+    except OSError as error:
+        raise UserError("%s cannot be written (%s): give a folder that can be" % (path, error.strerror))
+
+
+def with_table(text, markdown):
+    """The text of README.md with the table between its two markers. Raises UserError where they are not there."""
+    before, start, rest = text.partition(START)
+    _, end, after = rest.partition(END)
+    if not (start and end):
+        raise UserError("README.md lacks the lines %s and %s: put them where the table shall be" % (START, END))
+    return "%s%s\n%s\n%s%s" % (before, start, markdown, end, after)
+
+
+def publish(folder, results_folder):
+    """Copy a finished run without its checkpoints; returns results/<task>/<data set>/<cell>/<name>.
+
+    Raises UserError where the run is not finished or is published already.
+    """
+    results = load_json(os.path.join(folder, "results.json"), "let the run finish, or evaluate it")
+    if not results["environment"]["git_clean"]:
+        print("the commit of %s is unknown, or files had been changed: nobody can repeat it" % folder,
+              file=sys.stderr)
+    target = os.path.join(results_folder, results["task"], results["data_set"], results["cell"],
+                          os.path.basename(os.path.abspath(folder)))
+    try:
+        os.makedirs(target)
+        for name in PUBLISHED_FILES:
+            if os.path.exists(os.path.join(folder, name)):
+                shutil.copyfile(os.path.join(folder, name), os.path.join(target, name))
+        with open(os.path.join(folder, "log.txt")) as log, open(os.path.join(target, "log.txt"), "w") as copy:
+            copy.writelines(shortened(list(log)))
+    except OSError as error:
+        raise UserError("%s cannot be published as %s (%s): remove what is there" % (folder, target, error.strerror))
+    return target
+
+
+def shortened(lines):
+    """The first and last lines of a log that has more than LOG_LINES, with a line that says what is missing."""
+    left_out = len(lines) - LOG_LINES
+    if left_out <= 0:
+        return lines
+    half = LOG_LINES // 2
+    return lines[:half] + ["... %d lines left out ...\n" % left_out] + lines[-half:]
+
+
+def main(arguments=None):
+    """Publish runs, or show those that are there."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="*", help="where to look for runs (default: results)")
+    parser.add_argument("--readme", action="store_true", help="put the table into README.md")
+    parser.add_argument("--publish", action="store_true", help="the folders are runs: copy them into results")
+    options = parser.parse_args(arguments)
+    published = os.path.join(ROOT, "results")
+    if options.publish:
+        for folder in options.folders:
+            print(publish(folder, published))
+        return
+    folders = options.folders or [published]
+    rows = rows_of(find_runs(folders))
+    if not rows:
+        raise UserError("no finished run is below %s: give other folders" % ", ".join(folders))
+    markdown = table(rows)
+    print(markdown)
+    chart(rows, os.path.join(folders[0], "chart.png"))
+    if options.readme:
+        path = os.path.join(ROOT, "README.md")
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        with replacing(path) as file:
+            file.write(with_table(text, markdown).encode("utf-8"))
+
+
+if __name__ == "__main__":
+    run_as_script(main)
