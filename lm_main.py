@@ -4,7 +4,7 @@ Edit the constants or give them on the command line, for example
 
     python -u lm_main.py --data_set_name text8 --cell_name GRU
 
-Data: bash get_data.sh, then python -u lm_utils.py. "PythonDocs" needs neither.
+Data: bash get_data.sh. "PythonDocs" comes with Python.
 """
 
 import training  # first: it silences TensorFlow's start-up noise

@@ -5,8 +5,6 @@
 `load(settings)` is what lm_main.py works with.
 """
 
-import argparse
-import contextlib
 import hashlib
 import os
 import platform
@@ -17,11 +15,11 @@ import numpy as np
 
 from tools.data_sources import DOWNLOADS
 from training import texts
-from training.batches import Batches, evaluation_slices, generator, training_slices
+from training.batches import Batches, example_groups, generator
+from training.data import SPLITS, PreparedData, Task
 from training.errors import UserError, run_as_script
-from training.files import load_json, map_array, save_array, save_json
+from training.files import load_bytes, load_json, map_array
 
-SPLITS = ("train", "valid", "test")
 ZERO_STATE_PURPOSE = 1
 
 # A data set. `files` in data/lm/unchanged: one a split, one that is split by position, or none (embedded text).
@@ -43,58 +41,37 @@ DATA_SETS = {
 }
 
 
-def prepare(name, data_folder):
-    """Write the ready files of data set `name`; returns its facts, which its vocabulary.json holds too.
+def _make(name, paths, remedy):
+    """The ready files: the ids of each split, and vocabulary.json with `symbols` (by id) and `facts`.
 
-    They are, by split, the numbers of `tokens` and of `unknown` ones; the `commonest` symbols with their counts in
-    training; `source_bytes`, and these as a `share` of the published files (1 for embedded text). Raises UserError
-    where a source is missing or damaged, or the ready files cannot be written.
+    The facts are, by split, the numbers of `tokens` and of `unknown` ones; the `commonest` symbols with their counts
+    in training; `source_bytes`, and these as a `share` of the published files (1 for embedded text).
     """
-    try:
-        tokens, facts = _read_files(name, data_folder) if DATA_SETS[name].files else _read_embedded_text()
-        symbols = texts.make_symbols(tokens["train"], DATA_SETS[name].limit)
-        index = _ready_path(name, data_folder, "vocabulary.json")
-        # Removed first, written last: after a kill no vocabulary stands beside ids that are not its own.
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(index)
-        facts.update(tokens={}, unknown={}, commonest={})
-        for split in SPLITS:
-            ids = texts.make_ids(tokens[split], symbols)
-            save_array(_ready_path(name, data_folder, split + ".npy"), ids)
-            counts = texts.histogram(ids, len(symbols))
-            facts["tokens"][split], facts["unknown"][split] = len(ids), int(counts[texts.UNKNOWN])
-            if split == "train":
-                facts["commonest"] = [[symbols[i], int(counts[i])] for i in np.argsort(-counts, kind="stable")[:8]]
-        save_json(index, {"symbols": symbols, "facts": facts})
-    except OSError as error:
-        raise UserError("%s cannot be prepared (%s): check rights and free space" % (name, error)) from error
-    if facts["share"] != 1:
-        print("WARNING: %s is made from %s bytes, %.4g %% of the published text: do not compare its results with "
-              "published ones" % (name, "{:,}".format(facts["source_bytes"]), 100 * facts["share"]), flush=True)
-    return facts
+    tokens, facts = _read_files(name, paths, remedy) if paths else _read_embedded_text()
+    symbols = texts.make_symbols(tokens["train"], DATA_SETS[name].limit)
+    ids = {split: texts.make_ids(tokens[split], symbols) for split in SPLITS}
+    counts = {split: texts.histogram(ids[split], len(symbols)) for split in SPLITS}
+    commonest = np.argsort(-counts["train"], kind="stable")[:8]
+    facts.update(tokens={split: len(ids[split]) for split in SPLITS},
+                 unknown={split: int(counts[split][texts.UNKNOWN]) for split in SPLITS},
+                 commonest=[[symbols[i], int(counts["train"][i])] for i in commonest])
+    return dict({split + ".npy": ids[split] for split in SPLITS},
+                **{"vocabulary.json": {"symbols": symbols, "facts": facts}})
 
 
-def _read_files(name, data_folder):
+def _read_files(name, paths, remedy):
     source = DATA_SETS[name]
-    raw = [_read_file(name, data_folder, file) for file in source.files]
-    size = sum(len(part) for part in raw)
+    raw = [load_bytes(path, remedy) for path in paths]
+    for path, part in zip(paths, raw):
+        foreign = part.translate(None, source.alphabet)
+        if foreign or not part:
+            found = "it holds the byte 0x%02x" % foreign[0] if foreign else "it is empty"
+            raise UserError("%s: %s is damaged (%s): %s" % (name, path, found, remedy))
+    size = sum(map(len, raw))
     published = sum(file.size for download in DOWNLOADS for file in download.files if file.name in source.files)
     tokens = [source.tokenise(part) for part in raw]
     by_split = dict(zip(SPLITS, tokens)) if len(tokens) > 1 else _split_by_position(tokens[0])
     return by_split, {"source_bytes": size, "share": size / published}
-
-
-def _read_file(name, data_folder, file):
-    path = os.path.join(data_folder, "lm", "unchanged", file)
-    if not os.path.exists(path):
-        raise UserError("%s: %s is missing: %s" % (name, path, _download_command(name)))
-    with open(path, "rb") as opened:
-        raw = opened.read()
-    foreign = raw.translate(None, DATA_SETS[name].alphabet)
-    if foreign or not raw:
-        found = "it holds the byte 0x%02x" % foreign[0] if foreign else "it is empty"
-        raise UserError("%s: %s is damaged (%s): remove it and %s" % (name, path, found, _download_command(name)))
-    return raw
 
 
 def _read_embedded_text():
@@ -114,30 +91,7 @@ def _split_by_position(tokens):
     return {"train": tokens[:first], "valid": tokens[first:second], "test": tokens[second:]}
 
 
-def _ready_path(name, data_folder, file):
-    return os.path.join(data_folder, "lm", "ready", name, file)
-
-
-def _download_command(name):
-    # penn-standard is another reading of the files of penn.
-    return "run `bash get_data.sh --only %s`" % ("penn" if name == "penn-standard" else name)
-
-
-def load(settings):
-    """The data set that `settings` names, as LanguageData; it is prepared first where its ready files are missing.
-
-    Reads data_set_name, data_folder, window_size, batch_size, seed, stateful and zero_state_chance.
-    Raises UserError where the data are missing, damaged or unknown.
-    """
-    name = settings.data_set_name
-    if name not in DATA_SETS:
-        raise UserError("data_set_name is %r: choose one of %s" % (name, ", ".join(DATA_SETS)))
-    if not os.path.exists(_ready_path(name, settings.data_folder, "vocabulary.json")):
-        prepare(name, settings.data_folder)
-    return LanguageData(settings)
-
-
-class LanguageData(object):
+class LanguageData(PreparedData):
     """A prepared data set: its vocabulary, and batches of windows of W = window_size inputs.
 
     A window that starts at token s has s .. s+W-1 as inputs and s+1 .. s+W as targets. These windows there are:
@@ -153,12 +107,10 @@ class LanguageData(object):
     metric (its name) and finish, which turns a mean loss in nats into it.
     """
 
-    def __init__(self, settings):
-        self._settings = settings
+    def __init__(self, settings, place):
+        super().__init__(settings, place)
         self._source = DATA_SETS[settings.data_set_name]
-        self._stride = max(settings.window_size // 2, 1)
-        self._remedy = "run `python -u lm_utils.py --data_folder %s`" % settings.data_folder
-        path = _ready_path(settings.data_set_name, settings.data_folder, "vocabulary.json")
+        path = self._path("vocabulary.json")
         content = load_json(path, self._remedy)
         try:
             self.symbols, self._facts = list(content["symbols"]), dict(content["facts"])
@@ -168,7 +120,24 @@ class LanguageData(object):
         self.vocabulary_size = len(self.symbols)
         self.characters = self._source.unit != "word"
         self.metric, self.finish = ("bpc", texts.nats_to_bits) if self.characters else ("perplexity", np.exp)
-        self._opened = {}
+
+    @property
+    def about(self):
+        """Symbols and source, as a line."""
+        facts, train = self._facts, self._counts["train"]
+        source = "Python {python}" if "python" in facts else "{share:.4%} of the published text"
+        return "%d ids (%d %ss, padding, unknown), commonest: %s; from %s" % (
+            self.vocabulary_size, self.vocabulary_size - 2, self._source.unit,
+            ", ".join("%r %.1f %%" % (text, 100 * count / train) for text, count in facts["commonest"]),
+            ("{source_bytes:,} bytes, " + source).format(**facts))
+
+    @property
+    def _stride(self):
+        return max(self._settings.window_size // 2, 1)
+
+    def analysis(self, split):
+        """The facts that do not depend on window_size."""
+        return {"tokens": self._counts[split], "unknown": self._facts["unknown"][split]}
 
     def encode(self, text):
         """The ids of a text, int32 [tokens]."""
@@ -184,13 +153,14 @@ class LanguageData(object):
 
     def tokens(self, split):
         """The ids of a split, memory-mapped at the first call. Raises UserError where the file is not right."""
-        if split not in self._opened:
-            path = _ready_path(self._settings.data_set_name, self._settings.data_folder, split + ".npy")
-            ids = map_array(path, self._remedy)
-            if ids.shape != (self._counts[split],) or ids.dtype != np.min_scalar_type(self.vocabulary_size - 1):
-                raise UserError("%s does not fit the vocabulary.json beside it: %s" % (path, self._remedy))
-            self._opened[split] = ids
-        return self._opened[split]
+        return self._open(split)
+
+    def _read(self, split):
+        path = self._path(split + ".npy")
+        ids = map_array(path, self._remedy)
+        if ids.shape != (self._counts[split],) or ids.dtype != np.min_scalar_type(self.vocabulary_size - 1):
+            raise UserError("%s does not fit the vocabulary.json beside it: %s" % (path, self._remedy))
+        return ids
 
     def facts(self, split):
         """Counts of tokens, windows and targets that count; "share" of the published text where it is not 1; and
@@ -225,10 +195,8 @@ class LanguageData(object):
             draws = generator(settings.seed, epoch, ZERO_STATE_PURPOSE).random(len(groups))
             resets = (draws < settings.zero_state_chance) | (np.arange(len(groups)) == 0)
         else:
-            if split == "train":
-                starts = generator(settings.seed, epoch).permutation(starts)
-            slices = (training_slices if split == "train" else evaluation_slices)(len(starts), settings.batch_size)
-            groups = [starts[part] for part in slices]
+            random = generator(settings.seed, epoch) if split == "train" else None
+            groups = [starts[group] for group in example_groups(len(starts), settings.batch_size, random)]
             resets = np.ones(len(groups), bool)
         return Batches(list(zip(groups, resets)), lambda key: self._batch(split, *key))
 
@@ -267,31 +235,8 @@ class LanguageData(object):
         return batch
 
 
-def _print_analysis(name, data_folder):
-    facts = prepare(name, data_folder)
-    symbols = load_json(_ready_path(name, data_folder, "vocabulary.json"), "prepare it again")["symbols"]
-    train = facts["tokens"]["train"]
-    print("%s: %d ids (%d %ss, padding, unknown)" % (name, len(symbols), len(symbols) - 2, DATA_SETS[name].unit))
-    for split in SPLITS:
-        print("  {:5} {:>12,} tokens, {:,} unknown".format(split, facts["tokens"][split], facts["unknown"][split]))
-    print("  commonest: " + ", ".join("%r %.1f %%" % (text, 100 * n / train) for text, n in facts["commonest"]))
-    source = "in Python {python}" if "python" in facts else "{share:.4%} of the published text"
-    print(("  source: {source_bytes:,} bytes, " + source).format(**facts), flush=True)
-
-
-def main():
-    """Prepare and analyse every data set whose text is there; name the command that gets the others."""
-    parser = argparse.ArgumentParser(description="Prepares the language modelling data and prints an analysis.")
-    parser.add_argument("--data_folder", default="data", help="the folder that lm/unchanged is in (default: data)")
-    data_folder = parser.parse_args().data_folder
-    for name, source in DATA_SETS.items():
-        missing = [file for file in source.files
-                   if not os.path.exists(os.path.join(data_folder, "lm", "unchanged", file))]
-        if missing:
-            print("%s: %s is not there: %s" % (name, missing[0], _download_command(name)), flush=True)
-        else:
-            _print_analysis(name, data_folder)
-
+TASK = Task("lm", {name: data_set.files for name, data_set in DATA_SETS.items()}, _make, LanguageData)
+prepare, load, main = TASK.prepare, TASK.load, TASK.main
 
 if __name__ == "__main__":
     run_as_script(main)

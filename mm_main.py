@@ -4,7 +4,7 @@ Edit the constants or give them on the command line, for example
 
     python -u mm_main.py --data_set_name Nottingham --cell_name GRU
 
-Data: bash get_data.sh, then python -u mm_utils.py. "Bach Chorales" comes with the project and needs neither.
+Data: bash get_data.sh. "Bach Chorales" comes with the project.
 """
 
 import training  # first: it silences TensorFlow's start-up noise

@@ -5,65 +5,41 @@ come with the project into data/mm/ready/<data set>/{train,valid,test}.npz and p
 `load(settings)` is what mm_main.py works with.
 """
 
-import argparse
 import os
-import shlex
-import sys
-import time
 from collections import namedtuple
 from itertools import chain
 
 import numpy as np
 
-from training.batches import Batches, evaluation_slices, generator, training_slices
+from training.batches import Batches, example_groups, generator
+from training.data import SPLITS, PreparedData, Task
 from training.errors import UserError, run_as_script
-from training.files import load_arrays, load_json, load_pickle, save_arrays
+from training.files import load_json, load_pickle
 
 SAMPLE = "Bach Chorales"
-DATA_SETS = ("JSB Chorales", "Nottingham", "MuseData", "Piano-midi.de", SAMPLE)
 SAMPLE_PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "sample", SAMPLE + ".json.gz")
-SPLITS = ("train", "valid", "test")
+DATA_SETS = {
+    "JSB Chorales": ["JSB Chorales.pickle"],
+    "Nottingham": ["Nottingham.pickle"],
+    "MuseData": ["MuseData.pickle"],
+    "Piano-midi.de": ["Piano-midi.de.pickle"],
+    SAMPLE: [SAMPLE_PATH],
+}
 LOWEST_NOTE, NOTE_COUNT = 21, 88  # MIDI numbers 21..108
-WINDOW_SIZE = 200  # the published one, for the analysis
 
 # A split in memory: `steps` uint8 [n, 11], the notes of a step as bits; `song_lengths` in steps; `silent_steps`,
 # how many were dropped; `starts` and `lengths` of the windows' inputs, in steps.
 Part = namedtuple("Part", "steps song_lengths silent_steps starts lengths")
 
 
-def prepare(name, data_folder):
-    """Write the ready files of data set `name`, anew if they are there; returns their folder.
-
-    A file holds `steps` (uint8 [n, 11], notes as bits, silent steps left out), `song_lengths` (int32 [songs]) and
-    `silent_steps` (a number). Raises UserError, with no file touched, where the source is missing, damaged or not
-    lists of notes; also where the folder cannot be written.
-    """
-    path, remedy = _source(name, data_folder)
+def _make(name, paths, remedy):
+    """The ready files: `steps` (uint8 [n, 11], notes as bits, silent steps left out), `song_lengths` (int32 [songs])
+    and `silent_steps` (a number)."""
+    path = paths[0]
     splits = (load_json if name == SAMPLE else load_pickle)(path, remedy)
     if not isinstance(splits, dict) or set(splits) != set(SPLITS):
         raise UserError("%s is not a dict of train, valid and test: %s" % (path, remedy))
-    arrays = {split: _pack(splits[split], "%s, %s" % (path, split), remedy) for split in SPLITS}
-    folder = os.path.join(data_folder, "mm", "ready", name)
-    try:
-        for split in SPLITS:
-            save_arrays(os.path.join(folder, split + ".npz"), **arrays[split])
-    except OSError as error:
-        raise UserError("%s cannot be written (%s): choose another data_folder" % (folder, error)) from error
-    return folder
-
-
-def _source(name, data_folder):
-    """The file that data set `name` is made from, and what helps where it is missing or damaged."""
-    if name == SAMPLE:
-        return SAMPLE_PATH, "it comes with the project, copy it from there again"
-    path = os.path.join(data_folder, "mm", "unchanged", name + ".pickle")
-    force = " --force" if os.path.exists(path) else ""
-    return path, "run: bash get_data.sh --only %s%s" % (shlex.quote(name), force)
-
-
-def _prepare_command(data_folder):
-    return "run: python -u mm_utils.py" + (
-        "" if data_folder == "data" else " --data_folder " + shlex.quote(data_folder))
+    return {split + ".npz": _pack(splits[split], "%s, %s" % (path, split), remedy) for split in SPLITS}
 
 
 def _pack(songs, where, remedy):
@@ -121,15 +97,11 @@ def cut_windows(song_lengths, window_size, step):
     return starts[lengths >= 1], lengths[lengths >= 1]
 
 
-class MusicData(object):
-    """A prepared data set as time-major batches of windows. Each split is read when it is first asked for."""
+class MusicData(PreparedData):
+    """A prepared data set as time-major batches of windows."""
 
     note_count = NOTE_COUNT
-
-    def __init__(self, folder, settings):
-        self._folder = folder
-        self._settings = settings
-        self._opened = {}
+    about = "notes as MIDI numbers, without silent steps"
 
     def batches(self, split, epoch=0):
         """Batches of {"inputs": uint8 [T, B, 88], "targets": uint8 [T, B, 88], "lengths": int32 [B]}.
@@ -139,17 +111,15 @@ class MusicData(object):
         remainder joins the last batch. Those of valid and test keep the order of the file, do not overlap and are
         never shifted. See cut_windows.
         """
-        part = self._open(split)
-        count, batch_size = len(part.starts), self._settings.batch_size
-        if split != "train":
-            slices = evaluation_slices(count, batch_size)
-            return Batches(slices, lambda one: _batch(part, np.arange(one.start, one.stop)))
-        random = generator(self._settings.seed, epoch)
-        order = random.permutation(count)
-        most = self._settings.transpose
-        shifts = random.integers(-most, most, count, endpoint=True)
-        slices = training_slices(count, batch_size)
-        return Batches(slices, lambda one: _transposed(_batch(part, order[one]), shifts[one]))
+        part, settings = self._open(split), self._settings
+        count = len(part.starts)
+        shifts = np.zeros(count, np.int64)
+        random = generator(settings.seed, epoch) if split == "train" else None
+        groups = example_groups(count, settings.batch_size, random)
+        if random:
+            shifts[np.concatenate(groups)] = random.integers(-settings.transpose, settings.transpose, count,
+                                                             endpoint=True)
+        return Batches(groups, lambda chosen: _transposed(_batch(part, chosen), shifts[chosen]))
 
     def facts(self, split):
         """What a split holds, as plain numbers; notes are MIDI numbers.
@@ -183,19 +153,13 @@ class MusicData(object):
         return {"window_nll": float(np.mean(window_losses / part.lengths)),
                 "frame_nll": float(window_losses.sum() / part.lengths.sum())}
 
-    def _open(self, split):
-        if split not in self._opened:
-            path = os.path.join(self._folder, split + ".npz")
-            remedy = _prepare_command(self._settings.data_folder)
-            arrays = load_arrays(path, remedy, ["steps", "song_lengths", "silent_steps"])
-            steps, song_lengths = arrays["steps"], arrays["song_lengths"]
-            if steps.dtype != np.uint8 or steps.shape != (song_lengths.sum(), NOTE_COUNT // 8):
-                raise UserError("%s is not what mm_utils.py writes: %s" % (path, remedy))
-            window_size = self._settings.window_size
-            step = max(window_size // 2, 1) if split == "train" else window_size
-            starts, lengths = cut_windows(song_lengths, window_size, step)
-            self._opened[split] = Part(steps, song_lengths, arrays["silent_steps"], starts, lengths)
-        return self._opened[split]
+    def _read(self, split):
+        steps, song_lengths, silent_steps = self._arrays(split, "steps", "song_lengths", "silent_steps")
+        if steps.dtype != np.uint8 or steps.shape != (song_lengths.sum(), NOTE_COUNT // 8):
+            raise UserError("%s is not what mm_utils.py writes: %s" % (self._path(split + ".npz"), self._remedy))
+        window_size = self._settings.window_size
+        step = max(window_size // 2, 1) if split == "train" else window_size
+        return Part(steps, song_lengths, silent_steps, *cut_windows(song_lengths, window_size, step))
 
 
 def _batch(part, chosen):
@@ -220,64 +184,8 @@ def _transposed(batch, shifts):
     return dict(batch, **shifted)
 
 
-def load(settings):
-    """Open a prepared data set; returns MusicData. The Bach chorales are prepared first where need be.
-
-    Uses settings.data_set_name, data_folder, window_size (time steps), transpose, batch_size and seed. Raises
-    UserError for an unknown data set and for missing or damaged files, with the command that mends it.
-    """
-    name, data_folder = settings.data_set_name, settings.data_folder
-    if name not in DATA_SETS:
-        raise UserError("data_set_name is %r: choose one of %s" % (name, ", ".join(DATA_SETS)))
-    folder = os.path.join(data_folder, "mm", "ready", name)
-    path, remedy = _source(name, data_folder)
-    ready = [os.path.join(folder, split + ".npz") for split in SPLITS]
-    missing = not all(map(os.path.exists, ready))
-    if name == SAMPLE:
-        if missing or min(map(os.path.getmtime, ready)) < os.path.getmtime(path):
-            prepare(name, data_folder)
-    elif missing:
-        remedy = "" if os.path.exists(path) else remedy + ", then "
-        raise UserError("%s is not prepared in %s: %s%s" % (name, folder, remedy, _prepare_command(data_folder)))
-    return MusicData(folder, settings)
-
-
-def analyse(data):
-    """Print what each split holds."""
-    print("%-6s%7s%9s%8s%9s%9s%9s   %s" % ("split", "songs", "steps", "silent", "windows", "notes", "a step",
-                                           "song length: shortest, quarter, half, three quarters, longest"))
-    for split in SPLITS:
-        facts = data.facts(split)
-        print("%-6s%7d%9d%8d%9d%9s%9.2f   %s" % (
-            split, facts["songs"], facts["sounding_steps"], facts["silent_steps"], facts["windows"],
-            "%d..%d" % (facts["lowest_note"], facts["highest_note"]), facts["notes_per_step"],
-            " ".join("%g" % length for length in facts["song_length_quartiles"])))
-
-
-def main():
-    # Without a usage text a wrong option is answered by one line.
-    parser = argparse.ArgumentParser(description="Prepare the music that is there and print an analysis of it.",
-                                     usage=argparse.SUPPRESS)
-    parser.add_argument("--data_folder", default="data", help="where get_data.sh put the data (default: data)")
-    parser.set_defaults(window_size=WINDOW_SIZE, transpose=0)
-    settings = parser.parse_args()
-    status = 0
-    for name in DATA_SETS:
-        path, remedy = _source(name, settings.data_folder)
-        if name != SAMPLE and not os.path.exists(path):
-            print("%s is not there: %s" % (name, remedy))
-            continue
-        try:
-            start = time.time()
-            folder = prepare(name, settings.data_folder)
-            print("%s in %s (%.1f s); steps without silent ones, windows of %d" % (
-                name, folder, time.time() - start, WINDOW_SIZE))
-            analyse(MusicData(folder, settings))
-        except UserError as error:
-            print("error: %s" % error, file=sys.stderr)
-            status = 2
-    return status
-
+TASK = Task("mm", DATA_SETS, _make, MusicData, window_size=200)
+prepare, load, main = TASK.prepare, TASK.load, TASK.main
 
 if __name__ == "__main__":
     run_as_script(main)

@@ -4,7 +4,7 @@ Edit the constants or give them on the command line, for example
 
     python -u mnist_main.py --data_set_name P-MNIST --cell_name GRU
 
-Data: bash get_data.sh --only MNIST, then python -u mnist_utils.py. "SequentialDigits" needs neither.
+Data: bash get_data.sh --only MNIST. "SequentialDigits" comes with scikit-learn.
 """
 
 import training  # first: it silences TensorFlow's start-up noise

@@ -4,7 +4,7 @@ Edit the constants or give them on the command line, for example
 
     python -u sa_main.py --cell_name GRU
 
-Data: bash get_data.sh --only IMDB, then python -u sa_utils.py.
+Data: bash get_data.sh --only IMDB.
 """
 
 import training  # first: it silences TensorFlow's start-up noise

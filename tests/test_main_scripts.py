@@ -130,6 +130,7 @@ def test_a_part_of_a_text_is_shown_as_one(folder, capsys):
     results = train(folder, "text8", "GRU", "--seed", "2")
     shown = capsys.readouterr().out
     assert results["data_share"] == 90 / 1e8
+    assert shown.startswith("GRU on 9e-05 % of the full text8: ")
     assert "only 9e-05 % of the full text8, not comparable with the paper" in shown and "paper (test)" not in shown
     whole = "\n".join(report.summary(dict(results, data_share=1, paper=1.35), "somewhere"))
     assert "not comparable" not in whole and "paper (test)" in whole

@@ -12,6 +12,7 @@ import pytest
 
 import mm_utils
 from tools import make_sample_data
+from training.data import MADE_FROM
 from training.errors import UserError
 
 NAME = "Nottingham"
@@ -175,7 +176,7 @@ def test_test_data_are_opened_only_when_asked_for(prepared):
     (prepared[0] / "mm" / "ready" / NAME / "test.npz").write_bytes(b"not an archive")
     data = mm_utils.load(settings_for(prepared[0]))
     assert data.batches("train")[0] and data.facts("valid") and data.frequency_baseline("valid")
-    with pytest.raises(UserError, match=r"test\.npz cannot be read .* run: python -u mm_utils\.py --data_folder"):
+    with pytest.raises(UserError, match=r"test\.npz cannot be read .* run `python -u mm_utils\.py --data_folder"):
         data.batches("test")
 
 
@@ -183,14 +184,14 @@ def test_ready_file_with_other_content_is_refused(prepared):
     path = prepared[0] / "mm" / "ready" / NAME / "valid.npz"
     arrays = dict(np.load(path))
     np.savez(path, **dict(arrays, steps=arrays["steps"][:-1]))
-    with pytest.raises(UserError, match="is not what mm_utils.py writes: run: python -u mm_utils.py"):
+    with pytest.raises(UserError, match="is not what mm_utils.py writes: run `python -u mm_utils.py"):
         mm_utils.load(settings_for(prepared[0])).batches("valid")
 
 
 def test_preparing_again_repairs_and_changes_nothing_else(prepared, monkeypatch, capsys):
     folder = prepared[0] / "mm" / "ready" / NAME
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    assert set(before) == {"train.npz", "valid.npz", "test.npz"}
+    assert set(before) == {"train.npz", "valid.npz", "test.npz", MADE_FROM}
     (folder / "train.npz").write_bytes(before["train.npz"][:100])
     assert run(monkeypatch, capsys, prepared[0])[0] == 0
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
@@ -228,7 +229,7 @@ def test_wrong_sources_are_named_and_leave_the_others_alone(tmp_path, monkeypatc
     with pytest.raises(UserError, match=message) as raised:
         mm_utils.prepare(NAME, str(tmp_path))
     assert str(path) in str(raised.value)
-    assert "run: bash get_data.sh --only Nottingham --force" in str(raised.value)
+    assert "run `bash get_data.sh --only Nottingham --force --data_folder" in str(raised.value)
     assert not (tmp_path / "mm" / "ready").exists()
 
     status, output, errors = run(monkeypatch, capsys, tmp_path)
@@ -241,33 +242,48 @@ def test_missing_sets_are_one_line_each_and_the_sample_is_prepared(tmp_path, mon
     status, output, errors = run(monkeypatch, capsys, tmp_path)
     assert status == 0 and not errors
     lines = output.splitlines()
-    assert lines[0] == "JSB Chorales is not there: run: bash get_data.sh --only 'JSB Chorales'"
-    assert [line.split(" is not there")[0] for line in lines[:4]] == list(mm_utils.DATA_SETS[:4])
-    assert lines[4].startswith("Bach Chorales in ") and len(lines) == 9
+    path = tmp_path / "mm" / "unchanged" / "JSB Chorales.pickle"
+    assert lines[0] == "JSB Chorales: %s is not there: run `bash get_data.sh --only 'JSB Chorales' --data_folder %s`" % (
+        path, tmp_path)
+    assert [line.split(":")[0] for line in lines if "is not there" in line] == list(mm_utils.DATA_SETS)[:4]
+    sample = output[output.index("Bach Chorales in "):].splitlines()
+    assert sample[1].split() == ["train", "valid", "test"] and sample[2].split() == ["songs", "298", "36", "37"]
 
 
-def test_load_says_what_to_run(tmp_path):
-    commands = "run: bash get_data.sh --only Nottingham, then run: python -u mm_utils.py --data_folder"
-    with pytest.raises(UserError, match="Nottingham is not prepared in .*: " + commands):
+def test_load_prepares_what_is_there_and_says_how_to_get_the_rest(tmp_path, capsys):
+    with pytest.raises(UserError, match="pickle is missing: run `bash get_data.sh --only Nottingham --data_folder"):
         mm_utils.load(settings_for(tmp_path))
-    write_source(tmp_path, python_2_style(made_up_splits()))
-    with pytest.raises(UserError, match="[^n] run: python -u mm_utils.py --data_folder"):
-        mm_utils.load(settings_for(tmp_path))
+    assert not capsys.readouterr().out
+    path = write_source(tmp_path, python_2_style(made_up_splits()))
+    assert mm_utils.load(settings_for(tmp_path)).facts("train")["songs"] == 13
+    assert capsys.readouterr().out.startswith("preparing Nottingham in ")
+    mm_utils.load(settings_for(tmp_path))
+    assert not capsys.readouterr().out
+    write_source(tmp_path, dict(made_up_splits(), train=[[[60], [62]]]))
+    os.utime(str(path), (1, 1))  # an older file than before is another one, too
+    assert mm_utils.load(settings_for(tmp_path)).facts("train")["songs"] == 1
     with pytest.raises(UserError, match="data_set_name is 'Notingham': choose one of JSB Chorales, Nottingham"):
         mm_utils.load(settings_for(tmp_path, data_set_name="Notingham"))
+
+
+@pytest.mark.parametrize("option", ["--nosuch", "--window_size=1", "--window_size=x"])
+def test_wrong_options_are_one_line(monkeypatch, option):
+    monkeypatch.setattr("sys.argv", ["mm_utils.py", option])
+    with pytest.raises(UserError, match="mm_utils.py --help lists all options"):
+        mm_utils.main()
 
 
 def test_unwritable_folder_is_named(tmp_path):
     write_source(tmp_path, python_2_style(made_up_splits()))
     (tmp_path / "mm" / "ready").write_text("a file where a folder should be")
-    with pytest.raises(UserError, match="cannot be written"):
+    with pytest.raises(UserError, match="Nottingham cannot be prepared"):
         mm_utils.prepare(NAME, str(tmp_path))
 
 
 def test_load_prepares_the_sample_and_renews_it_when_it_changes(tmp_path, monkeypatch):
     sample = tmp_path / "sample.json.gz"
     shutil.copy(mm_utils.SAMPLE_PATH, str(sample))
-    monkeypatch.setattr(mm_utils, "SAMPLE_PATH", str(sample))
+    monkeypatch.setitem(mm_utils.DATA_SETS, mm_utils.SAMPLE, [str(sample)])
     settings = settings_for(tmp_path, data_set_name=mm_utils.SAMPLE, window_size=200, batch_size=16)
     data = mm_utils.load(settings)
     assert data.facts("train")["songs"] == 298

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import mnist_utils
+from training import data
 from training.errors import UserError
 
 
@@ -106,11 +107,11 @@ def test_attributes_and_facts(folder):
 
 def test_test_digits_are_not_read_before_they_are_asked_for(folder, monkeypatch):
     read = []
-    real = mnist_utils.load_arrays
-    monkeypatch.setattr(mnist_utils, "load_arrays", lambda path, *others: read.append(path) or real(path, *others))
-    data = mnist_utils.load(settings(folder))
-    data.batches("train")
-    data.batches("valid")
+    real = data.load_arrays
+    monkeypatch.setattr(data, "load_arrays", lambda path, *others: read.append(path) or real(path, *others))
+    digits = mnist_utils.load(settings(folder))
+    digits.batches("train")
+    digits.batches("valid")
     assert len(read) == 2 and not any("test.npz" in path for path in read)
 
 
@@ -121,7 +122,7 @@ def test_prepared_digits_are_found_again_and_preparing_repeats_them(tmp_path):
     first = {path.name: path.read_bytes() for path in ready.iterdir()}
     mnist_utils.prepare("P-MNIST", str(tmp_path))
     assert {path.name: path.read_bytes() for path in ready.iterdir()} == first
-    assert sorted(first) == ["test.npz", "train.npz", "valid.npz"]
+    assert sorted(first) == ["made_from.json", "test.npz", "train.npz", "valid.npz"]
     archive.unlink()
     assert len(mnist_utils.load(settings(tmp_path, "P-MNIST")).batches("test")) == 2
 
@@ -139,13 +140,13 @@ def test_prepared_digits_are_found_again_and_preparing_repeats_them(tmp_path):
 ])
 def test_wrong_arrays_are_named_in_one_line(tmp_path, changes):
     write_unchanged(tmp_path, **changes)
-    with pytest.raises(UserError, match="mnist.npz .*run `bash get_data.sh --only MNIST`"):
+    with pytest.raises(UserError, match="mnist.npz .*run `bash get_data.sh --only MNIST( --force)? --data_folder"):
         mnist_utils.load(settings(tmp_path))
     assert not (tmp_path / "mnist" / "ready").exists()
 
 
 def test_missing_and_cut_files_name_the_command(tmp_path):
-    with pytest.raises(UserError, match="mnist.npz is missing: run `bash get_data.sh --only MNIST`"):
+    with pytest.raises(UserError, match="mnist.npz is missing: run `bash get_data.sh --only MNIST( --force)? --data_folder"):
         mnist_utils.load(settings(tmp_path, "P-MNIST"))
     archive = write_unchanged(tmp_path)
     whole = archive.read_bytes()
@@ -174,7 +175,13 @@ def test_an_unknown_data_set_is_named():
 def test_the_script_prints_an_analysis(folder, capsys, monkeypatch):
     monkeypatch.setattr("sys.argv", ["mnist_utils.py", "--data_folder", str(folder)])
     mnist_utils.main()
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "SequentialDigits: 64 pixels from 0 to 16"
-    assert lines[5] == "SequentialMNIST: 784 pixels from 0 to 255"
-    assert [line.split()[:2] for line in lines[7:]] == [["train", "15"], ["valid", "3"], ["test", "7"]]
+    shown = capsys.readouterr().out
+    assert "MNIST: 784 pixels from 0 to 255, row by row" in shown and "in one fixed random order" in shown
+    counts = [line.split()[1:] for line in shown.splitlines() if line.startswith("  digits ")]
+    assert counts == [["15", "3", "7"]] * 2 + [["1,257", "270", "270"]]
+
+
+def test_the_script_goes_on_without_mnist(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["mnist_utils.py", "--data_folder", str(tmp_path)])
+    assert mnist_utils.main() == 0
+    assert capsys.readouterr().out.count("mnist.npz is not there: run `bash get_data.sh --only MNIST") == 2

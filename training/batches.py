@@ -23,6 +23,12 @@ def evaluation_slices(count, batch_size):
     return [slice(start, min(start + batch_size, count)) for start in range(0, count, batch_size)]
 
 
+def example_groups(count, batch_size, random=None):
+    """The numbers of the examples of each batch: shuffled by `random` for training, all in order where it is None."""
+    order = np.arange(count) if random is None else random.permutation(count)
+    return [order[part] for part in (training_slices if random else evaluation_slices)(count, batch_size)]
+
+
 class Batches(object):
     """A sequence of batches that are made when they are asked for.
 

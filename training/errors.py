@@ -1,10 +1,18 @@
 """Errors that are the user's to mend, and how a script ends when it meets one."""
 
+import argparse
 import sys
 
 
 class UserError(Exception):
     """Something the user can mend. Its text is one line: what is wrong, what was found, what to do."""
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """A parser of the command line that raises UserError for a wrong option, instead of printing its usage."""
+
+    def error(self, message):
+        raise UserError("%s; %s --help lists all options" % (message, self.prog))
 
 
 def run_as_script(main):

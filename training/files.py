@@ -45,6 +45,13 @@ def load_json(path, remedy):
             return json.load(file)
 
 
+def load_bytes(path, remedy):
+    """Read a whole file. Raises UserError where it is missing or cannot be read."""
+    with _named_in_errors(path, remedy):
+        with open(path, "rb") as file:
+            return file.read()
+
+
 def load_pickle(path, remedy):
     """Read a pickle file with the allow-list unpickler. Raises UserError where it is missing or damaged."""
     with _named_in_errors(path, remedy):

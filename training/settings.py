@@ -17,7 +17,7 @@ import os
 import re
 
 import cell_registry
-from training.errors import UserError
+from training.errors import OneLineParser, UserError
 from training.files import load_json
 
 _CONSTANT = re.compile(r"^(\w+) = (.+?)\s+# (.+?) \[([^\]]+)\]$")
@@ -134,14 +134,9 @@ def _cell_constants():
             for name, hyperparameter in cell.hyperparameters.items()]
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message):
-        raise UserError("%s; %s --help lists all settings" % (message, self.prog))
-
-
 def _parse(script_globals, constants, arguments):
     script = os.path.basename(script_globals["__file__"])
-    parser = _Parser(prog=script, description=script_globals["__doc__"], allow_abbrev=False,
+    parser = OneLineParser(prog=script, description=script_globals["__doc__"], allow_abbrev=False,
                      formatter_class=argparse.RawDescriptionHelpFormatter)
     groups = {}
     for constant in constants:

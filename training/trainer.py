@@ -12,6 +12,7 @@ from training.early_stopping import EarlyStopping
 from training.errors import UserError
 from training.model import out_of_memory
 from training.progress import ProgressLine
+from training.report import data_label
 from training.run_folder import Checkpoint, quoted
 
 LAST, BEST = "checkpoints/last.npz", "checkpoints/best.npz"
@@ -91,8 +92,10 @@ class Trainer(object):
 
     def _describe(self):
         network, settings = self.model.network, self.settings
+        share = self.data.facts("train").get("share", 1)
+        label = data_label({"data_set": settings.data_set_name, "data_share": share})
         self.run.say("%s on %s: %s parameters, layers: %d, hidden units: %d, seed %d, on %s; folder %s" % (
-            settings.cell_name, settings.data_set_name, "{:,}".format(network.parameters),
+            settings.cell_name, label, "{:,}".format(network.parameters),
             settings.number_of_layers, network.hidden_units, settings.seed, _device(self.session), self.run.path))
 
     def _train_epoch(self):

@@ -1,0 +1,201 @@
+"""What the data modules of all tasks share: from source files to ready files, splits read on demand, the analysis."""
+
+import contextlib
+import json
+import os
+import shlex
+import sys
+from collections import namedtuple
+
+import numpy as np
+
+from tools.data_sources import DOWNLOADS
+from training.errors import OneLineParser, UserError
+from training.files import load_arrays, save_array, save_arrays, save_json
+
+SPLITS = ("train", "valid", "test")
+MADE_FROM = "made_from.json"  # beside the ready files: size and time of each source
+_SAVE = {".npz": lambda path, arrays: save_arrays(path, **arrays), ".npy": save_array, ".json": save_json}
+
+# One data set on its way: the paths of its sources, the folder of its ready files, and the commands that help where
+# a source or a ready file is missing or damaged.
+_Place = namedtuple("_Place", "sources folder fetch prepare")
+
+
+class Task(object):
+    """The data sets of a task, found in data/<folder>/unchanged and prepared in data/<folder>/ready/<data set>.
+
+    folder: also the first part of the names of the task's scripts. sources: {data set: names of the files that it
+    is made from}, a full path being that of a file that comes with the project. make(name, paths, remedy) returns
+    the ready files, {name: content}: a dict of arrays (.npz), an array (.npy) or a JSON-able value; it raises
+    UserError, ending in `remedy`, where a source is not right. data_class: a PreparedData. ready: {data set: name of
+    its folder of ready files} where that is another. window_size: that of the analysis, where windows matter.
+    """
+
+    def __init__(self, folder, sources, make, data_class, ready=None, window_size=None):
+        self._task, self._sources, self._make, self._data_class = folder, sources, make, data_class
+        self._ready, self._window_size = ready or {}, window_size
+
+    def prepare(self, name, data_folder):
+        """Write the ready files of data set `name`, anew if they are there; returns their folder.
+
+        Raises UserError, with no file touched, where a source is missing or damaged; also where the folder cannot
+        be written.
+        """
+        place = self._place(name, data_folder)
+        made_from = {os.path.basename(path): _size_and_time(path) for path in _found(name, place)}
+        files = self._make(name, place.sources, place.fetch)
+        try:
+            # Removed first, written last: after a kill no such file stands beside those of two preparations.
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(os.path.join(place.folder, MADE_FROM))
+            for file, content in list(files.items()) + [(MADE_FROM, made_from)]:
+                _SAVE[os.path.splitext(file)[1]](os.path.join(place.folder, file), content)
+        except OSError as error:
+            raise UserError("%s cannot be prepared (%s): check rights and free space of %s" % (
+                name, error, place.folder)) from error
+        return place.folder
+
+    def load(self, settings):
+        """The data set that `settings` names, prepared first where it is not yet, or its sources have changed.
+
+        Reads data_set_name, data_folder and what the data class reads. Raises UserError, with the command that
+        helps, for an unknown data set and for missing or damaged files.
+        """
+        name = settings.data_set_name
+        if name not in self._sources:
+            raise UserError("data_set_name is %r: choose one of %s" % (name, ", ".join(self._sources)))
+        place = self._place(name, settings.data_folder)
+        if not _is_current(place):
+            _found(name, place)
+            print("preparing %s in %s" % (name, place.folder), flush=True)
+            self.prepare(name, settings.data_folder)
+        return self._data_class(settings, place)
+
+    def main(self):
+        """Prepare all data sets whose sources are there and print an analysis; returns the exit status."""
+        parser = OneLineParser(description="Prepares the data that are there and prints an analysis of them.")
+        parser.add_argument("--data_folder", default="data", help="where get_data.sh put the data (default: data)")
+        if self._window_size:
+            parser.add_argument("--window_size", type=_steps, default=self._window_size,
+                                help="of the analysis, in steps from 2 on (default: %(default)s)")
+        settings = parser.parse_args()
+        status, done = 0, set()
+        for name in self._sources:
+            settings.data_set_name = name
+            place = self._place(name, settings.data_folder)
+            try:
+                missing = [path for path in place.sources if not os.path.exists(path)]
+                if missing:
+                    print("%s: %s is not there: %s\n" % (name, missing[0], place.fetch), flush=True)
+                    continue
+                if place.folder not in done:
+                    done.add(self.prepare(name, settings.data_folder))
+                _analyse(name, self._data_class(settings, place), place)
+            except UserError as error:
+                print("error: %s" % error, file=sys.stderr, flush=True)
+                status = 2
+        return status
+
+    def _place(self, name, data_folder):
+        folder = os.path.join(data_folder, self._task)
+        sources = [os.path.join(folder, "unchanged", file) for file in self._sources[name]]
+        option = "" if data_folder == "data" else " --data_folder " + shlex.quote(data_folder)
+        return _Place(sources, os.path.join(folder, "ready", self._ready.get(name, name)),
+                      _fetch(name, sources, option), "run `python -u %s_utils.py%s`" % (self._task, option))
+
+
+def _steps(text):
+    if int(text) < 2:
+        raise ValueError
+    return int(text)
+
+
+def _fetch(name, sources, option):
+    """What helps where sources are missing or damaged. What is there is fetched anew only by --force."""
+    file_names = set(map(os.path.basename, sources))
+    for download in DOWNLOADS:
+        if file_names & {file.name for file in download.files}:
+            force = " --force" if all(map(os.path.exists, sources)) else ""
+            wanted = name if name in download.sets else download.sets[0]
+            return "run `bash get_data.sh --only %s%s%s`" % (shlex.quote(wanted), force, option)
+    return "it comes with the project, copy it from there again"
+
+
+def _found(name, place):
+    for path in place.sources:
+        if not os.path.exists(path):
+            raise UserError("%s: %s is missing: %s" % (name, path, place.fetch))
+    return place.sources
+
+
+def _size_and_time(path):
+    return [os.path.getsize(path), int(os.path.getmtime(path))]
+
+
+def _is_current(place):
+    """Whether the ready files are whole and made from the sources as they are now; sources may be gone."""
+    try:
+        with open(os.path.join(place.folder, MADE_FROM)) as file:
+            made_from = json.load(file)
+        return all(made_from[os.path.basename(path)] == _size_and_time(path)
+                   for path in place.sources if os.path.exists(path))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+class PreparedData(object):
+    """Base of the data classes: a prepared data set, each split of which is read when it is first asked for.
+
+    A subclass has batches(split, epoch), facts(split), frequency_baseline(split), _read(split) for what _open
+    returns, and `about`, a line on the whole data set.
+    """
+
+    def __init__(self, settings, place):
+        self._settings, self._folder, self._remedy = settings, place.folder, place.prepare
+        self._opened = {}
+
+    def analysis(self, split):
+        """The facts that are printed when the data are prepared."""
+        return self.facts(split)
+
+    def _open(self, split):
+        if split not in self._opened:
+            self._opened[split] = self._read(split)
+        return self._opened[split]
+
+    def _path(self, file):
+        return os.path.join(self._folder, file)
+
+    def _arrays(self, split, *names):
+        arrays = load_arrays(self._path(split + ".npz"), self._remedy, names)
+        return [arrays[name] for name in names]
+
+
+class LabelledData(PreparedData):
+    """Base of the data sets for classifiers: what _open returns has `labels`; the subclass has `class_names`."""
+
+    @property
+    def class_count(self):
+        """Number of classes."""
+        return len(self.class_names)
+
+    def frequency_baseline(self, split="test"):
+        """The accuracy on `split` of always giving the commonest class of the training part: {"accuracy": ..}."""
+        commonest = np.bincount(self._open("train").labels).argmax()
+        return {"accuracy": float((self._open(split).labels == commonest).mean())}
+
+
+def _analyse(name, data, place):
+    """Print what the splits hold, one column each."""
+    columns = [[("", split)] + list(data.analysis(split).items()) for split in SPLITS]
+    print("%s in %s: %s" % (name, place.folder, data.about))
+    for cells in zip(*columns):
+        print("  %-22s" % cells[0][0].replace("_", " ") + "".join("  %24s" % _shown(value) for _, value in cells))
+    print(flush=True)
+
+
+def _shown(value):
+    if isinstance(value, list):
+        return " ".join(map(_shown, value))
+    return "%.4g" % value if isinstance(value, float) else "{:,}".format(value) if isinstance(value, int) else value
