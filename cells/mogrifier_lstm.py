@@ -3,11 +3,15 @@
 import collections
 
 import numpy as np
-import sonnet as snt
 import tensorflow.compat.v1 as tf
 
 from cells.common import LSTMState, masked, own_mask
 from cells.loops import at_ends, backward_loop, forward_loop, weight_gradient, without_padding
+
+try:
+    from sonnet import AddBias, Linear
+except ImportError:  # Sonnet 1 needs tf.contrib, which TensorFlow 2.x lacks; Sonnet 2 has no AddBias
+    AddBias = Linear = None
 
 GATES = "jofi"  # the order of the kernel's columns
 
@@ -123,12 +127,16 @@ def sonnet_variable(name, shape, initializer, dtype):
     """The variable of a new Sonnet module: a Linear's matrix or an AddBias's vector.
 
     A module makes its variable when first connected, so it is connected to zeros here; nothing reads the result.
+    Without Sonnet 1 it is a variable of the same name, shape and initial distribution.
     """
+    if Linear is None:
+        with tf.variable_scope(name):
+            return tf.get_variable("w" if len(shape) == 2 else "b", shape, dtype, initializer)
     if len(shape) == 2:
-        module = snt.Linear(shape[1], use_bias=False, initializers={"w": initializer}, name=name)
+        module = Linear(shape[1], use_bias=False, initializers={"w": initializer}, name=name)
         module(tf.zeros([1, shape[0]], dtype))
         return module.w
-    module = snt.AddBias(initializers={"b": initializer}, name=name)
+    module = AddBias(initializers={"b": initializer}, name=name)
     module(tf.zeros((1,) + shape, dtype))
     return module.b
 

@@ -40,7 +40,8 @@ def built_parameters(settings, units, task):
                 outputs, state = cell(features, cell.zero_state(tf.shape(features)[0], tf.float32))
             features = outputs
         read = cell.final_hidden(state) if head_reads == "state" else features
-        tf.layers.dense(read, head_outputs)
+        tf.get_variable("kernel", [read.shape.as_list()[-1], head_outputs])
+        tf.get_variable("bias", [head_outputs])
         return sum(variable.shape.num_elements() for variable in tf.trainable_variables())
 
 

@@ -113,6 +113,7 @@ class _AllowListUnpickler(pickle.Unpickler):
     }
 
     def find_class(self, module, name):
+        module = module.replace("numpy._core", "numpy.core")  # numpy 2 writes the new name, and reads both
         # Python 3 writes bytes into pickles of protocol 2 as a call of _codecs.encode.
         if (module, name) == ("_codecs", "encode"):
             return _latin1_bytes

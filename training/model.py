@@ -9,8 +9,6 @@ from training import size
 from training.errors import UserError
 from training.optimizer import RectifiedAdam
 
-tf.logging.set_verbosity(tf.logging.ERROR)  # deprecation warnings of TensorFlow 1.15 are of no use to users
-
 LOSS_SCALE = 2.0 ** 10  # of mixed precision; the optimizer normalises gradients, so its exact value is of no account
 
 Metric = collections.namedtuple("Metric", "total count finish")
