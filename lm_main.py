@@ -11,7 +11,7 @@ import training  # first: it silences TensorFlow's start-up noise
 import tensorflow.compat.v1 as tf
 
 import lm_utils
-from training import report
+from training import report, sweep
 from training.errors import run_as_script
 from training.model import Metric, Model, Network
 from training.run_folder import RunFolder
@@ -46,11 +46,20 @@ patience = None  # epochs without improvement on validation before training stop
 epochs = None  # the most epochs to train [int >= 1]
 seed = 1  # of initial values, shuffling and dropout [int >= 0]
 
+# ---- Sweep
+do_hyperparameter_optimization = False  # look for good settings in many trials instead of training once [bool]
+sweep_name = "sweep"  # name of the sweep's folder; the same name goes on with a sweep that was cut off [text]
+sweep_trials = 100  # trials in all [int >= 1]
+search = {}  # dimensions to change or add, such as {"dropout": ("uniform", 0.1, 0.5)}; None: not swept [dict]
+final_seeds = 1  # the winner is tested with so many seeds, from `seed` on [int >= 1]
+spark_master = ""  # spread over machines: "local[2]" or "spark://host:7077"; empty: one trial after another [text]
+
 # ---- Run
 name = ""  # name of the run's folder; empty: date, time and seed [text]
 runs_folder = "runs"  # runs are written to <runs_folder>/<task>/<data set>/<cell>/<name> [text]
 resume = ""  # folder of a run to go on with [text]
 evaluate = ""  # folder of a run whose best checkpoint to evaluate, without training [text]
+evaluate_on_test = True  # read the test split at the end; a sweep's trials do not [bool]
 checkpoint_minutes = 5.0  # time between checkpoints within an epoch [float > 0]
 summary_steps = 20  # steps between TensorBoard's scalars within an epoch [int >= 1]
 
@@ -103,9 +112,11 @@ def build_model(settings, data):
 
 
 def main(arguments=None):
-    """Train (or resume, or only evaluate) one model and report it."""
+    """Train (or resume, or only evaluate) one model and report it, or sweep over many."""
     settings = read_settings(globals(), arguments)
     data = lm_utils.load(settings)
+    if settings.do_hyperparameter_optimization:
+        return sweep.run(settings, globals())
     with tf.Graph().as_default():
         tf.set_random_seed(settings.seed)
         model = build_model(settings, data)

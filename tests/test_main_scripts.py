@@ -153,7 +153,7 @@ def test_all_scripts_have_the_same_constants_in_the_same_order():
     lists = [read_constants(vars(script)) for script in SCRIPTS]
     for constants in lists:
         assert list(dict.fromkeys(constant.group for constant in constants)) == [
-            "Data", "Model", "Training", "Run", "GPU"]
+            "Data", "Model", "Training", "Sweep", "Run", "GPU"]
         for others in lists:
             mine = {constant.name: constant for constant in constants}
             theirs = {constant.name: constant for constant in others}

@@ -1,11 +1,13 @@
 """How long work shows itself: a bar on a terminal, a plain line now and then in a file."""
 
+import os
 import sys
 import time
 
 import tqdm
 
 SECONDS_BETWEEN_LINES = 60
+BAR_ROW = "BAR_ROW"  # a sweep on a terminal sets it: it passes our bar on, in this row below its own
 
 
 class ProgressLine(object):
@@ -14,8 +16,9 @@ class ProgressLine(object):
     def __init__(self, run, name, total, done):
         self._run, self._name, self._total, self._first = run, name, total, done
         self._started = self._last_line = time.time()
-        self._bar = tqdm.tqdm(total=total, initial=done, desc=name, leave=False, disable=not sys.stderr.isatty(),
-                              dynamic_ncols=True)
+        row = os.environ.get(BAR_ROW)
+        self._bar = tqdm.tqdm(total=total, initial=done, desc=name, leave=False, dynamic_ncols=True,
+                              disable=not (row or sys.stderr.isatty()), position=int(row or 0))
 
     def __enter__(self):
         return self

@@ -9,12 +9,15 @@ from training.run_folder import environment
 def final(trainer):
     """Evaluate the best checkpoint on validation and test; write results.json and learning_curve.png, print both.
 
+    Without settings.evaluate_on_test the test split is not even read, and the results have nothing of it.
+
     Returns the dict that results.json holds. Raises UserError where no epoch is finished yet.
     """
     trainer.load_best()
     settings, run, network = trainer.settings, trainer.run, trainer.model.network
     progress, stopping = trainer.progress, trainer.stopping
-    counts = {split: trainer.data.facts(split) for split in ("train", "valid", "test")}
+    evaluated = ("valid", "test") if settings.evaluate_on_test else ("valid",)
+    counts = {split: trainer.data.facts(split) for split in ("train",) + evaluated}
     share, watched = counts["train"].get("share", 1), trainer.model.watched
     results = {
         "task": settings.task, "data_set": settings.data_set_name, "cell": settings.cell_name, "seed": settings.seed,
@@ -22,12 +25,13 @@ def final(trainer):
         "epochs": stopping.epochs_done, "best_epoch": stopping.best_epoch, "stop_reason": stopping.reason,
         "steps": progress["step"], "seconds": round(progress["seconds"], 1),
         "steps_per_second": round(progress["step"] / max(progress["seconds"], 1e-9), 3),
-        "watched": watched, "valid": trainer.evaluate("valid"), "test": trainer.evaluate("test"),
+        "watched": watched, "lower_is_better": trainer.model.lower_is_better,
         "counts": counts, "data_share": share,
-        "frequency_baseline": {"test": trainer.data.frequency_baseline("test")},
+        "frequency_baseline": {split: trainer.data.frequency_baseline(split) for split in evaluated},
         "paper": paper_value(settings.data_set_name, settings.cell_name, watched) if share == 1 else None,
         "environment": environment(),
     }
+    results.update({split: trainer.evaluate(split) for split in evaluated})
     save_json(run.file("results.json"), results)
     title = "{}, {}, {:,} parameters".format(data_label(results), results["cell"], results["parameters"])
     pictures.learning_curve(run.file("learning_curve.png"), run.metrics(), results, title)
@@ -48,11 +52,11 @@ def summary(results, folder):
     if results["data_share"] != 1:
         rows.insert(1, ("data", "only %s, not comparable with the paper" % data_label(results)))
     for name in sorted(results["valid"], key=lambda name: name != watched):
-        baseline = results["frequency_baseline"]["test"].get(name)
-        rows.append((name, "valid %.4f, test %.4f%s" % (
-            results["valid"][name], results["test"][name],
+        test, baseline = results.get("test"), results["frequency_baseline"].get("test", {}).get(name)
+        rows.append((name, "valid %.4f, test %s%s" % (
+            results["valid"][name], "%.4f" % test[name] if test else "not read",
             "" if baseline is None else " (knowing frequencies only: %.4f)" % baseline)))
-    if paper is not None:
+    if paper is not None and "test" in results:
         rows.append(("paper (test)", "%g, ours differs by %+.4f" % (paper, results["test"][watched] - paper)))
     rows.append(("folder", folder))
     width = max(len(label) for label, _ in rows)

@@ -24,12 +24,9 @@ class RunFolder(object):
     def __init__(self, settings):
         self.existing = settings.resume or settings.evaluate
         self.settings = settings
-        if os.path.basename(settings.name) != settings.name or settings.name in (".", ".."):
-            raise UserError("name is %r, but must be the name of one folder, without / in it" % settings.name)
         name = settings.name or datetime.datetime.now().strftime("%Y%m%d-%H%M%S") + "-seed%d" % settings.seed
-        self.path = os.path.normpath(self.existing or os.path.join(
-            settings.runs_folder, settings.task, settings.data_set_name, settings.cell_name, name))
-        self._hold()
+        self.path = os.path.normpath(self.existing or run_path(settings, name))
+        self._make()
         self._log = open(self.file("log.txt"), "a", buffering=1)
         self._events = None
         if not settings.evaluate:
@@ -37,19 +34,15 @@ class RunFolder(object):
                 "task": settings.task, "script": settings.script, "environment": environment(),
                 "settings": dict(settings.values, resume="", evaluate="")})
 
-    def _hold(self):
+    def _make(self):
         try:
-            os.makedirs(self.file("checkpoints"), exist_ok=bool(self.existing))
-            self._lock = open(self.file("lock"), "w")
+            os.makedirs(self.path, exist_ok=bool(self.existing))
+            self._lock = hold(self.path)
         except FileExistsError:
             raise UserError("%s exists already: give another --name, or --resume %s" % (
                 self.path, quoted(self.path)))
         except OSError as error:
             raise UserError("%s cannot be written (%s): choose another runs_folder" % (self.path, error.strerror))
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError("%s is in use by another process: wait for it or stop it" % self.path)
 
     def __enter__(self):
         return self
@@ -88,6 +81,24 @@ class RunFolder(object):
             return []
         with open(self.file("metrics.jsonl")) as file:
             return [json.loads(line) for line in file]
+
+
+def run_path(settings, name):
+    """The folder of the run `name`, which may be in that of another: "sweep/trial-001". Raises UserError."""
+    if os.path.isabs(name) or os.path.normpath(name).split(os.sep)[0] in (".", ".."):
+        raise UserError("name is %r, but must be the name of a folder, without .. in it" % name)
+    return os.path.join(settings.runs_folder, settings.task, settings.data_set_name, settings.cell_name, name)
+
+
+def hold(path):
+    """Keep other processes out of a folder until the file that is returned is closed. Raises UserError, OSError."""
+    lock = open(os.path.join(path, "lock"), "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise UserError("%s is in use by another process: wait for it or stop it" % path)
+    return lock
 
 
 def quoted(path):

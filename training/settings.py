@@ -24,7 +24,7 @@ _CONSTANT = re.compile(r"^(\w+) = (.+?)\s+# (.+?) \[([^\]]+)\]$")
 _GROUP = re.compile(r"^# ---- (.+)$")
 _CONDITIONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 CHANGEABLE_LATER = ("epochs", "patience", "data_folder", "runs_folder", "checkpoint_minutes", "summary_steps", "gpu",
-                    "allow_growth")
+                    "allow_growth", "evaluate_on_test")
 
 
 class Settings(object):
@@ -216,4 +216,6 @@ def _settings_of_run(folder, task, given, tops):
         raise UserError("%s cannot be changed in a run that exists; only %s can" % (
             fixed[0], ", ".join(CHANGEABLE_LATER)))
     changed = {name: value for name, value in given.items() if name in CHANGEABLE_LATER}
-    return dict(saved["settings"], **changed, **actions)
+    # Runs of earlier versions lack some settings; a run is never a sweep.
+    whole = dict(dict(tops, do_hyperparameter_optimization=False), **saved["settings"])
+    return dict(whole, **changed, **actions)

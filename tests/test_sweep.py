@@ -1,0 +1,375 @@
+"""Sweeps: what is tried, what survives a kill, what is never read, what is left for people to look at."""
+
+import csv
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+import lm_main
+import mm_main
+import mm_utils
+import sa_main
+import test_mm_utils
+from cell_registry import CELLS
+from training import sweep as sweep_module
+from training.errors import UserError
+from training.search_space import extremes, search_space, suggest
+from training.settings import read_settings
+from training.sweep import Sweep, read_records
+from training.trial import call
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+SEARCH = {"number_of_parameters": ("integer", 30000, 60000), "learning_rate": ("log", 1e-3, 1e-2),
+          "middle_layer_size_multiplier": ("uniform", 0.5, 1.5)}
+
+# A stand-in for a main script that needs no TensorFlow: its validation metric is the distance of dropout from 0.3.
+# What goes wrong with a trial is in the file "orders" beside it, as {name of the trial: order}.
+STAND_IN = '''
+import ast, json, os, signal, sys, time
+options = dict(word[2:].split("=", 1) for word in sys.argv[1:])
+folder = options.get("resume") or options.get("evaluate") or os.path.join(options["runs_folder"], options["name"])
+here = os.path.dirname(os.path.abspath(__file__))
+with open(os.path.join(here, "calls"), "a") as file:
+    file.write(json.dumps(options) + "\\n")
+order = json.load(open(os.path.join(here, "orders"))).get(os.path.basename(folder), "")
+if order == "nan":
+    sys.stderr.write("some warning\\nepoch 1:  50%|#####     |\\rerror: the loss became nan at step 7\\n")
+    sys.exit(2)
+os.makedirs(os.path.join(folder, "checkpoints"), exist_ok=True)
+if not (options.get("resume") or options.get("evaluate")):
+    values = dict(options, dropout=float(options["dropout"]))
+    values["cell_hyperparameters"] = ast.literal_eval(options["cell_hyperparameters"])
+    json.dump({"settings": values}, open(os.path.join(folder, "settings.json"), "w"))
+settings = json.load(open(os.path.join(folder, "settings.json")))["settings"]
+open(os.path.join(folder, "checkpoints", "last.npz"), "w").close()
+if order == "kill":
+    os.kill(os.getpid(), signal.SIGKILL)
+if order == "wait" and not options.get("resume"):
+    time.sleep(60)
+value = float("inf") if order == "inf" else abs(settings["dropout"] - 0.3)
+results = {"valid": {"nll": value}, "watched": "nll", "lower_is_better": True, "seconds": 1.0, "epochs": 4,
+           "best_epoch": 3, "parameters": 5, "hidden_units": 1, "seed": int(settings["seed"])}
+if options["evaluate_on_test"] == "True":
+    results["test"] = {"nll": 10.0 + int(settings["seed"])}
+json.dump(results, open(os.path.join(folder, "results.json"), "w"))
+'''
+
+
+class Toy(object):
+    """A sweep over the dropout of the stand-in."""
+
+    def __init__(self, folder):
+        self.folder, self.script = folder, folder / "toy_main.py"
+        self.script.write_text(STAND_IN)
+        self.orders()
+
+    def orders(self, **orders):
+        (self.folder / "orders").write_text(json.dumps({"trial-%03d" % int(name[1:]): order
+                                                        for name, order in orders.items()}))
+
+    def settings(self, *more):
+        return read_settings(vars(mm_main), [
+            "--runs_folder", str(self.folder / "runs"), "--do_hyperparameter_optimization", "True",
+            "--search", "{'learning_rate': None, 'number_of_parameters': None, 'dropout': ('uniform', 0.0, 0.8), "
+                        "'middle_layer_size_multiplier': None}"] + list(more))
+
+    def open(self, *more):
+        settings = self.settings(*more)
+        sweep = Sweep(settings, search_space(settings), str(self.script))
+        # The stand-in knows nothing of tasks: its folders are the sweep's own.
+        trial = sweep._trial
+        sweep._trial = lambda *words, **changed: (lambda made: made._replace(begin=made.begin + [
+            "--runs_folder=" + os.path.dirname(sweep.run.path)]))(trial(*words, **changed))
+        return sweep
+
+    def calls(self):
+        return [json.loads(line) for line in (self.folder / "calls").read_text().splitlines()]
+
+
+@pytest.fixture
+def toy(tmp_path):
+    return Toy(tmp_path)
+
+
+def folder_of(tmp_path, data_set="JSB Chorales", name="sweep"):
+    return tmp_path / "runs" / "music" / data_set / "RRU" / name
+
+
+def children(pid):
+    return [int(entry) for entry in os.listdir("/proc") if entry.isdigit() and parent_of(entry) == pid]
+
+
+def parent_of(pid):
+    try:
+        with open("/proc/%s/stat" % pid) as file:
+            return int(file.read().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
+
+
+def wait_for(condition, what):
+    deadline = time.time() + 60
+    while not condition():
+        assert time.time() < deadline, what
+        time.sleep(0.05)
+
+
+# --- The real thing ---
+
+def test_killed_trials_and_sweeps_lose_nothing_and_the_test_split_is_the_winners(tmp_path, capfd):
+    data, path = tmp_path / "data", folder_of(tmp_path)
+    test_mm_utils.write_source(data, test_mm_utils.made_up_splits(), "JSB Chorales")
+    mm_utils.prepare("JSB Chorales", str(data))
+    test_split = data / "mm" / "ready" / "JSB Chorales" / "test.npz"
+    whole = test_split.read_bytes()
+    test_split.write_text("whoever opens this fails")
+    words = ["--data_folder", str(data), "--runs_folder", str(tmp_path / "runs"), "--sweep_trials", "3",
+             "--do_hyperparameter_optimization", "True", "--search", str(SEARCH), "--epochs", "60",
+             "--patience", "100", "--batch_size", "2"]
+    process = subprocess.Popen([sys.executable, "-u", "mm_main.py"] + words, cwd=ROOT)
+
+    def epochs(number):
+        lines = path / ("trial-%03d" % number) / "metrics.jsonl"
+        return len(lines.read_text().splitlines()) if lines.exists() else 0
+    wait_for(lambda: epochs(2) >= 3, "trial 2 does not train")
+    trial, = children(process.pid)
+    os.kill(trial, signal.SIGKILL)
+    wait_for(lambda: epochs(3) >= 3, "trial 3 does not train")
+    orphan, = children(process.pid)
+    process.kill()
+    process.wait()
+    with open(str(path / "trials.jsonl"), "a") as file:
+        file.write('{"trial": 3, "poi')
+
+    with pytest.raises(UserError, match="could not be tested: .*test.npz cannot be read"):
+        mm_main.main(words)
+    assert parent_of(orphan) is None
+    records, _ = read_records(str(path / "trials.jsonl"))
+    assert [(record["trial"], record["reason"]) for record in records] == [
+        (1, None), (2, "killed by signal 9 (out of memory?)"), (3, None)]
+    assert "the last line was cut short" in capfd.readouterr().out
+    log = (path / "trial-003" / "log.txt").read_text()
+    assert log.count("  epoch 1: ") == 1 and log.count("  epoch 60: ") == 1 and "interrupted" in log
+    space = search_space(read_settings(vars(mm_main), words))
+    for number, record in enumerate(records):
+        assert record["point"] == suggest(space, records[:number], (1, number + 1))
+    kept = [name for name in ("trial-001", "trial-002", "trial-003") if (path / name / "checkpoints").exists()]
+    best = min((record for record in records if record["loss"]), key=lambda record: record["loss"])
+    assert kept == ["trial-%03d" % best["trial"]]
+    assert not any("test" in json.loads(results.read_text()) for results in path.glob("trial-*/results.json"))
+
+    test_split.write_bytes(whole)
+    mm_main.main(words)
+    report = json.loads((path / "sweep.json").read_text())
+    assert report["winner"] == best and report["test"]["window_nll"]["values"][0] > 0
+    mm_main.main(shlex.split(report["command"])[3:] + words[:4] + ["--name", "again"])
+    again = json.loads((path.parent / "again" / "results.json").read_text())
+    assert again["valid"]["window_nll"] == best["value"]
+    assert again["test"]["window_nll"] == report["test"]["window_nll"]["values"][0]
+
+
+# --- With the stand-in ---
+
+def test_failed_trials_are_recorded_with_their_reason_and_the_sweep_goes_on(toy, capsys):
+    toy.orders(t2="nan", t3="kill", t4="inf")
+    with toy.open("--sweep_trials", "5") as sweep:
+        sweep.search()
+        assert [record["reason"] for record in sweep.records] == [
+            None, "the loss became nan at step 7", "killed by signal 9 (out of memory?)",
+            "the validation metric is inf", None]
+    shown = capsys.readouterr().out
+    assert "trial 2 of 5: failed: the loss became nan at step 7; dropout" in shown and "best so far" in shown
+
+
+def test_a_sweep_continues_as_if_it_had_not_stopped(toy, tmp_path):
+    with toy.open("--sweep_trials", "4") as sweep:
+        sweep.search()
+    with toy.open("--sweep_trials", "13") as sweep:
+        sweep.search()
+        resumed = [record["point"] for record in sweep.records]
+    assert len(toy.calls()) == 13
+    (tmp_path / "other").mkdir()
+    with Toy(tmp_path / "other").open("--sweep_trials", "13") as sweep:
+        sweep.search()
+        assert [record["point"] for record in sweep.records] == resumed
+    assert len(set(map(str, resumed))) == 13
+    with toy.open("--sweep_trials", "13", "--sweep_name", "seed 2", "--seed", "2") as sweep:
+        assert sweep.next_trial().point != resumed[0]
+
+
+@pytest.mark.parametrize("cut", [1, 30])
+def test_a_record_that_was_cut_short_is_made_again_without_training(toy, cut):
+    with toy.open("--sweep_trials", "3") as sweep:
+        sweep.search()
+        path, before = sweep.run.file("trials.jsonl"), sweep.records
+    os.truncate(path, os.path.getsize(path) - cut)
+    with toy.open("--sweep_trials", "3") as sweep:
+        assert sweep.records == before[:2]
+        sweep.search()
+        assert [record["point"] for record in sweep.records] == [record["point"] for record in before]
+    assert len(toy.calls()) == 3 and read_records(path)[1] is False
+
+
+def test_a_bad_line_within_the_records_is_named(toy):
+    with toy.open("--sweep_trials", "2") as sweep:
+        sweep.search()
+        path = sweep.run.file("trials.jsonl")
+    with open(path, "r+") as file:
+        file.write("?")
+    with pytest.raises(UserError, match="trials.jsonl: line 1 cannot be read"):
+        toy.open("--sweep_trials", "2")
+
+
+def test_an_interrupted_trial_is_continued(toy):
+    toy.orders(t2="wait")
+    with toy.open("--sweep_trials", "2") as sweep:
+        timer = threading.Timer(2, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            sweep.search()
+        assert len(sweep.records) == 1
+    with toy.open("--sweep_trials", "2") as sweep:
+        sweep.search()
+    begun, again = toy.calls()[1:]
+    assert "resume" not in [name for name, value in begun.items() if value]
+    assert again["resume"].endswith("trial-002") and again["evaluate_on_test"] == "False"
+
+
+def test_the_winner_is_tested_with_several_seeds(toy, capsys):
+    with toy.open("--sweep_trials", "4", "--final_seeds", "3") as sweep:
+        sweep.search()
+        assert not any(call["evaluate_on_test"] == "True" for call in toy.calls())
+        sweep.finish()
+        calls, folder = toy.calls(), sweep.run.path
+        sweep.finish()
+        assert toy.calls() == calls  # nothing is tested twice
+        best = sweep.best
+    with open(os.path.join(folder, "sweep.json")) as file:
+        report = json.load(file)
+    assert report["seeds"] == [1, 2, 3]
+    assert report["test"]["nll"] == {"mean": 12.0, "std": 1.0, "values": [11.0, 12.0, 13.0]}
+    assert report["winner"] == best and best["value"] == min(record["value"] for record in sweep.records)
+    assert os.listdir(os.path.join(folder, "trial-%03d" % best["trial"], "checkpoints"))
+    shown = capsys.readouterr().out
+    ranks = re.findall(r"^ *(\d) +0\.\d+  nll (0\.\d+) after", shown, re.MULTILINE)[:4]
+    assert [float(value) for _, value in ranks] == sorted(round(record["value"], 4) for record in sweep.records)
+    assert "test nll of the winner: 12.0000, standard deviation 1.0000 over 3 seeds" in shown
+    with open(os.path.join(folder, "trials.csv")) as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["value"]) for row in rows] == [record["value"] for record in sweep.records]
+    assert float(rows[-1]["best_so_far"]) == best["value"]
+    for name in ("best_so_far.png", "dimensions.png"):
+        assert os.path.getsize(os.path.join(folder, name)) > 5000
+
+
+def test_a_sweep_in_which_nothing_succeeds_stops_early(toy):
+    toy.orders(**{"t%d" % number: "nan" for number in range(1, 100)})
+    with toy.open() as sweep:
+        with pytest.raises(UserError, match="all 5 trials failed, the last with: the loss became nan"):
+            sweep.search()
+
+
+def test_only_one_process_sweeps_and_only_with_the_same_settings(toy, tmp_path):
+    with toy.open():
+        with pytest.raises(UserError, match="in use by another process"):
+            toy.open()
+    toy.open("--gpu", "", "--sweep_trials", "7").__exit__()
+    with pytest.raises(UserError, match="was begun with batch_size 16, not 8: .*--sweep_name"):
+        toy.open("--batch_size", "8")
+    run = tmp_path / "runs" / "music" / "JSB Chorales" / "RRU" / "run"
+    run.mkdir()
+    (run / "settings.json").write_text('{"settings": {}}')
+    with pytest.raises(UserError, match="is not a sweep"):
+        toy.open("--sweep_name", "run")
+
+
+def test_a_child_ends_when_its_sweep_is_killed(tmp_path):
+    child = tmp_path / "child.py"
+    child.write_text("import os, time; open(%r, 'w').write(str(os.getpid())); time.sleep(60)" % str(tmp_path / "pid"))
+    parent = subprocess.Popen([sys.executable, "-c", "from training.trial import call; call(%r, [])" % str(child)],
+                              cwd=ROOT)
+    wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text(), "the child does not start")
+    parent.kill()
+    parent.wait()
+    wait_for(lambda: parent_of((tmp_path / "pid").read_text()) is None, "the child still runs")
+
+
+def test_why_a_process_failed_is_its_last_word(tmp_path):
+    script = tmp_path / "script.py"
+    for text, reason in [("pass", None), ("1 / 0", "ZeroDivisionError: division by zero"),
+                         ("import sys; sys.exit(3)", "it ended with status 3"),
+                         ("import os; os.abort()", "killed by signal 6")]:
+        script.write_text(text)
+        assert call(str(script), []) == reason
+
+
+# --- Search spaces ---
+
+def space_of(script, *words):
+    return search_space(read_settings(vars(script), list(words)))
+
+
+def test_dimensions_are_those_of_task_and_cell():
+    assert space_of(mm_main) == {
+        "learning_rate": ("log", 1e-4, 1e-2), "dropout": ("uniform", 0.0, 0.8),
+        "number_of_parameters": ("integer", 1000000, 15000000),
+        "middle_layer_size_multiplier": ("uniform", 0.1, 8.0)}
+    assert space_of(lm_main, "--cell_name", "MogrifierLSTM")["feature_mask_rounds"] == ("choice", [5, 6])
+    assert space_of(lm_main)["number_of_parameters"] == ("integer", 10000000, 30000000)
+    assert space_of(lm_main, "--data_set_name", "text8")["number_of_parameters"] == ("integer", 24000000, 96000000)
+    assert space_of(sa_main)["number_of_parameters"] == ("integer", 1000000, 4000000)
+    assert space_of(sa_main, "--cell_name", "LSTM")["forget_bias"] == ("uniform", -3.0, 3.0)
+    assert sorted(space_of(sa_main, "--cell_name", "GRU")) == ["dropout", "learning_rate", "number_of_parameters"]
+    changed = space_of(mm_main, "--search", "{'dropout': None, 'batch_size': ('choice', [8, 16])}")
+    assert "dropout" not in changed and changed["batch_size"] == ("choice", [8, 16])
+
+
+@pytest.mark.parametrize("cell_name", sorted(CELLS))
+def test_points_lie_within_their_dimensions(cell_name):
+    space, earlier = space_of(mm_main, "--cell_name", cell_name), []
+    for number in range(15):
+        point = suggest(space, earlier, (1, number))
+        for name, value in point.items():
+            if space[name][0] == "choice":
+                assert value in space[name][1]
+            else:
+                assert extremes(space[name])[0] <= value <= extremes(space[name])[1]
+                assert isinstance(value, int) == (space[name][0] == "integer")
+        earlier.append({"point": json.loads(json.dumps(point)), "loss": point["dropout"] if number % 3 else None})
+
+
+def test_tpe_finds_what_is_good():
+    space, earlier = {"dropout": ("uniform", 0.0, 0.8), "learning_rate": ("log", 1e-4, 1e-2)}, []
+    for number in range(40):
+        point = suggest(space, earlier, (1, number))
+        earlier.append({"point": point, "loss": abs(point["dropout"] - 0.3)})
+    found = [record["loss"] for record in earlier[10:]]
+    assert sum(found) / len(found) < 0.18  # points drawn at random would give 0.2125
+
+
+@pytest.mark.parametrize("search, words", [
+    ({"dropout": (0.1, 0.5)}, ["dropout", "uniform"]),
+    ({"dropout": ("uniform", 0.5, 0.1)}, ["dropout", "uniform"]),
+    ({"dropout": ("uniform", 0.5, 1.0)}, ["dropout", "float >= 0, < 1"]),
+    ({"learning_rate": ("log", 0, 1)}, ["learning_rate", "log"]),
+    ({"number_of_parameters": ("integer", 1e6, 2e6)}, ["number_of_parameters", "integer"]),
+    ({"batch_size": ("choice", [])}, ["batch_size", "choice"]),
+    ({"batch_size": ("choice", [8, 0])}, ["batch_size", "int >= 1"]),
+    ({"nosuch": ("uniform", 0, 1)}, ["nosuch", "not a setting of mm_main.py"]),
+    ({"forget_bias": ("uniform", 0, 1)}, ["forget_bias", "RRU"]),
+])
+def test_dimensions_that_cannot_be_are_named(toy, search, words):
+    settings = toy.settings("--search", str(search))
+    with pytest.raises(UserError) as error:
+        sweep_module.run(settings, vars(mm_main))
+    for word in words:
+        assert word in str(error.value)
+    assert not (toy.folder / "runs").exists()

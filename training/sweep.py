@@ -1,0 +1,254 @@
+"""A search for good settings: many trials, each a training in a process of its own, chosen by TPE.
+
+The test split is not opened before a winner is chosen on validation. What happened is in trials.jsonl, a line for each
+trial that ended, so that a sweep that was cut off goes on where it was.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shlex
+import shutil
+import statistics
+import sys
+
+import tqdm
+
+from cell_registry import CELLS
+from training import sweep_report
+from training.errors import UserError
+from training.files import load_json, save_json
+from training.run_folder import RunFolder, run_path
+from training.search_space import extremes, search_space, suggest
+from training.settings import CHANGEABLE_LATER, read_settings
+from training.trial import Trial, call, train
+
+OWN_SETTINGS = ("do_hyperparameter_optimization", "sweep_name", "sweep_trials", "search", "final_seeds",
+                "spark_master")
+# What may differ between two calls of one sweep.
+MAY_CHANGE = set(CHANGEABLE_LATER + ("sweep_trials", "final_seeds", "spark_master")) - {"epochs", "patience"}
+HOPELESS = 5  # so many failures, and nothing else, end a sweep
+
+
+def run(settings, script_globals):
+    """Begin or continue the sweep settings.sweep_name, up to settings.sweep_trials trials, and test the winner.
+
+    script_globals: the globals() of the script. Raises UserError for dimensions that the script does not allow, for a
+    sweep of that name with other settings, and where all of the first trials fail. Ctrl-C ends it cleanly.
+    """
+    space = search_space(settings)
+    for name, dimension in space.items():
+        for value in extremes(dimension):
+            read_settings(script_globals, ["--cell_name=" + settings.cell_name, "--%s=%s" % (name, value)])
+    with Sweep(settings, space, os.path.abspath(script_globals["__file__"])) as sweep:
+        try:
+            sweep.search()
+            sweep.finish()
+        except KeyboardInterrupt:
+            sweep.run.say("interrupted after %d of %d trials; the same command goes on" % (
+                len(sweep.records), settings.sweep_trials))
+            sys.exit(130)
+
+
+class Sweep(object):
+    """The folder of a sweep, held by one process at a time, and what is in it."""
+
+    def __init__(self, settings, space, script):
+        self.settings, self.space, self._script = settings, space, script
+        path = run_path(settings, settings.sweep_name)
+        exists = os.path.isdir(path)
+        if exists:
+            _check_same(path, settings)
+        self.run = RunFolder(settings.changed(name=settings.sweep_name, resume=path if exists else ""))
+        self._trials = self.run.file("trials.jsonl")
+        self.records, dropped = read_records(self._trials)
+        if dropped:
+            self.run.say("%s: the last line was cut short and is dropped" % self._trials)
+        self._bar = tqdm.tqdm(total=settings.sweep_trials, initial=len(self.records), desc="sweep",
+                              disable=not sys.stderr.isatty(), dynamic_ncols=True, position=0, leave=False)
+        self._keep_best()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._bar.close()
+        self.run.__exit__()
+
+    @property
+    def best(self):
+        """The record of the best trial so far, None where none succeeded."""
+        return min((record for record in self.records if record["loss"] is not None),
+                   key=lambda record: record["loss"], default=None)
+
+    def search(self):
+        """Train what is left to train, one trial after another."""
+        while len(self.records) < self.settings.sweep_trials:
+            self.add(train(self.next_trial()))
+
+    def next_trial(self, running=()):
+        """A trial that a kill left unfinished, or else a new one. running: the trials that are under way."""
+        begun = {trial.number: trial.point for trial in running}
+        unfinished = [number for number in self._numbers_of_folders()
+                      if number not in begun and number not in (record["trial"] for record in self.records)]
+        if unfinished:
+            return self._trial(unfinished[0], self._point_of_folder(unfinished[0]))
+        earlier = self.records + [{"trial": number, "point": point, "loss": None} for number, point in begun.items()]
+        number = 1 + max([record["trial"] for record in earlier], default=0)
+        return self._trial(number, suggest(self.space, earlier, (self.settings.seed, number)))
+
+    def add(self, record):
+        """Put the record of a trial that ended behind the others, on the disk too; keep the best one's checkpoints."""
+        with open(self._trials, "a") as file:
+            file.write(json.dumps(record, sort_keys=True) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.records.append(record)
+        self._keep_best()
+        self._bar.update()
+        best = self.best
+        if best:
+            self._bar.set_postfix_str("best %.4f: %s" % (best["value"], sweep_report.shown(best["point"])))
+        self._say("trial %d of %d: %s; %s%s" % (
+            record["trial"], self.settings.sweep_trials, sweep_report.outcome(record),
+            sweep_report.shown(record["point"]),
+            "; best so far %.4f, trial %d" % (best["value"], best["trial"]) if best else ""))
+        if best is None and len(self.records) >= HOPELESS:
+            raise UserError("all %d trials failed, the last with: %s" % (len(self.records), record["reason"]))
+
+    def finish(self):
+        """Test the winner, with `final_seeds` seeds; write the report and sweep.json and print the table."""
+        best, settings = self.best, self.settings
+        if best is None:
+            raise UserError("all %d trials of %s failed: see the reasons in trials.jsonl" % (
+                len(self.records), self.run.path))
+        sweep_report.write(self.run, self.records, self.space)
+        finals = [self._test_winner(best)]
+        for seed in range(settings.seed + 1, settings.seed + settings.final_seeds):
+            trial = self._trial("winner-%03d-seed-%d" % (best["trial"], seed), best["point"], seed=seed,
+                                evaluate_on_test=True)
+            reason = train(trial)["reason"]
+            if reason:
+                raise UserError("the winner failed with seed %d: %s" % (seed, reason))
+            finals.append(_results(trial.folder))
+        test = {name: _summary([result["test"][name] for result in finals]) for name in finals[0]["test"]}
+        command = self._command(best["point"])
+        save_json(self.run.file("sweep.json"), {
+            "trials": len(self.records), "failed": sum(record["loss"] is None for record in self.records),
+            "winner": best, "seeds": [result["seed"] for result in finals], "test": test, "command": command,
+            "valid": {name: _summary([result["valid"][name] for result in finals]) for name in finals[0]["valid"]}})
+        for line in sweep_report.table(self.records, self.space):
+            self._say(line)
+        for name, values in sorted(test.items()):
+            spread = ", standard deviation %.4f over %d seeds" % (values["std"], len(finals)) if values["std"] else ""
+            self._say("test %s of the winner: %.4f%s" % (name, values["mean"], spread))
+        self._say("the winner again: " + command)
+
+    def _test_winner(self, best):
+        folder = self._trial(best["trial"], best["point"]).folder
+        if "test" not in _results(folder):
+            reason = call(self._script, self._later(evaluate=folder, evaluate_on_test=True))
+            if reason:
+                raise UserError("the winner, %s, could not be tested: %s" % (folder, reason))
+        return _results(folder)
+
+    def _trial(self, number, point, **changed):
+        name = number if isinstance(number, str) else "trial-%03d" % number
+        settings = self.settings.changed(
+            name=self.settings.sweep_name + "/" + name, do_hyperparameter_optimization=False, search={},
+            **dict({"evaluate_on_test": False}, **changed))
+        folder = self.run.file(name)
+        return Trial(number, point, folder, self._script, _options(_at(settings, point)),
+                     self._later(resume=folder, evaluate_on_test=settings.evaluate_on_test))
+
+    def _later(self, **more):
+        values = {name: self.settings.values[name] for name in CHANGEABLE_LATER}
+        return _options(dict(values, **more))
+
+    def _command(self, point):
+        """The command line that trains a point again, whatever is edited at the top of the script."""
+        values = _at(self.settings, point)
+        values.update(values.pop("cell_hyperparameters"))
+        left_out = set(OWN_SETTINGS + CHANGEABLE_LATER + ("name", "resume", "evaluate")) - {"epochs", "patience"}
+        words = [word for name, value in values.items() if name not in left_out
+                 for word in ("--" + name, str(value))]
+        return " ".join(["python", "-u", self.settings.script] + [shlex.quote(word) for word in words])
+
+    def _numbers_of_folders(self):
+        found = (re.match(r"trial-(\d+)$", name) for name in os.listdir(self.run.path))
+        return sorted(int(match.group(1)) for match in found
+                      if match and os.path.exists(self.run.file(match.group() + "/settings.json")))
+
+    def _point_of_folder(self, number):
+        values = load_json(self.run.file("trial-%03d/settings.json" % number), "remove this folder")["settings"]
+        values.update(values["cell_hyperparameters"])
+        return {name: values[name] for name in self.space}
+
+    def _keep_best(self):
+        best = self.best
+        for record in self.records:
+            if record is not best:
+                shutil.rmtree(self.run.file("trial-%03d/checkpoints" % record["trial"]), ignore_errors=True)
+
+    def _say(self, text):
+        with tqdm.tqdm.external_write_mode() if not self._bar.disable else contextlib.nullcontext():
+            self.run.say(text)
+
+
+def read_records(path):
+    """The records in trials.jsonl, and whether a last line that a kill cut short was dropped from the file.
+
+    Raises UserError for any other line that cannot be read.
+    """
+    records, whole = [], 0
+    if not os.path.exists(path):
+        return records, False
+    with open(path, "r+b") as file:
+        lines = file.read().splitlines(True)
+        for number, line in enumerate(lines, 1):
+            try:
+                record = json.loads(line.decode("utf-8"))
+            except ValueError:
+                record = None
+            if record is None or not line.endswith(b"\n"):
+                if number < len(lines):
+                    raise UserError("%s: line %d cannot be read: mend or remove it" % (path, number))
+                file.truncate(whole)
+                return records, True
+            records.append(record)
+            whole += len(line)
+    return records, False
+
+
+def _check_same(path, settings):
+    saved = load_json(os.path.join(path, "settings.json"), "remove this folder or give another --sweep_name")
+    saved = saved["settings"]
+    if not saved.get("do_hyperparameter_optimization"):
+        raise UserError("%s is not a sweep: give another --sweep_name" % path)
+    now = json.loads(json.dumps(dict(settings.values, name=settings.sweep_name)))
+    for name in sorted(set(now) - MAY_CHANGE):
+        if now[name] != saved.get(name):
+            raise UserError("%s was begun with %s %r, not %r: set it so, or give another --sweep_name" % (
+                path, name, saved.get(name), now[name]))
+
+
+def _at(settings, point):
+    """The values of all settings at a point."""
+    own = CELLS[settings.cell_name].hyperparameters
+    hyperparameters = dict(settings.cell_hyperparameters, **{name: point[name] for name in point if name in own})
+    return dict(settings.values, cell_hyperparameters=hyperparameters,
+                **{name: value for name, value in point.items() if name not in own})
+
+
+def _options(values):
+    return ["--%s=%s" % item for item in values.items()]
+
+
+def _results(folder):
+    return load_json(os.path.join(folder, "results.json"), "remove this folder")
+
+
+def _summary(values):
+    return {"mean": statistics.mean(values), "std": statistics.stdev(values) if len(values) > 1 else None,
+            "values": values}

@@ -1,0 +1,99 @@
+"""What a sweep leaves for people to look at: a table, trials.csv and two pictures."""
+
+import csv
+import math
+
+import matplotlib
+
+matplotlib.use("Agg")
+from matplotlib import pyplot
+
+from training.files import replacing
+from training.report import AXIS_LABELS
+
+
+def shown(point):
+    """A point in one line."""
+    return ", ".join("%s %s" % item for item in sorted(point.items()))
+
+
+def outcome(record):
+    """How a trial ended, in one line."""
+    if record["loss"] is None:
+        return "failed: %s" % record["reason"]
+    return "%s %.4f after %d epochs, %.0f s" % (record["metric"], record["value"], record["epochs"],
+                                                record["seconds"])
+
+
+def ranked(records):
+    """The records, best first, failed ones last."""
+    return sorted(records, key=lambda record: (record["loss"] is None, record["loss"], record["trial"]))
+
+
+def table(records, space):
+    """The lines of the table of all trials, best first."""
+    rows = [["trial"] + sorted(space) + ["validation"]]
+    rows += [[str(record["trial"])] + [str(record["point"][name]) for name in sorted(space)] + [outcome(record)]
+             for record in ranked(records)]
+    widths = [max(map(len, column)) for column in list(zip(*rows))[:-1]]
+    return ["  ".join([cell.rjust(width) for cell, width in zip(row, widths)] + row[-1:]) for row in rows]
+
+
+def write(run, records, space):
+    """Write trials.csv (in the order of the trials, with the best value so far), best_so_far.png, dimensions.png."""
+    best, rows = None, []
+    for record in sorted(records, key=lambda record: record["trial"]):
+        if record["loss"] is not None and (best is None or record["loss"] < best["loss"]):
+            best = record
+        rows.append(dict(record, best_so_far=best and best["value"], **record["point"]))
+    columns = ["trial"] + sorted(space) + ["metric", "value", "best_so_far", "epochs", "best_epoch", "parameters",
+                                           "hidden_units", "seconds", "machine", "finished", "reason"]
+    with replacing(run.file("trials.csv"), "w") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    succeeded = [row for row in rows if row["loss"] is not None]
+    title = "{}, {}, {} trials, {} failed".format(run.settings.data_set_name, run.settings.cell_name, len(rows),
+                                                  len(rows) - len(succeeded))
+    _best_so_far(run, succeeded, title)
+    _dimensions(run, succeeded, space, title)
+
+
+def _best_so_far(run, rows, title):
+    figure, axes = pyplot.subplots(figsize=(7, 4.2))
+    numbers = [row["trial"] for row in rows]
+    axes.plot(numbers, [row["value"] for row in rows], "o", color="0.6", markersize=4, label="trial")
+    axes.step(numbers, [row["best_so_far"] for row in rows], where="post", color="tab:blue", label="best so far")
+    axes.set_xlabel("trial")
+    axes.set_ylabel("validation " + AXIS_LABELS.get(rows[0]["metric"], rows[0]["metric"]))
+    axes.set_title(title)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(color="0.9")
+    axes.legend()
+    _save(figure, run.file("best_so_far.png"))
+
+
+def _dimensions(run, rows, space, title):
+    across = min(len(space), 3)
+    down = math.ceil(len(space) / across)
+    figure, all_axes = pyplot.subplots(down, across, figsize=(4 * across, 3.4 * down), sharey=True, squeeze=False)
+    for axes, name in zip(all_axes.flat, sorted(space)):
+        is_choice = space[name][0] == "choice"
+        points = axes.scatter([str(row[name]) if is_choice else row[name] for row in rows],
+                              [row["value"] for row in rows], c=[row["trial"] for row in rows], cmap="viridis_r")
+        axes.set_xlabel(name)
+        axes.set_xscale("log" if space[name][0] == "log" else axes.get_xscale())
+        axes.grid(color="0.9")
+    for axes in all_axes[:, 0]:
+        axes.set_ylabel("validation " + rows[0]["metric"])
+    for axes in all_axes.flat[len(space):]:
+        axes.set_axis_off()
+    figure.suptitle(title)
+    figure.colorbar(points, ax=all_axes, label="trial")
+    _save(figure, run.file("dimensions.png"), bbox_inches="tight")
+
+
+def _save(figure, path, **options):
+    with replacing(path) as file:
+        figure.savefig(file, format="png", dpi=120, **options)
+    pyplot.close(figure)

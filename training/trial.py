@@ -1,0 +1,104 @@
+"""One trial of a sweep: a training in a process of its own, whose end, good or bad, becomes a record."""
+
+import collections
+import ctypes
+import datetime
+import math
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+from training.errors import UserError
+from training.files import load_json
+from training.progress import BAR_ROW
+from training.run_folder import hold
+
+Trial = collections.namedtuple("Trial", "number point folder script begin resume")
+Trial.__doc__ = """folder: that of its run. begin, resume: the script's command line to start it and to go on with it."""
+
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
+
+
+def train(trial, cwd=None, variables=()):
+    """Train a trial, or go on with it; returns its record, the dict that becomes its line in trials.jsonl.
+
+    Where another process still trains it (a sweep that was killed left it), that one is waited for. cwd: the
+    folder that relative paths start from. variables: more of the environment.
+    """
+    _wait_for_others(trial.folder)
+    results, reason = _results(trial.folder), None
+    if results is None:
+        words = trial.resume
+        if not os.path.exists(os.path.join(trial.folder, "checkpoints", "last.npz")):
+            shutil.rmtree(trial.folder, ignore_errors=True)  # killed before there was anything to go on from
+            words = trial.begin
+        reason = call(trial.script, words, cwd, dict(variables))
+        results = _results(trial.folder)
+    record = {"trial": trial.number, "point": trial.point, "loss": None, "finished": datetime.datetime.now().strftime(
+        "%Y-%m-%d %H:%M:%S"), "machine": platform.node()}
+    if reason is None:
+        value = results["valid"][results["watched"]]
+        record.update({name: results[name] for name in ("seconds", "epochs", "best_epoch", "parameters",
+                                                        "hidden_units")})
+        record.update(metric=results["watched"], value=value)
+        if math.isfinite(value):
+            record["loss"] = value if results["lower_is_better"] else -value
+        else:
+            reason = "the validation metric is %s" % value
+    return dict(record, reason=reason)
+
+
+def call(script, words, cwd=None, variables=None):
+    """Run a script to its end; returns None, or why it failed: the last line of its standard error.
+
+    On a terminal its progress bar is passed on. It saves itself and ends when this process is interrupted or dies.
+    """
+    environment = dict(os.environ, **(variables or {}))
+    show = sys.stderr.isatty()
+    if show:
+        columns, lines = shutil.get_terminal_size()
+        environment.update({BAR_ROW: "1", "COLUMNS": str(columns), "LINES": str(lines)})
+    process = subprocess.Popen([sys.executable, "-u", script] + words, cwd=cwd, env=environment,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                               start_new_session=True, preexec_fn=_end_with_parent)
+    tail = b""
+    try:
+        for block in iter(lambda: os.read(process.stderr.fileno(), 65536), b""):
+            tail = (tail + block)[-4096:]
+            if show:
+                sys.stderr.write(block.decode("utf-8", "replace"))
+                sys.stderr.flush()
+        status = process.wait()
+    except BaseException:
+        process.terminate()
+        process.communicate()
+        raise
+    if status == 0:
+        return None
+    if status < 0:
+        return "killed by signal %d%s" % (-status, " (out of memory?)" if status == -signal.SIGKILL else "")
+    said = [line for line in tail.decode("utf-8", "replace").replace("\r", "\n").splitlines() if line.strip()]
+    return re.sub("^error: ", "", said[-1].strip()) if said else "it ended with status %d" % status
+
+
+def _end_with_parent():
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _results(folder):
+    path = os.path.join(folder, "results.json")
+    return load_json(path, "remove it") if os.path.exists(path) else None
+
+
+def _wait_for_others(folder):
+    while os.path.isdir(folder):
+        try:
+            return hold(folder).close()
+        except UserError:
+            time.sleep(1)
