@@ -56,7 +56,8 @@ def find_runs(folders):
             if "results.json" in files:
                 settings = load_json(os.path.join(folder, "settings.json"), REMEDY)["settings"]
                 results = load_json(os.path.join(folder, "results.json"), REMEDY)
-                runs.append(Run(folder, results, tuple(marks(results, settings))))
+                if "test" in results:  # a sweep's trials have none
+                    runs.append(Run(folder, results, tuple(marks(results, settings))))
     return runs
 
 

@@ -9,7 +9,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 
 from training.files import replacing
-from training.report import AXIS_LABELS
+from training.pictures import AXIS_LABELS
 
 
 def shown(point):
