@@ -52,7 +52,6 @@ sweep_name = "sweep"  # name of the sweep's folder; the same name goes on with a
 sweep_trials = 100  # trials in all [int >= 1]
 search = {}  # dimensions to change or add, such as {"dropout": ("uniform", 0.1, 0.5)}; None: not swept [dict]
 final_seeds = 1  # the winner is tested with so many seeds, from `seed` on [int >= 1]
-spark_master = ""  # spread over machines: "local[2]" or "spark://host:7077"; empty: one trial after another [text]
 
 # ---- Run
 name = ""  # name of the run's folder; empty: date, time and seed [text]

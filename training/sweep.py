@@ -24,10 +24,9 @@ from training.search_space import extremes, search_space, suggest
 from training.settings import CHANGEABLE_LATER, read_settings
 from training.trial import Trial, call, train
 
-OWN_SETTINGS = ("do_hyperparameter_optimization", "sweep_name", "sweep_trials", "search", "final_seeds",
-                "spark_master")
+OWN_SETTINGS = ("do_hyperparameter_optimization", "sweep_name", "sweep_trials", "search", "final_seeds")
 # What may differ between two calls of one sweep.
-MAY_CHANGE = set(CHANGEABLE_LATER + ("sweep_trials", "final_seeds", "spark_master")) - {"epochs", "patience"}
+MAY_CHANGE = set(CHANGEABLE_LATER + ("sweep_trials", "final_seeds")) - {"epochs", "patience"}
 HOPELESS = 5  # so many failures, and nothing else, end a sweep
 
 
@@ -87,16 +86,14 @@ class Sweep(object):
         while len(self.records) < self.settings.sweep_trials:
             self.add(train(self.next_trial()))
 
-    def next_trial(self, running=()):
-        """A trial that a kill left unfinished, or else a new one. running: the trials that are under way."""
-        begun = {trial.number: trial.point for trial in running}
-        unfinished = [number for number in self._numbers_of_folders()
-                      if number not in begun and number not in (record["trial"] for record in self.records)]
-        if unfinished:
-            return self._trial(unfinished[0], self._point_of_folder(unfinished[0]))
-        earlier = self.records + [{"trial": number, "point": point, "loss": None} for number, point in begun.items()]
-        number = 1 + max([record["trial"] for record in earlier], default=0)
-        return self._trial(number, suggest(self.space, earlier, (self.settings.seed, number)))
+    def next_trial(self):
+        """A trial that a kill left unfinished, or else a new one."""
+        recorded = [record["trial"] for record in self.records]
+        for number in self._numbers_of_folders():
+            if number not in recorded:
+                return self._trial(number, self._point_of_folder(number))
+        number = 1 + max(recorded, default=0)
+        return self._trial(number, suggest(self.space, self.records, (self.settings.seed, number)))
 
     def add(self, record):
         """Put the record of a trial that ended behind the others, on the disk too; keep the best one's checkpoints."""

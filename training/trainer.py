@@ -1,5 +1,6 @@
 """The one training loop: epochs, exact evaluation, early stopping, checkpoints, resume. It never asks which task it serves."""
 
+import contextlib
 import math
 import signal
 import sys
@@ -180,10 +181,12 @@ class Trainer(object):
         self._carried = tf.nest.pack_sequence_as(self.model.state_in, carried) if carried else None
 
     def _on_signal(self, number, _):
-        if self._interrupted:
+        # A TERM may come more than once: a sweep that dies sends one for each of its threads.
+        if self._interrupted and number == signal.SIGINT:
             raise KeyboardInterrupt
         self._interrupted = True
-        print("finishing this step; a second signal ends the process at once", file=sys.stderr)
+        with contextlib.suppress(OSError):  # whoever read our output may be what was killed
+            print("finishing this step; another Ctrl-C ends the process at once", file=sys.stderr)
 
     def _pause_if_asked(self):
         if self._interrupted:
