@@ -11,9 +11,9 @@ import training  # first: it silences TensorFlow's start-up noise
 import tensorflow.compat.v1 as tf
 
 import lm_utils
-from training import report, sweep
+from training import report, samples, sweep
 from training.errors import run_as_script
-from training.model import Metric, Model, Network
+from training.model import Metric, Model, Network, outputs_for_sampling
 from training.run_folder import RunFolder
 from training.settings import read_settings
 from training.trainer import Trainer
@@ -62,6 +62,10 @@ evaluate_on_test = True  # read the test split at the end; a sweep's trials do n
 checkpoint_minutes = 5.0  # time between checkpoints within an epoch [float > 0]
 summary_steps = 20  # steps between TensorBoard's scalars within an epoch [int >= 1]
 
+# ---- Sample
+temperature = 1.0  # below 1 likelier ones are sampled more often, above 1 all more alike [float > 0]
+prompt = ""  # the text that the sample goes on from; empty: the beginning of the test text [text]
+
 # ---- GPU
 gpu = ""  # which GPU, as its number, "0" for the first; empty: TensorFlow's choice, or none [text]
 allow_growth = True  # take GPU memory as it is needed, not all at once [bool]
@@ -92,10 +96,12 @@ def build_model(settings, data):
 
     network = Network(settings, settings.embedding_size, head_outputs=data.vocabulary_size, head_reads="outputs",
                       embedding_rows=data.vocabulary_size)
-    carried = states = None
+    streams = tf.shape(inputs["inputs"])[1]
     if settings.stateful:
         inputs["reset_state"] = tf.placeholder(tf.bool, [], "reset_state")
-        carried, states = network.carried_states(tf.shape(targets)[1], inputs["reset_state"])
+        fed, states = network.carried_states(streams, inputs["reset_state"])
+    else:
+        fed = states = network.first_states(streams)
     outputs, final_states = network.unroll(network.embed(inputs["inputs"]), states, lengths)
     logits = network.head(outputs)
 
@@ -107,7 +113,8 @@ def build_model(settings, data):
     metrics = {"accuracy": Metric(tf.reduce_sum(tf.cast(right, tf.float32) * counted), count, float)}
     metrics[data.metric] = Metric(total, count, data.finish)
     return Model(settings, network, inputs, loss=total / count, metrics=metrics, watched=data.metric,
-                 state=(carried, final_states) if settings.stateful else None, outputs={"logits": logits})
+                 state=(fed, final_states) if settings.stateful else None,
+                 outputs=outputs_for_sampling(logits, fed, final_states))
 
 
 def main(arguments=None):
@@ -123,6 +130,7 @@ def main(arguments=None):
             if not settings.evaluate:
                 trainer.fit()
             report.final(trainer)
+            samples.text(trainer)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ import training  # first: it silences TensorFlow's start-up noise
 import tensorflow.compat.v1 as tf
 
 import mm_utils
-from training import report, sweep
+from training import report, samples, sweep
 from training.errors import run_as_script
-from training.model import Metric, Model, Network
+from training.model import Metric, Model, Network, outputs_for_sampling
 from training.run_folder import RunFolder
 from training.settings import read_settings
 from training.trainer import Trainer
@@ -60,6 +60,9 @@ evaluate_on_test = True  # read the test split at the end; a sweep's trials do n
 checkpoint_minutes = 5.0  # time between checkpoints within an epoch [float > 0]
 summary_steps = 20  # steps between TensorBoard's scalars within an epoch [int >= 1]
 
+# ---- Sample
+temperature = 1.0  # below 1 likelier ones are sampled more often, above 1 all more alike [float > 0]
+
 # ---- GPU
 gpu = ""  # which GPU, as its number, "0" for the first; empty: TensorFlow's choice, or none [text]
 allow_growth = True  # take GPU memory as it is needed, not all at once [bool]
@@ -86,7 +89,8 @@ def build_model(settings, data):
     lengths = tf.placeholder(tf.int32, [None], "lengths")
 
     network = Network(settings, data.note_count, head_outputs=data.note_count, head_reads="outputs")
-    outputs, _ = network.unroll(tf.cast(inputs, tf.float32), lengths=lengths)
+    first_states = network.first_states(tf.shape(inputs)[1])
+    outputs, final_states = network.unroll(tf.cast(inputs, tf.float32), first_states, lengths)
     logits = network.head(outputs)
 
     losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.cast(targets, tf.float32), logits=logits)
@@ -100,7 +104,7 @@ def build_model(settings, data):
     }
     return Model(settings, network, {"inputs": inputs, "targets": targets, "lengths": lengths},
                  loss=tf.reduce_mean(window_losses), metrics=metrics, watched="window_nll",
-                 outputs={"logits": logits})
+                 outputs=outputs_for_sampling(logits, first_states, final_states))
 
 
 def main(arguments=None):
@@ -116,6 +120,7 @@ def main(arguments=None):
             if not settings.evaluate:
                 trainer.fit()
             report.final(trainer)
+            samples.music(trainer)
 
 
 if __name__ == "__main__":

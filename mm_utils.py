@@ -100,7 +100,7 @@ def cut_windows(song_lengths, window_size, step):
 class MusicData(PreparedData):
     """A prepared data set as time-major batches of windows."""
 
-    note_count = NOTE_COUNT
+    lowest_note, note_count = LOWEST_NOTE, NOTE_COUNT
     about = "notes as MIDI numbers, without silent steps"
 
     def batches(self, split, epoch=0):

@@ -11,7 +11,7 @@ import training  # first: it silences TensorFlow's start-up noise
 import tensorflow.compat.v1 as tf
 
 import sa_utils
-from training import report, sweep
+from training import report, samples, sweep
 from training.classifier import classifier
 from training.errors import run_as_script
 from training.model import Network
@@ -95,6 +95,7 @@ def main(arguments=None):
             if not settings.evaluate:
                 trainer.fit()
             report.final(trainer)
+            samples.confusion_matrix(trainer)
 
 
 if __name__ == "__main__":

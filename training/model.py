@@ -56,6 +56,11 @@ class Network(object):
         """The cells' own first states."""
         return [cell.zero_state(batch_size, tf.float32) for cell in self.cells]
 
+    def first_states(self, batch_size):
+        """The cells' own first states, as placeholders that a sampler may feed others into."""
+        return tf.nest.map_structure(lambda zero: tf.placeholder_with_default(zero, zero.shape),
+                                     self.zero_states(batch_size))
+
     def carried_states(self, batch_size, reset):
         """First states that go from batch to batch: (placeholders, states), all zeros where none are fed.
 
@@ -110,6 +115,12 @@ class Model(object):
         if state is not None:
             feed.update(zip(tf.nest.flatten(self.state_in), tf.nest.flatten(state)))
         return feed
+
+
+def outputs_for_sampling(logits, first_states, final_states):
+    """The outputs of a Model that training/samples.py reads: logits [T, B, ..] and the states as flat lists."""
+    return {"logits": logits, "first_states": tf.nest.flatten(first_states),
+            "final_states": tf.nest.flatten(final_states)}
 
 
 def session_config(settings):

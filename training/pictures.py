@@ -3,6 +3,7 @@
 import math
 
 import matplotlib
+import numpy as np
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
@@ -65,6 +66,54 @@ def results_chart(path, rows):
              pyplot.Line2D([], [], marker="D", color="black", fillstyle="none", linestyle="")]
     figure.legend(marks, ["ours (bar: standard deviation)", "paper"], loc="lower center", ncol=2, frameon=False)
     _save(figure, path, bottom=0.5 / (2.9 * lines + 0.5))
+
+
+def piano_roll(path, sampled, real, prompt_steps, lowest_note, title):
+    """Prompt and sampled continuation in two colours, above the same prompt and its real continuation.
+
+    sampled, real: keys [T, notes], 1 where a note sounds. lowest_note: MIDI number of the first key.
+    """
+    used = np.flatnonzero((sampled | real).any(axis=0)) + lowest_note
+    bottom, top = used[0] - 2, used[-1] + 2
+    figure, both = pyplot.subplots(2, 1, figsize=(9, 6.4), sharex=True, sharey=True)
+    for axes, keys, name, colour in zip(both, (sampled, real), ("sampled by the model", "as the composer went on"),
+                                        ("tab:blue", "tab:orange")):
+        step, note = np.nonzero(keys)
+        given = step < prompt_steps
+        for chosen, shade, label in ((given, "black", "prompt"), (~given, colour, name)):
+            axes.barh(note[chosen] + lowest_note, 1, 0.8, step[chosen], color=shade, label=label)
+        axes.axvline(prompt_steps, color="0.4", linestyle="--", linewidth=1)
+        octaves = range(math.ceil(bottom / 12) * 12, top + 1, 12)
+        axes.set_yticks(octaves)
+        axes.set_yticklabels(["C%d (%d)" % (number // 12 - 1, number) for number in octaves])
+        axes.set_ylim(bottom, top)
+        axes.set_xlim(0, max(len(sampled), len(real)))
+        axes.set_ylabel("note (MIDI number)")
+        axes.grid(axis="y", color="0.9")
+        axes.set_axisbelow(True)
+        axes.legend(loc="upper left", bbox_to_anchor=(0, 1.14), ncol=2, frameon=False, borderpad=0, fontsize=9)
+    both[0].set_title(title, loc="right", fontsize=10)
+    both[1].set_xlabel("time step")
+    _save(figure, path)
+
+
+def confusion_matrix(path, counts, names, title):
+    """Counts [classes, classes] of examples, the row being the true class and the column what the model said."""
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    size = 2.6 + 0.5 * len(names)
+    figure, axes = pyplot.subplots(figsize=(size + 0.8, size))
+    image = axes.imshow(shares, cmap="Greys", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(counts):
+        axes.text(column, row, str(count), ha="center", va="center", fontsize=8,
+                  color="white" if shares[row, column] > 0.5 else "black")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_ticks(range(len(names)))
+        axis.set_ticklabels(names)
+    axes.set_xlabel("class given by the model")
+    axes.set_ylabel("true class")
+    axes.set_title(title, fontsize=10)
+    figure.colorbar(image, ax=axes, fraction=0.046, pad=0.04, label="share of the true class")
+    _save(figure, path)
 
 
 def _save(figure, path, bottom=0):

@@ -24,7 +24,7 @@ _CONSTANT = re.compile(r"^(\w+) = (.+?)\s+# (.+?) \[([^\]]+)\]$")
 _GROUP = re.compile(r"^# ---- (.+)$")
 _CONDITIONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 CHANGEABLE_LATER = ("epochs", "patience", "data_folder", "runs_folder", "checkpoint_minutes", "summary_steps", "gpu",
-                    "allow_growth", "evaluate_on_test")
+                    "allow_growth", "evaluate_on_test", "temperature", "prompt")
 
 
 class Settings(object):
