@@ -22,6 +22,7 @@ def continuation(trainer, prompt, steps, choose):
     """
     model, random = trainer.model, generator(trainer.settings.seed, 0, SAMPLE_PURPOSE)
     first, final = model.outputs["first_states"], model.outputs["final_states"]
+    last_logits = model.outputs["logits"][-1, 0]
     read, states, sampled = np.asarray(prompt), None, []
     for _ in range(steps):
         feed = {model.inputs["inputs"]: read[:, None], model.inputs["lengths"]: [len(read)]}
@@ -29,7 +30,7 @@ def continuation(trainer, prompt, steps, choose):
             feed[model.inputs["reset_state"]] = False
         if states is not None:
             feed.update(zip(first, states))
-        logits, states = trainer.session.run([model.outputs["logits"][-1, 0], final], feed)
+        logits, states = trainer.session.run([last_logits, final], feed)
         sampled.append(choose(logits.astype(np.float64) / trainer.settings.temperature, random))
         read = np.asarray(sampled[-1:])
     return np.asarray(sampled)
