@@ -119,5 +119,5 @@ def confusion_matrix(path, counts, names, title):
 def _save(figure, path, bottom=0):
     figure.tight_layout(rect=(0, bottom, 1, 1))
     with replacing(path) as file:
-        figure.savefig(file, format="png", dpi=120)
+        figure.savefig(file, format="png", dpi=120, bbox_inches="tight")
     pyplot.close(figure)

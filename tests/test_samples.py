@@ -1,0 +1,136 @@
+"""Samples of finished runs: what they hold, that a seed repeats them, that carried states give what a whole pass gives."""
+
+import json
+import os
+
+import mido
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+import lm_main
+import mm_main
+import mnist_main
+from training import pictures, samples
+from training.batches import generator
+from training.errors import UserError
+from training.run_folder import RunFolder
+from training.settings import read_settings
+from training.trainer import Trainer
+
+SMALL = ["--number_of_parameters", "20000", "--number_of_layers", "1", "--epochs", "1", "--name", "one"]
+
+
+def run_script(script, folder, data_set, *more):
+    """Train for an epoch; returns the run's folder."""
+    script.main(["--data_set_name", data_set, "--cell_name", "LSTM", "--data_folder", str(folder / "data"),
+                 "--runs_folder", str(folder / "runs")] + SMALL + list(more))
+    return folder / "runs" / script.TASK / data_set / "LSTM" / "one"
+
+
+@pytest.fixture(scope="module")
+def music_run(tmp_path_factory):
+    return run_script(mm_main, tmp_path_factory.mktemp("music"), "Bach Chorales", "--batch_size", "130")
+
+
+@pytest.fixture(scope="module")
+def text_run(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pydoc_data.topics.topics", {"for": "the cat sat on the mat and saw a dog " * 100})
+        return run_script(lm_main, tmp_path_factory.mktemp("text"), "PythonDocs", "--batch_size", "4",
+                          "--window_size", "16")
+
+
+def test_music_is_saved_to_be_seen_and_heard(music_run):
+    played = mido.MidiFile(str(music_run / "sample.mid"))
+    notes = [message.note for message in played if message.type == "note_on"]
+    assert notes and 21 <= min(notes) <= max(notes) <= 108
+    assert 0 < played.length <= 0.5 * samples.MUSIC_STEPS
+    assert (music_run / "pianoroll.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_evaluating_again_gives_the_same_sample_and_another_temperature_another(music_run):
+    first = (music_run / "sample.mid").read_bytes()
+    mm_main.main(["--evaluate", str(music_run)])
+    assert (music_run / "sample.mid").read_bytes() == first
+    mm_main.main(["--evaluate", str(music_run), "--temperature", "0.5"])
+    assert (music_run / "sample.mid").read_bytes() != first
+
+
+def test_midi_holds_notes_that_go_on(tmp_path):
+    keys = np.array([[1, 0], [1, 1], [0, 1]], np.uint8)
+    samples._save_midi(str(tmp_path / "a.mid"), keys, 60)
+    played = mido.MidiFile(str(tmp_path / "a.mid"))
+    found = [(message.type, message.note, message.time) for message in played.tracks[0] if not message.is_meta]
+    assert found == [("note_on", 60, 0), ("note_on", 61, 480), ("note_off", 60, 480), ("note_off", 61, 480)]
+
+
+def test_text_goes_on_from_the_prompt(text_run):
+    shown = (text_run / "sample.txt").read_text().split("\n", 4)
+    assert len(shown[1]) == 100 and shown[3].startswith("sampled (500 characters, temperature 1, seed 1)")
+    assert len(shown[4].rstrip("\n")) == 500 and set(shown[4]) <= set("the cat sat on the mat and saw a dog\n")
+    lm_main.main(["--evaluate", str(text_run), "--prompt", "the dog"])
+    assert (text_run / "sample.txt").read_text().startswith("prompt:\nthe dog\n\n")
+
+
+def test_runs_without_the_new_settings_can_be_evaluated(text_run):
+    path = text_run / "settings.json"
+    saved = json.loads(path.read_text())
+    del saved["settings"]["temperature"], saved["settings"]["prompt"]
+    path.write_text(json.dumps(saved))
+    os.remove(str(text_run / "sample.txt"))
+    lm_main.main(["--evaluate", str(text_run)])
+    assert (text_run / "sample.txt").exists()
+
+
+@pytest.mark.parametrize("script, name", [(mm_main, "music_run"), (lm_main, "text_run")])
+def test_carried_states_give_the_logits_of_a_whole_pass(script, name, request, tmp_path):
+    settings = read_settings(vars(script), ["--evaluate", str(request.getfixturevalue(name))])
+    data = (script.mm_utils if script is mm_main else script.lm_utils).load(settings)
+    with tf.Graph().as_default():
+        model = script.build_model(settings, data)
+        with RunFolder(settings) as run, Trainer(settings, model, data, run) as trainer:
+            trainer.load_best()
+            batch = data.batches("test")[0]
+            inputs = batch["inputs"][:9, 0]
+            seen = []
+
+            def choose(logits, _):
+                seen.append(logits)
+                return inputs[2 + len(seen)]
+            samples.continuation(trainer, inputs[:3], 6, choose)
+            feed = {model.inputs["inputs"]: inputs[:8, None], model.inputs["lengths"]: [8]}
+            if "reset_state" in model.inputs:
+                feed[model.inputs["reset_state"]] = True
+            whole = trainer.session.run(model.outputs["logits"], feed)[2:, 0]
+    np.testing.assert_allclose(seen, whole, rtol=1e-4, atol=1e-5)
+
+
+def test_choices_follow_the_likelihoods():
+    random = generator(1, 0)
+    logits = np.log([9, 9, 1, 3, 1e-12])  # the first two ids are no text
+    tokens = [samples._choose_token(logits, random) for _ in range(4000)]
+    assert set(tokens) == {2, 3} and abs(np.mean(np.equal(tokens, 3)) - 0.75) < 0.03
+    assert samples._choose_notes(np.array([-50., -40., -60.]), random).tolist() == [0, 1, 0]
+
+
+def test_an_empty_prompt_is_named(text_run, monkeypatch):
+    monkeypatch.setattr("lm_utils.LanguageData.encode", lambda *_: np.zeros(0, np.int32))
+    with pytest.raises(UserError, match="prompt is ' '"):
+        lm_main.main(["--evaluate", str(text_run), "--prompt", " "])
+
+
+def test_classifiers_leave_a_confusion_matrix_of_all_test_examples(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(pictures, "confusion_matrix", lambda path, counts, *_: drawn.append(counts))
+    folder = run_script(mnist_main, tmp_path, "SequentialDigits", "--batch_size", "700")
+    results = json.loads((folder / "results.json").read_text())
+    assert drawn[0].sum() == results["counts"]["test"]["digits"]
+    assert drawn[0].sum(axis=1).tolist() == results["counts"]["test"]["of_each_class"]
+    assert drawn[0].trace() / drawn[0].sum() == pytest.approx(results["test"]["accuracy"])
+
+
+def test_pictures_of_matrices_and_piano_rolls_can_be_drawn(tmp_path):
+    counts = np.array([[900, 100], [0, 0]])
+    pictures.confusion_matrix(str(tmp_path / "a.png"), counts, ("negative", "positive"), "a title")
+    assert (tmp_path / "a.png").stat().st_size > 1000
