@@ -59,9 +59,7 @@ evaluate = ""  # folder of a run whose best checkpoint to evaluate, without trai
 evaluate_on_test = True  # read the test split at the end; a sweep's trials do not [bool]
 checkpoint_minutes = 5.0  # time between checkpoints within an epoch [float > 0]
 summary_steps = 20  # steps between TensorBoard's scalars within an epoch [int >= 1]
-
-# ---- Sample
-temperature = 1.0  # below 1 likelier ones are sampled more often, above 1 all more alike [float > 0]
+temperature = 1.0  # of the sample: below 1 nearer to the likeliest, above 1 nearer to chance [float > 0]
 
 # ---- GPU
 gpu = ""  # which GPU, as its number, "0" for the first; empty: TensorFlow's choice, or none [text]
@@ -120,7 +118,8 @@ def main(arguments=None):
             if not settings.evaluate:
                 trainer.fit()
             report.final(trainer)
-            samples.music(trainer)
+            if settings.evaluate_on_test:
+                samples.music(trainer)
 
 
 if __name__ == "__main__":

@@ -96,7 +96,8 @@ def main(arguments=None):
             if not settings.evaluate:
                 trainer.fit()
             report.final(trainer)
-            samples.confusion_matrix(trainer)
+            if settings.evaluate_on_test:
+                samples.confusion_matrix(trainer)
 
 
 if __name__ == "__main__":

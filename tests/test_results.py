@@ -16,7 +16,8 @@ PNG = b"\x89PNG"
 def make_run(folder, of=JSB, test=None, settings=(), hyperparameters=(), log="a line\n", **changes):
     """A folder like that of the published run `of`, with some of its results, metrics and settings changed."""
     folder.mkdir(parents=True)
-    saved, results = (json.loads(open(os.path.join(of, name)).read()) for name in ("settings.json", "results.json"))
+    saved, results = (json.loads(open(os.path.join(of, name)).read())
+                      for name in ("settings.json", "results.json"))
     saved["settings"].update(settings)
     saved["settings"]["cell_hyperparameters"].update(hyperparameters)
     results.update(changes)
@@ -47,7 +48,7 @@ def test_seeds_with_the_published_settings_share_an_entry(tmp_path):
         make_run(tmp_path / ("seed%d" % seed), test=nll, seed=seed)
     markdown = tool.table(rows(tmp_path))
     assert markdown.count("\n") == 2
-    assert "| music, JSB Chorales | window NLL | **8.133** ± 0.153 (n = 3)<br>paper 7.72, +0.413<br>seed [1]" in markdown
+    assert "| window NLL | **8.133** ± 0.153 (n = 3)<br>paper 7.72, +0.413<br>seed [1]" in markdown
     link = os.path.relpath(str(tmp_path / "seed3"), ROOT).replace(" ", "%20")
     assert "[3](%s) | - | - | - |" % link in markdown
 
@@ -75,7 +76,7 @@ def test_what_differs_from_a_published_run_is_marked(tmp_path, change, mark):
 
 
 def test_settings_that_change_no_number_are_not_marked(tmp_path):
-    make_run(tmp_path / "run", settings={"runs_folder": "elsewhere", "gpu": "1", "epochs": 500, "summary_steps": 3})
+    make_run(tmp_path / "run", settings={"runs_folder": "elsewhere", "gpu": "1", "epochs": 500})
     assert [key[2] for key in rows(tmp_path)] == [()]
 
 
@@ -118,6 +119,24 @@ def test_a_finished_run_is_published_without_its_checkpoints(tmp_path):
     assert len(log) == tool.LOG_LINES + 1
     assert (log[0], log[100], log[-1]) == ("line 0", "... 800 lines left out ...", "line 999")
     with pytest.raises(UserError, match="remove what is there"):
+        tool.publish(str(run), str(tmp_path / "results"))
+
+
+def test_a_run_of_a_sweep_is_published_with_the_trials(tmp_path):
+    make_run(tmp_path / "night" / "trial-003")
+    (tmp_path / "night" / "trials.jsonl").write_text("{}\n")
+    target = tool.publish(str(tmp_path / "night" / "trial-003"), str(tmp_path / "results"))
+    assert target.endswith("RRU/night/trial-003")
+    assert os.path.exists(os.path.join(os.path.dirname(target), "trials.jsonl"))
+
+
+def test_runs_that_were_not_tested_are_no_results(tmp_path):
+    run = make_run(tmp_path / "trial")
+    results = json.loads((run / "results.json").read_text())
+    del results["test"]
+    (run / "results.json").write_text(json.dumps(results))
+    assert not rows(tmp_path)
+    with pytest.raises(UserError, match="was not tested"):
         tool.publish(str(run), str(tmp_path / "results"))
 
 

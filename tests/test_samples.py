@@ -1,4 +1,4 @@
-"""Samples of finished runs: what they hold, that a seed repeats them, that carried states give what a whole pass gives."""
+"""Samples of finished runs: what they hold, that a seed repeats them, that carried states change nothing."""
 
 import json
 import os

@@ -6,8 +6,8 @@
     python -u tools/results.py --publish "runs/music/JSB Chorales/RRU/seed1"
 
 The last copies a finished run, without its checkpoints, into results/<task>/<data set>/<cell>/<name>. The chart is
-written to chart.png in the first folder. Runs with the published settings share a row; all others stand in a row of
-their own that says what is different, and results on a part of the data never have the paper's value beside them.
+written to chart.png in the first folder. Runs with the published settings share a row; all others stand in a row
+of their own that says what is different; results on a part of the data never have the paper's value beside them.
 """
 
 import argparse
@@ -32,7 +32,7 @@ SCRIPTS = ("mm_main", "lm_main", "sa_main", "mnist_main")
 # Settings that have the same published value in all data sets, so that no table PUBLISHED has them.
 PUBLISHED_EVERYWHERE = {"clip_gradients": True, "label_smoothing": 0.1, "zero_state_chance": 0.1,
                         "bucket_by_length": False, "mixed_precision": False}
-# Metric -> its name in the table, the factor to the table's unit, digits behind the point. All are of the test part.
+# Metric -> its name in the table, the factor to the table's unit, digits behind the point. All of the test part.
 METRICS = {"window_nll": ("window NLL", 1, 3), "perplexity": ("perplexity", 1, 2), "bpc": ("BPC", 1, 3),
            "accuracy": ("accuracy %", 100, 2)}
 PUBLISHED_FILES = ("settings.json", "metrics.jsonl", "results.json", "learning_curve.png", "sample.mid",
@@ -46,7 +46,10 @@ Run.__doc__ = """A finished run. marks: what makes it differ from a published ru
 
 
 def find_runs(folders):
-    """All finished runs below `folders`, as Run, by path. Raises UserError for what is no folder or is damaged."""
+    """All finished runs below `folders`, as Run, by path; not those that were never tested, as a sweep's trials.
+
+    Raises UserError for what is no folder or is damaged.
+    """
     runs = []
     for top in folders:
         if not os.path.isdir(top):
@@ -170,23 +173,32 @@ def with_table(text, markdown):
 def publish(folder, results_folder):
     """Copy a finished run without its checkpoints; returns results/<task>/<data set>/<cell>/<name>.
 
-    Raises UserError where the run is not finished or is published already.
+    The name of a sweep's run is <sweep>/<trial>, and the sweep's trials.jsonl is copied into <sweep>. Raises
+    UserError where the run is not finished, was not tested, or is published already.
     """
     results = load_json(os.path.join(folder, "results.json"), "let the run finish, or evaluate it")
+    if "test" not in results:
+        raise UserError("%s was not tested: --evaluate it with --evaluate_on_test True" % folder)
     if not results["environment"]["git_clean"]:
         print("the commit of %s is unknown, or files had been changed: nobody can repeat it" % folder,
               file=sys.stderr)
-    target = os.path.join(results_folder, results["task"], results["data_set"], results["cell"],
-                          os.path.basename(os.path.abspath(folder)))
+    above, name = os.path.split(os.path.abspath(folder))
+    trials = os.path.join(above, "trials.jsonl")
+    in_sweep = os.path.exists(trials)
+    cell_folder = os.path.join(results_folder, results["task"], results["data_set"], results["cell"])
+    target = os.path.join(cell_folder, os.path.basename(above) if in_sweep else "", name)
     try:
         os.makedirs(target)
+        if in_sweep:
+            shutil.copy(trials, os.path.dirname(target))
         for name in PUBLISHED_FILES:
             if os.path.exists(os.path.join(folder, name)):
                 shutil.copyfile(os.path.join(folder, name), os.path.join(target, name))
         with open(os.path.join(folder, "log.txt")) as log, open(os.path.join(target, "log.txt"), "w") as copy:
             copy.writelines(shortened(list(log)))
     except OSError as error:
-        raise UserError("%s cannot be published as %s (%s): remove what is there" % (folder, target, error.strerror))
+        raise UserError("%s cannot be published as %s (%s): remove what is there" % (
+            folder, target, error.strerror))
     return target
 
 

@@ -1,4 +1,4 @@
-"""All pictures that the scripts make. Lines differ in style and marker too, so that a print in grey can be read."""
+"""All pictures that the scripts make. Lines differ in style and marker too, to be read when printed in grey."""
 
 import math
 
