@@ -1,6 +1,31 @@
 #!/usr/bin/env bash
-# Runs the tests; makes the environment first where it is missing.
-# Options are those of pytest: bash test.sh -x -k optimizer, or bash test.sh tests/test_environment.py
+# Runs all tests on TensorFlow 1.15, then the core ones (marked tf2) on TensorFlow 2.x; makes the environments first
+# where they are missing. RRU_TF=1 bash test.sh leaves out TensorFlow 2.x, RRU_TF=2 TensorFlow 1.15.
+# Options are those of pytest, and are for one of the two: bash test.sh -x -k optimizer
 source "$(dirname -- "${BASH_SOURCE[0]}")/tools/environment.sh"
+
+run_tests() {
+    "$environment_python" -m pytest --durations=10 --durations-min=1 "$@"
+}
+
 prepare_environment
-exec "$environment_python" -m pytest --durations=10 --durations-min=1 "$@"
+if [[ $# -gt 0 ]]; then
+    run_tests "$@"
+elif [[ $generation == 2 ]]; then
+    run_tests -m tf2
+elif [[ ${RRU_TF:-} == 1 ]]; then
+    run_tests
+else
+    status=0
+    run_tests || status=$?
+    unset PYTHON
+    RRU_TF=2 generations=(2)
+    if choose_generation; then
+        say "Now the core tests on TensorFlow 2.x; RRU_TF=1 bash test.sh leaves them out."
+        prepare_environment
+        run_tests -m tf2 || status=$?
+    else
+        say "No CPython 3.11 or 3.12 was found: the tests on TensorFlow 2.x are left out."
+    fi
+    exit "$status"
+fi

@@ -11,6 +11,8 @@ from cells.mogrifier_lstm import MogrifierLSTMCell
 from cells.rru import RRUCell
 from cells.unroll import sequence_mask, unroll
 
+pytestmark = pytest.mark.tf2
+
 
 @pytest.fixture(autouse=True)
 def graph():

@@ -12,14 +12,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-LAUNCHER_FILES = ["run.sh", "test.sh", ".ci/run", "tools/environment.sh", "requirements.txt", "environment.yml"]
+LAUNCHER_FILES = ["run.sh", "test.sh", ".ci/run", "tools/environment.sh", "requirements.txt",
+                  "requirements-tf2.txt", "environment.yml"]
 SYSTEM_TOOLS = "bash cat cksum cp cut dirname flock grep mkdir mv rm sleep tail".split()
 
 # Answers the launcher's questions, makes a "virtual environment" that holds itself, notes every call in $CALLS.
 FAKE_PYTHON = """#!/bin/bash
-{ printf '%s' "${0##*/}"; printf '|%s' "${@//$'\\n'/ }"; printf '\\n'; } >> "$CALLS"
+name=${0##*/}
+{ printf '%s' "$name"; printf '|%s' "${@//$'\\n'/ }"; printf '\\n'; } >> "$CALLS"
+[[ $name == python3.* ]] || name=python3.7
 case "$*" in
-    *python_version*) echo "${FAKE_VERSION:-CPython 3.7.99}" ;;
+    *python_version*) echo "${FAKE_VERSION:-CPython ${name#python}.99}" ;;
     *ensurepip*) echo "$0" ;;
     "-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
     "-m pip "*) echo "word from pip"; sleep "${PIP_SECONDS:-0}"; exit "${PIP_STATUS:-0}" ;;
@@ -71,8 +74,8 @@ class Launcher:
             "FAKE_PYTHON_FILE": str(write_program(folder / "fake" / "python", FAKE_PYTHON)),
         }
 
-    def add_python(self, path=None):
-        return write_program(path or self.bin / "python3.7", FAKE_PYTHON)
+    def add_python(self, path=None, version="3.7"):
+        return write_program(path or self.bin / ("python" + version), FAKE_PYTHON)
 
     def start(self, *words, script="run.sh", **variables):
         """Start a script from a folder that is not the repository root; give the process."""
@@ -125,7 +128,7 @@ def test_first_call_makes_the_environment_and_later_calls_use_it(launcher):
     status, out, err = launcher.run("--epochs", "3", "--run_name", "my run")
     assert status == 0
     assert out == "in {}\n".format(launcher.root)
-    assert "about a minute" in err and "ready" in err
+    assert "minutes" in err and "ready" in err
     assert len(launcher.calls("-m|venv|.venv")) == 1
     assert launcher.calls("|-r|requirements.txt")
     assert launcher.calls()[-1] == JOB + "|--epochs|3|--run_name|my run"
@@ -247,7 +250,8 @@ def test_given_python_of_another_version_is_refused(launcher):
     for _ in range(2):
         status, out, err = launcher.run(PYTHON=str(python), FAKE_VERSION="CPython 3.8.18")
         assert (status, out) == (2, "")
-        assert err == "PYTHON={} is CPython 3.8.18: give the path of CPython 3.7, or unset it.\n".format(python)
+        assert err == "PYTHON={} is CPython 3.8.18: give the path of CPython 3.7 (TensorFlow 1.15) or of \
+3.11 or 3.12 (TensorFlow 2.x), with an RRU_TF that suits it, or unset it.\n".format(python)
         launcher.run()
     status, _, err = launcher.run(PYTHON="/no/such")
     assert status == 2 and "not an interpreter that runs" in err
@@ -284,6 +288,80 @@ def test_conda_makes_the_environment_where_no_python_is_found(launcher, program)
         file.write("# changed\n")
     assert launcher.run()[0] == 0
     assert len(launcher.calls(program + "|")) == 1
+
+
+# --- TensorFlow 2.x ---
+
+def test_pins_for_tensorflow_2_are_exact():
+    lines = (ROOT / "requirements-tf2.txt").read_text().splitlines()
+    wanted = [line for line in lines if line and not line.startswith("#")]
+    assert pins("\n".join(wanted)) == wanted
+    names = [pin.split("==")[0].lower() for pin in wanted]
+    assert len(names) == len(set(names)) and "tensorflow" in names and "hyperopt" in names
+
+
+@pytest.mark.parametrize("version", ["3.11", "3.12"])
+def test_without_python_37_one_line_says_that_tensorflow_2_is_used(launcher, version):
+    python = launcher.add_python(version=version)
+    status, out, err = launcher.run("--epochs", "3")
+    assert status == 0 and out == "in {}\n".format(launcher.root)
+    line = err.splitlines()[0]
+    assert "falling back to TensorFlow 2.x with {}. RRU_TF=1 or 2".format(python) in line
+    assert launcher.calls("-m|venv|.venv.tf2") and launcher.calls("|-r|requirements-tf2.txt")
+    assert launcher.calls()[-1] == JOB + "|--epochs|3"
+
+    status, _, err = launcher.run()
+    assert status == 0 and len(err.splitlines()) == 1 and "with .venv.tf2/bin/python." in err
+    assert launcher.calls() == ["python|-c|", JOB]
+
+
+def test_killed_installation_of_tensorflow_2_is_repaired_by_the_next(launcher):
+    launcher.add_python(version="3.12")
+    process = launcher.start(PIP_SECONDS="20")
+    launcher.wait_for_call("-m|pip")
+    kill(process)
+    assert (launcher.root / ".venv.tf2" / "bin" / "python").exists()
+    assert launcher.run()[0] == 0
+    assert launcher.calls("-m|venv|.venv.tf2") and launcher.calls(JOB)
+
+
+def test_a_variable_forces_one_of_the_two(launcher):
+    launcher.add_python()
+    launcher.add_python(version="3.12")
+    assert launcher.run(RRU_TF="2")[0] == 0
+    assert launcher.calls("python3.12|-m|venv|.venv.tf2")
+    assert launcher.run(RRU_TF="1")[0] == 0
+    assert launcher.calls("python3.7|-m|venv|.venv")
+    for wrong in (dict(RRU_TF="3"), dict(RRU_TF="2", PYTHON=str(launcher.bin / "python3.7"))):
+        status, out, err = launcher.run(**wrong)
+        assert (status, out, len(err.splitlines())) == (2, "", 1) and "RRU_TF" in err
+    (launcher.bin / "python3.7").unlink()
+    (launcher.root / ".venv" / "made_from").unlink()
+    status, _, err = launcher.run(RRU_TF="1")
+    assert status == 2 and "with RRU_TF=1" in err and "falling back" not in err
+
+
+def test_a_given_python_312_means_tensorflow_2(launcher, tmp_path):
+    launcher.add_python()
+    python = launcher.add_python(tmp_path / "other" / "python3.12")
+    status, _, err = launcher.run(PYTHON=str(python))
+    assert status == 0 and launcher.calls("python3.12|-m|venv|.venv.tf2") and "falling back" not in err
+
+
+def test_tests_run_on_both_unless_one_is_forced_or_options_are_given(launcher):
+    def runs(*words, **variables):
+        status, _, err = launcher.run(*words, script="test.sh", **variables)
+        return status, [call.endswith("|-m|tf2") for call in launcher.calls("-m|pytest|")], err
+    launcher.add_python()
+    status, marked, err = runs()
+    assert (status, marked) == (0, [False]) and "the tests on TensorFlow 2.x are left out" in err
+    launcher.add_python(version="3.11")
+    status, marked, err = runs()
+    assert (status, marked) == (0, [False, True]) and "RRU_TF=1 bash test.sh leaves them out" in err
+    assert runs(JOB_STATUS="1")[:2] == (1, [False, True])
+    assert runs(RRU_TF="1")[:2] == (0, [False])
+    assert runs(RRU_TF="2")[:2] == (0, [True])
+    assert runs("-x")[:2] == (0, [False])
 
 
 def test_environment_is_never_made_from_an_interpreter_inside_one():

@@ -61,6 +61,7 @@ CASES = {
     "P-MNIST": _case(mnist_main, 10000, "--batch_size 7", DIGITS, "digits", 15, 3, 7),
     "SequentialDigits": _case(mnist_main, 10000, "--batch_size 35", DIGITS, "digits", 70, 15, 15),
 }
+OF_EACH_SCRIPT = ("Bach Chorales", "PythonDocs", "IMDB", "SequentialDigits")
 DOWNLOADED = [name for name in CASES if name not in ("Bach Chorales", "PythonDocs", "SequentialDigits")]
 
 
@@ -103,7 +104,8 @@ def train(folder, data_set, cell_name, *more):
 
 
 @pytest.mark.parametrize("cell_name", sorted(CELLS))
-@pytest.mark.parametrize("data_set", sorted(CASES))
+@pytest.mark.parametrize("data_set", [pytest.param(name, marks=pytest.mark.tf2 if name in OF_EACH_SCRIPT else ())
+                                      for name in sorted(CASES)])
 def test_two_steps_and_an_evaluation(folder, data_set, cell_name):
     case, results = CASES[data_set], train(folder, data_set, cell_name)
     assert (results["data_set"], results["cell"], results["task"]) == (data_set, cell_name, case.script.TASK)

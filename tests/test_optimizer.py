@@ -6,6 +6,8 @@ import tensorflow.compat.v1 as tf
 
 from training.optimizer import RectifiedAdam
 
+pytestmark = pytest.mark.tf2
+
 STEPS = 1000
 
 

@@ -7,6 +7,8 @@ import tensorflow.compat.v1 as tf
 from cell_cases import CASES, flat_state, load, random_states, random_weights, state_like
 from cells.unroll import unroll
 
+pytestmark = pytest.mark.tf2
+
 RTOL = {"float64": 1e-5, "float32": 1e-3}
 
 

@@ -1,5 +1,6 @@
 # Sourced by run.sh and test.sh. It goes to the repository root; prepare_environment then sets environment_python
-# to the interpreter of an environment with the packages of requirements.txt, and makes that where it is missing.
+# to the interpreter of an environment with the packages of requirements.txt, or of requirements-tf2.txt where no
+# Python for TensorFlow 1.15 can be had, and makes that where it is missing. RRU_TF=1 or 2 forces one of the two.
 #
 # The last step of making an environment records the checksum of its list of packages. A folder without this record
 # is half-made, one with another record is out of date; both are removed and made anew.
@@ -11,11 +12,7 @@ if [[ ${PYTHON:-} == */* && $PYTHON != /* ]]; then
 fi
 CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
-venv_folder=.venv
-venv_packages=requirements.txt
-conda_folder=.conda
 conda_packages=environment.yml
-python_version=3.7
 record=made_from
 
 # A conda environment would otherwise take packages from the user's own site folder.
@@ -29,6 +26,18 @@ say() {
 fail() {
     say "$2"
     exit "$1"
+}
+
+# use GENERATION: what the functions below are about, TensorFlow 1.15 or 2.x.
+use() {
+    generation=$1
+    if [[ $1 == 1 ]]; then
+        venv_folder=.venv venv_packages=requirements.txt conda_folder=.conda
+        python_versions=(3.7)
+    else
+        venv_folder=.venv.tf2 venv_packages=requirements-tf2.txt conda_folder=
+        python_versions=(3.12 3.11)
+    fi
 }
 
 # is_ready FOLDER PACKAGES: the environment was made to its end from this list, and its interpreter still runs.
@@ -46,7 +55,7 @@ finish() {
 choose_ready() {
     if is_ready "$venv_folder" "$venv_packages"; then
         environment_python=$venv_folder/bin/python
-    elif is_ready "$conda_folder" "$conda_packages"; then
+    elif [[ -n $conda_folder ]] && is_ready "$conda_folder" "$conda_packages"; then
         environment_python=$conda_folder/bin/python
     else
         return 1
@@ -61,16 +70,31 @@ print(platform.python_implementation() + " " + platform.python_version())' 2> /d
 
 # is_right VERSION
 is_right() {
-    [[ $1 == "CPython $python_version."* ]]
+    local version
+    for version in "${python_versions[@]}"; do
+        [[ $1 != "CPython $version."* ]] || return 0
+    done
+    return 1
 }
 
-# check_given_python: refuses a $PYTHON of another version, whether or not it would be used now.
-check_given_python() {
-    local found
+# set_generations: those to try in turn. RRU_TF names one; so does the version of $PYTHON, which is refused where it
+# suits none, whether or not it would be used now.
+set_generations() {
+    local found suitable=() candidate
+    case ${RRU_TF:-} in
+        "") generations=(1 2) ;;
+        1 | 2) generations=("$RRU_TF") ;;
+        *) fail 2 "RRU_TF=$RRU_TF: give 1 for TensorFlow 1.15, 2 for TensorFlow 2.x, or unset it." ;;
+    esac
     [[ -n ${PYTHON:-} ]] || return 0
     found=$(version_of "$PYTHON")
-    is_right "$found" || fail 2 "PYTHON=$PYTHON is ${found:-not an interpreter that runs}:\
- give the path of CPython $python_version, or unset it."
+    for candidate in "${generations[@]}"; do
+        use "$candidate"
+        ! is_right "$found" || suitable=("$candidate")
+    done
+    [[ ${#suitable[@]} -gt 0 ]] || fail 2 "PYTHON=$PYTHON is ${found:-not an interpreter that runs}: give the path of\
+ CPython 3.7 (TensorFlow 1.15) or of 3.11 or 3.12 (TensorFlow 2.x), with an RRU_TF that suits it, or unset it."
+    generations=("${suitable[@]}")
 }
 
 # base_of INTERPRETER: itself, or the one its virtual environment was made from (the one activated now may be ours,
@@ -82,7 +106,7 @@ print(os.path.join(sys.base_prefix, "bin", "python%d.%d" % sys.version_info[:2])
 
 # find_python: prints the first interpreter that suits. Each is run, as a pyenv shim may be there and still fail.
 find_python() {
-    local candidate base
+    local candidate base version
     while IFS= read -r candidate; do
         if [[ -n $candidate ]] && is_right "$(version_of "$candidate")"; then
             base=$(base_of "$candidate")
@@ -93,17 +117,44 @@ find_python() {
         fi
     done < <(
         printf '%s\n' "${PYTHON:-}"
-        type -ap "python$python_version" || true
-        printf '%s\n' {"${PYENV_ROOT:-}","${HOME:-}/.pyenv"}/versions/"$python_version"*/bin/python
+        for version in "${python_versions[@]}"; do
+            type -ap "python$version" || true
+            printf '%s\n' {"${PYENV_ROOT:-}","${HOME:-}/.pyenv"}/versions/"$version".*/bin/python
+        done
     )
+}
+
+# find_conda: prints the program that can make the environment; fails without one.
+find_conda() {
+    local program
+    for program in conda mamba; do
+        if [[ -n $conda_folder ]] && command -v "$program" > /dev/null; then
+            printf '%s\n' "$program"
+            return
+        fi
+    done
+    return 1
+}
+
+# choose_generation: the first one whose environment is ready, which sets environment_python, or can be made.
+choose_generation() {
+    local candidate
+    environment_python=
+    for candidate in "${generations[@]}"; do
+        use "$candidate"
+        if choose_ready || [[ -n $(find_python) ]] || find_conda > /dev/null; then
+            return 0
+        fi
+    done
+    return 1
 }
 
 # make_venv INTERPRETER
 make_venv() {
     local log=$venv_folder/pip.log
     local pip=("$venv_folder/bin/python" -m pip --disable-pip-version-check --no-input install)
-    say "Making the Python environment in $venv_folder with $1: once, 1.8 GB, about a minute" \
-        "(longer on a slow connection) ..."
+    say "Making the Python environment in $venv_folder with $1: once, about 2 GB, one to a few" \
+        "minutes (longer on a slow connection) ..."
     rm -rf -- "$venv_folder"
     "$1" -m venv "$venv_folder" ||
         fail 1 "$1 could not make a virtual environment in $PWD/$venv_folder: see above."
@@ -130,15 +181,8 @@ make_environment() {
     python=$(find_python)
     if [[ -n $python ]]; then
         make_venv "$python"
-    elif command -v conda > /dev/null; then
-        make_conda conda
-    elif command -v mamba > /dev/null; then
-        make_conda mamba
     else
-        fail 2 "No CPython $python_version with its venv module was found in \$PYTHON, on PATH, among pyenv's\
- versions, or through conda or mamba. TensorFlow 1.15 needs it: install it (for example with\
- \"pyenv install $python_version\", or Miniconda) or set PYTHON=/path/to/python$python_version,\
- then call this again."
+        make_conda "$(find_conda)"
     fi
     say "The environment is ready ($SECONDS s)."
 }
@@ -146,8 +190,16 @@ make_environment() {
 # The lock goes with the subshell and whatever runs in it: an installer that outlives a killed call is waited for,
 # and the job that follows does not hold it. Where there is no flock, calls are not kept apart.
 prepare_environment() {
-    check_given_python
-    if choose_ready; then
+    set_generations
+    choose_generation || fail 2 "No CPython 3.7 (for TensorFlow 1.15), 3.11 or 3.12 (for TensorFlow 2.x) with its venv\
+ module was found in \$PYTHON, on PATH or among pyenv's versions, nor conda or mamba${RRU_TF:+, with RRU_TF=$RRU_TF}:\
+ install one (for example with \"pyenv install 3.7\", or Miniconda) or set PYTHON=/path/to/python3.7,\
+ then call this again."
+    if [[ ${#generations[@]} -gt 1 && $generation == 2 ]]; then
+        say "No CPython 3.7 for TensorFlow 1.15 was found: falling back to TensorFlow 2.x with" \
+            "${environment_python:-$(find_python)}. RRU_TF=1 or 2 forces one of the two."
+    fi
+    if [[ -n $environment_python ]]; then
         return
     fi
     (
@@ -156,7 +208,7 @@ prepare_environment() {
             flock 9
         fi
         choose_ready || make_environment
-    ) 9> "$venv_folder.lock"
-    choose_ready || fail 1 "The new environment in $PWD does not run: remove $venv_folder and $conda_folder there,\
- then call this again."
+    ) 9> .venv.lock
+    choose_ready || fail 1 "The new environment in $PWD does not run: remove $venv_folder $conda_folder there, then\
+ call this again."
 }
