@@ -8,3 +8,4 @@ import warnings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 warnings.filterwarnings("ignore", category=FutureWarning, module="tensor(flow|board)")
+warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)  # hyperopt imports it
