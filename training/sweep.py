@@ -160,7 +160,8 @@ class Sweep(object):
                      self._later(resume=folder, evaluate_on_test=settings.evaluate_on_test))
 
     def _later(self, **more):
-        values = {name: self.settings.values[name] for name in CHANGEABLE_LATER}
+        values = {name: self.settings.values[name] for name in CHANGEABLE_LATER
+                  if name in self.settings.values}
         return _options(dict(values, **more))
 
     def _command(self, point):
