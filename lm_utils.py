@@ -128,7 +128,7 @@ class LanguageData(PreparedData):
         source = "Python {python}" if "python" in facts else "{share:.4%} of the published text"
         return "%d ids (%d %ss, padding, unknown), commonest: %s; from %s" % (
             self.vocabulary_size, self.vocabulary_size - 2, self._source.unit,
-            ", ".join("%r %.1f %%" % (text, 100 * count / train) for text, count in facts["commonest"]),
+            ", ".join("%r %.1f%%" % (text, 100 * count / train) for text, count in facts["commonest"]),
             ("{source_bytes:,} bytes, " + source).format(**facts))
 
     @property

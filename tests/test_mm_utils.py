@@ -247,7 +247,7 @@ def test_missing_sets_are_one_line_each_and_the_sample_is_prepared(tmp_path, mon
         path, tmp_path)
     assert [line.split(":")[0] for line in lines if "is not there" in line] == list(mm_utils.DATA_SETS)[:4]
     sample = output[output.index("Bach Chorales in "):].splitlines()
-    assert sample[1].split() == ["train", "valid", "test"] and sample[2].split() == ["songs", "298", "36", "37"]
+    assert sample[2].split() == ["train", "valid", "test"] and sample[3].split() == ["songs", "298", "36", "37"]
 
 
 def test_load_prepares_what_is_there_and_says_how_to_get_the_rest(tmp_path, capsys):

@@ -176,9 +176,12 @@ def test_the_script_prints_an_analysis(folder, capsys, monkeypatch):
     monkeypatch.setattr("sys.argv", ["mnist_utils.py", "--data_folder", str(folder)])
     mnist_utils.main()
     shown = capsys.readouterr().out
-    assert "MNIST: 784 pixels from 0 to 255, row by row" in shown and "in one fixed random order" in shown
+    assert "MNIST\n  784 pixels from 0 to 255, row by row\n" in shown and "in one fixed random order" in shown
     counts = [line.split()[1:] for line in shown.splitlines() if line.startswith("  digits ")]
     assert counts == [["15", "3", "7"]] * 2 + [["1,257", "270", "270"]]
+    assert max(len(line) for line in shown.splitlines() if line.startswith("  ")) <= 100
+    digits = [line[-23:] for line in shown[shown.rindex("of each class"):].splitlines()[:2]]
+    assert " ".join(digits).split() == ["27"] * 6 + ["28", "26", "27", "27"]  # those of the test part, over two lines
 
 
 def test_the_script_goes_on_without_mnist(tmp_path, capsys, monkeypatch):

@@ -45,6 +45,12 @@ def test_constant_wins_over_table_and_command_line_over_both(script):
     assert read_settings(script, ["--dropout", "0"]).dropout == 0.0
 
 
+def test_none_on_the_command_line_takes_the_published_value_too(script):
+    script.update(dropout=0.5, cell_hyperparameters={"relu_layers": 4})
+    settings = read_settings(script, ["--dropout", "None", "--relu_layers", "None", "--data_set_name", "large"])
+    assert settings.dropout == 0.75 and settings.cell_hyperparameters["relu_layers"] == 1
+
+
 def test_values_have_the_types_of_their_kinds(script):
     settings = read_settings(script, ["--quick", "True", "--batch_size", "7"])
     assert settings.quick is True and settings.batch_size == 7
@@ -69,6 +75,8 @@ def test_hyperparameters_belong_to_the_cell_and_the_data_set(script):
     (["--dropout", "nan"], ["dropout", "nan"]),
     (["--batch_size", "0"], ["batch_size", "0", "int >= 1"]),
     (["--batch_size", "2.5"], ["batch_size", "2.5", "int >= 1"]),
+    (["--batch_size", "None"], ["batch_size", "'None'", "int >= 1"]),  # not in the table
+    (["--data_set_name", "IMDB", "--dropout", "None"], ["dropout", "IMDB"]),
     (["--quick", "3"], ["quick", "3", "True or False"]),
     (["--data_set_name", "huge"], ["data_set_name", "huge", "small, large"]),
     (["--data_set_name", "IMDB"], ["dropout", "IMDB", "some_main.py"]),
@@ -93,8 +101,17 @@ def test_help_shows_every_constant_with_its_comment(script, capsys):
         read_settings(script, ["--help"])
     shown = capsys.readouterr().out
     assert ended.value.code == 0
-    for words in ("--dropout", "100 % excluded", "--batch_size", "now 4", "--feature_mask_rank", "Cell LSTM"):
+    for words in ("--dropout", "100 % excluded", "--batch_size", "now 4", "--feature_mask_rank", "Cell LSTM",
+                  "RRU, GRU, LSTM, MogrifierLSTM"):
         assert words in shown
+
+
+def test_help_lists_the_published_values_once_for_data_sets_that_share_them(script, capsys):
+    script["PUBLISHED"].update(medium={"dropout": 0.25}, large={"dropout": 0.75, "epochs": "100 %"})
+    with pytest.raises(SystemExit):
+        read_settings(script, ["--help"])
+    shown = capsys.readouterr().out
+    assert "  small, medium\n    dropout=0.25\n" in shown and "  large\n    dropout=0.75, epochs=100 %\n" in shown
 
 
 def test_a_run_that_exists_keeps_its_settings(script, tmp_path):
@@ -105,6 +122,10 @@ def test_a_run_that_exists_keeps_its_settings(script, tmp_path):
     script["dropout"] = 0.875
     resumed = read_settings(script, ["--resume", str(run), "--epochs", "9"])
     assert (resumed.dropout, resumed.epochs, resumed.resume) == (0.125, 9, str(run))
+    script["PUBLISHED"]["small"]["epochs"] = 5
+    assert read_settings(script, ["--resume", str(run), "--epochs", "None"]).epochs == 5
+    with pytest.raises(UserError, match="dropout cannot be changed"):
+        read_settings(script, ["--resume", str(run), "--dropout", "None"])
     with pytest.raises(UserError, match="batch_size cannot be changed"):
         read_settings(script, ["--resume", str(run), "--batch_size", "9"])
     (run / "settings.json").write_text(json.dumps({"task": "music", "settings": {}}))

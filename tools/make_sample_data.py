@@ -9,7 +9,6 @@ The scores come with music21, so nothing else is downloaded. The same version wr
 data/sample/README.md describes the result.
 """
 
-import argparse
 import collections
 import gzip
 import json
@@ -17,7 +16,7 @@ import math
 import os
 import random
 
-from training.errors import UserError, run_as_script
+from training.errors import OneLineParser, UserError, run_as_script
 from training.files import replacing
 
 MUSIC21_VERSION = "7.3.3"
@@ -112,7 +111,7 @@ def split_groups(groups, count):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Make the data set that ships from music21's Bach chorales.")
+    parser = OneLineParser(description="Make the data set that ships from music21's Bach chorales.")
     parser.add_argument("--path", default=os.path.join("data", "sample", "Bach Chorales.json.gz"),
                         help="the file to write (default: %(default)s)")
     path = parser.parse_args().path

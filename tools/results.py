@@ -24,7 +24,7 @@ sys.path.insert(0, ROOT)
 
 import cell_registry
 from training import pictures
-from training.errors import UserError, run_as_script
+from training.errors import OneLineParser, UserError, run_as_script
 from training.files import load_json, replacing
 from training.paper_results import PAPER_RESULTS, paper_value
 
@@ -213,7 +213,7 @@ def shortened(lines):
 
 def main(arguments=None):
     """Publish runs, or show those that are there."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="*", help="where to look for runs (default: results)")
     parser.add_argument("--readme", action="store_true", help="put the table into README.md")
     parser.add_argument("--publish", action="store_true", help="the folders are runs: copy them into results")

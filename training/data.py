@@ -1,10 +1,12 @@
 """What the data modules of all tasks share: from source files to ready files, splits read on demand, the analysis."""
 
 import contextlib
+import itertools
 import json
 import os
 import shlex
 import sys
+import textwrap
 from collections import namedtuple
 
 import numpy as np
@@ -187,11 +189,14 @@ class LabelledData(PreparedData):
 
 
 def _analyse(name, data, place):
-    """Print what the splits hold, one column each."""
+    """Print what the splits hold, one column each, in at most 100 characters a line."""
     columns = [[("", split)] + list(data.analysis(split).items()) for split in SPLITS]
-    print("%s in %s: %s" % (name, place.folder, data.about))
-    for cells in zip(*columns):
-        print("  %-22s" % cells[0][0].replace("_", " ") + "".join("  %24s" % _shown(value) for _, value in cells))
+    print("%s in %s" % (name, place.folder))
+    print(textwrap.fill(data.about, 100, initial_indent="  ", subsequent_indent="  "))
+    for row in zip(*columns):
+        cells = [textwrap.wrap(_shown(value), 23) for _, value in row]
+        for line in itertools.zip_longest([row[0][0].replace("_", " ")], *cells, fillvalue=""):
+            print("  %-22s  %23s  %23s  %23s" % line)
     print(flush=True)
 
 

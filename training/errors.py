@@ -1,6 +1,8 @@
 """Errors that are the user's to mend, and how a script ends when it meets one."""
 
 import argparse
+import os
+import signal
 import sys
 
 
@@ -19,11 +21,17 @@ def run_as_script(main):
     """Call `main()`; a UserError ends the process with its one line on standard error and exit status 2.
 
     What `main` returns is the exit status (None counts as 0). Ctrl-C gives 130; a training that is under way saves
-    itself first, see training/trainer.py. Every other exception keeps its traceback: it is a
-    defect of ours, not of the input.
+    itself first, see training/trainer.py. Where the reader of a pipe went away it is 141, as if SIGPIPE had ended
+    us. Every other exception keeps its traceback: it is a defect of ours, not of the input.
     """
     try:
-        sys.exit(main())
+        try:
+            sys.exit(main())
+        finally:
+            sys.stdout.flush()  # here, not when Python ends, so that a broken pipe is met below
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python would still flush
+        sys.exit(128 + signal.SIGPIPE)
     except KeyboardInterrupt:
         print("interrupted before anything was to be saved", file=sys.stderr)
         sys.exit(130)

@@ -10,6 +10,15 @@ SECONDS_BETWEEN_LINES = 60
 BAR_ROW = "BAR_ROW"  # a sweep on a terminal sets it: it passes our bar on, in this row below its own
 
 
+def duration(seconds):
+    """A time as people say it: "43 s", "6 min 3 s", "1 h 20 min"."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return "%d h %d min" % (hours, minutes)
+    return "%d min %d s" % (minutes, seconds) if minutes else "%d s" % seconds
+
+
 class ProgressLine(object):
     """Progress through `total` steps of which `done` are done; use it in a `with` statement."""
 
@@ -35,4 +44,5 @@ class ProgressLine(object):
         if self._bar.disable and now - self._last_line > SECONDS_BETWEEN_LINES:
             self._last_line = now
             left = (now - self._started) / (done - self._first) * (self._total - done)
-            self._run.say("%s: %d of %d batches, %s, %.0f s left" % (self._name, done, self._total, shown, left))
+            self._run.say("%s: %d of %d batches, %s, %s left" % (
+                self._name, done, self._total, shown, duration(left)))

@@ -3,6 +3,7 @@
 from training import pictures
 from training.files import save_json
 from training.paper_results import paper_value
+from training.progress import duration
 from training.run_folder import environment
 
 
@@ -47,7 +48,7 @@ def summary(results, folder):
         ("data set, cell", "%s, %s" % (results["data_set"], results["cell"])),
         ("parameters", "{:,} ({:,} hidden units)".format(results["parameters"], results["hidden_units"])),
         ("epochs", "%d, the best was %d" % (results["epochs"], results["best_epoch"])),
-        ("time", "%.0f s, %.2f steps/s" % (results["seconds"], results["steps_per_second"])),
+        ("time", "%s, %.2f steps/s" % (duration(results["seconds"]), results["steps_per_second"])),
     ]
     if results["data_share"] != 1:
         rows.insert(1, ("data", "only %s, not comparable with the paper" % data_label(results)))

@@ -6,7 +6,7 @@ A constant is a line `name = value  # meaning [kind and range]` above the first 
 
 Kinds are int, float, bool, text, dict, "data set" (a key of the script's table PUBLISHED) and "cell" (a name in the
 registry); int and float may be followed by conditions such as `>= 1` or `>= 0, < 1`. The command line wins over the
-constant, the constant over the table; None stands for the value in the table.
+constant, the constant over the table; None, on the command line too, stands for the value in the table.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import difflib
 import operator
 import os
 import re
+import textwrap
 
 import cell_registry
 from training.errors import OneLineParser, UserError
@@ -134,17 +135,28 @@ def _cell_constants():
             for name, hyperparameter in cell.hyperparameters.items()]
 
 
+def _published_values(table):
+    """The table as text: data sets with the same values share a paragraph."""
+    alike = {}
+    for name, values in table.items():
+        alike.setdefault(", ".join("%s=%s" % item for item in values.items()), []).append(name)
+    lines = ["Data sets, and their values of what is None (those of the cells are in cell_registry.py):"]
+    for values, names in alike.items():
+        lines += ["", "  " + ", ".join(names)]
+        lines += textwrap.wrap(values, 100, initial_indent="    ", subsequent_indent="    ")
+    return "\n".join(lines + ["", "Cells: " + ", ".join(cell_registry.CELLS)])
+
+
 def _parse(script_globals, constants, arguments):
     script = os.path.basename(script_globals["__file__"])
     parser = OneLineParser(prog=script, description=script_globals["__doc__"], allow_abbrev=False,
-                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    groups = {}
+                           epilog=_published_values(script_globals["PUBLISHED"]),
+                           formatter_class=argparse.RawDescriptionHelpFormatter)
+    groups = {name: parser.add_argument_group(name) for name in dict.fromkeys(c.group for c in constants)}
     for constant in constants:
-        group = groups.setdefault(constant.group, parser.add_argument_group(constant.group)
-                                  if constant.group not in groups else None)
         default = "" if constant.value is None else ", now %r" % (constant.value,)
-        group.add_argument("--" + constant.name, metavar="X", default=argparse.SUPPRESS,
-                           help=("%s [%s%s]" % (constant.meaning, constant.allowed, default)).replace("%", "%%"))
+        groups[constant.group].add_argument("--" + constant.name, metavar="X", default=argparse.SUPPRESS,
+                                            help=("%s [%s%s]" % (constant.meaning, constant.allowed, default)).replace("%", "%%"))
     given, unknown = parser.parse_known_args(arguments)
     if unknown:
         near = difflib.get_close_matches(unknown[0].lstrip("-"), [constant.name for constant in constants], 1)
@@ -166,13 +178,15 @@ def read_settings(script_globals, arguments=None):
     table = script_globals["PUBLISHED"]
     choices = {"data set": _OneOf(table), "cell": _OneOf(cell_registry.CELLS)}
     by_name = {constant.name: constant for constant in constants + cell_constants}
-    given = {name: by_name[name].check(value, choices) for name, value in given.items()}
+    published = set().union([constant.name for constant in cell_constants], *table.values())
+    given = {name: None if value == "None" and name in published else by_name[name].check(value, choices)
+             for name, value in given.items()}
 
     script, task = os.path.basename(script_globals["__file__"]), script_globals["TASK"]
     tops = {constant.name: constant.value for constant in constants}
     old_run = given.get("resume", tops["resume"]) or given.get("evaluate", tops["evaluate"])
     if old_run:
-        return Settings(script, task, _settings_of_run(old_run, task, given, tops))
+        return Settings(script, task, _settings_of_run(old_run, task, given, tops, table))
 
     values = dict(tops, **given)
     data_set_name = by_name["data_set_name"].check(values["data_set_name"], choices)
@@ -196,11 +210,11 @@ def _hyperparameters(values, given, by_name, choices):
         if name not in own:
             raise UserError("%s is not a hyperparameter of %s; it has: %s" % (
                 name, cell_name, ", ".join(sorted(own)) or "none of its own"))
-        own[name] = by_name[name].check(value, choices)
+        own[name] = own[name] if value is None else by_name[name].check(value, choices)
     return own
 
 
-def _settings_of_run(folder, task, given, tops):
+def _settings_of_run(folder, task, given, tops, table):
     remedy = "give the folder of a run that this script made"
     saved = load_json(os.path.join(folder, "settings.json"), remedy)
     if saved.get("task") != task:
@@ -210,6 +224,9 @@ def _settings_of_run(folder, task, given, tops):
         raise UserError("resume and evaluate are both given: a run is either trained further or only evaluated")
     actions = {"resume": given.get("resume", tops["resume"]), "evaluate": given.get("evaluate", tops["evaluate"])}
     kept = dict(saved["settings"], **saved["settings"]["cell_hyperparameters"])
+    published = dict(table.get(kept["data_set_name"], {}),
+                     **cell_registry.published_hyperparameters(kept["cell_name"], kept["data_set_name"]))
+    given = {name: published.get(name) if value is None else value for name, value in given.items()}
     fixed = [name for name, value in given.items()
              if name not in CHANGEABLE_LATER + tuple(actions) and kept.get(name) != value]
     if fixed:

@@ -12,7 +12,7 @@ import tensorflow.compat.v1 as tf
 from training.early_stopping import EarlyStopping
 from training.errors import UserError
 from training.model import out_of_memory
-from training.progress import ProgressLine
+from training.progress import ProgressLine, duration
 from training.report import data_label
 from training.run_folder import Checkpoint, quoted
 
@@ -153,9 +153,9 @@ class Trainer(object):
         self.run.scalars(epoch, {"%s/%s" % (part, name): value for part, values in
                                  (("train", train), ("valid", valid)) for name, value in values.items()},
                          self.session.graph)
-        self.run.say("epoch %d: %s train %.4f, valid %.4f%s  (%.0f s in all)" % (
+        self.run.say("epoch %d: %s train %.4f, valid %.4f%s  (%s in all)" % (
             epoch, watched, train[watched], valid[watched], ", the best so far" if better else "",
-            progress["seconds"]))
+            duration(progress["seconds"])))
         if better:
             self._weights.save(self.session, self.run.file(BEST), progress)
         progress.update(epoch=epoch + 1, batch=0, sums=_no_sums(self.model))
