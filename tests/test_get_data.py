@@ -16,14 +16,12 @@ import zipfile
 
 import pytest
 
+from tools import get_data
+from tools.data_files import MIRROR_RECORD
+from tools.data_sources import DOWNLOADS, Download, File
+from training.errors import run_as_script
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-TOOLS = os.path.join(ROOT, "tools")
-sys.path.insert(0, TOOLS)
-
-import get_data  # noqa: E402  (found by the line above)
-from data_files import MIRROR_RECORD  # noqa: E402
-from data_sources import DOWNLOADS, Download, File  # noqa: E402
-
 MUSIC = bytes(range(256)) * 1000
 WORDS = {"a.txt": b"the cat sat\n" * 500, "b.txt": b"on the mat\n" * 300}
 WIKI = b"<page>text</page>" * 4000
@@ -154,9 +152,11 @@ def run(downloads, tmp_path, monkeypatch, capsys):
 
     def run(*options, **others):
         monkeypatch.setenv("RRU_DATA_MIRROR", str(others.get("mirror", "")))
-        status = get_data.main(list(options) + ["--data_folder", str(tmp_path / "data")], downloads)
+        words = list(options) + ["--data_folder", str(tmp_path / "data")]
+        with pytest.raises(SystemExit) as ended:
+            run_as_script(lambda: get_data.main(words, downloads))
         captured = capsys.readouterr()
-        return status, captured.out + captured.err
+        return ended.value.code, captured.out + captured.err
 
     return run
 
@@ -319,8 +319,8 @@ def test_an_unreachable_host_is_tried_once(run, downloads, tmp_path, monkeypatch
     assert get_data.main(["--data_folder", str(tmp_path / "data")], dead) == 1
     output = capsys.readouterr().out
     assert output.count("no: [Errno") == 1 and output.count("no: its host could not be reached before") == 2
-    for name in ("Old Songs.pickle", "a.txt", "wiki"):
-        assert "  %s, because of" % name in output
+    reason = ", because of\n    %sx: its host could not be reached before\n" % closed
+    assert output.count(", because of\n") == 2 and "  a.txt, b.txt, wiki" + reason in output
 
 
 @pytest.mark.parametrize("kind", ["folder", "file address", "http address"])
@@ -341,12 +341,14 @@ def test_what_only_the_mirror_vouches_for_is_taken_reported_and_kept(run, server
     mirror = make_mirror(tmp_path / "mirror", {"Old Songs.pickle": b"repacked", "wiki.zip": prefix})
     status, output = run(mirror=mirror)
     assert status == 0
-    assert "taken on the mirror's word: 5,000 bytes instead of 68,000" in output
+    prefix_only = "taken on the mirror's word: only a prefix, 7.35 %: 5,000 bytes instead of 68,000"
+    assert prefix_only in output and "taken on the mirror's word: 8 bytes instead of 256,000" in output
     assert output.count("taken on the mirror's word") == 2
     del server.requests[:]
     status, output = run()
     assert (status, server.requests) == (0, [])
-    assert output.count("taken on the mirror's word") == 2
+    assert "wiki.zip: there already, %s\n" % prefix_only in output
+    assert output.count("taken on the mirror's word") == 4
     record = json.loads((tmp_path / "data" / "lm" / "unchanged" / MIRROR_RECORD).read_text())
     assert record == {"wiki": sha256(WIKI[:5000])}
     (tmp_path / "data" / "lm" / "unchanged" / "wiki").write_bytes(WIKI[:4999])  # damaged later on
@@ -371,6 +373,12 @@ def test_a_mirrors_word_does_not_cover_the_other_addresses(run, server, tmp_path
     assert contents(tmp_path / "data") == {SONGS: MUSIC}
 
 
+def test_output_that_nobody_reads_ends_it_quietly(downloads, tmp_path):
+    process = start(downloads, tmp_path / "data", stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert process.stderr.read() == "" and process.wait() == 141
+
+
 @pytest.mark.parametrize("mirror", ["/no/such/folder", "ftp://host/data"])
 def test_an_unusable_mirror_is_named(run, mirror):
     status, output = run(mirror=mirror)
@@ -383,13 +391,14 @@ def test_an_unusable_data_folder_is_named(run, tmp_path):
     assert status == 2 and "data folder" in output and output.count("\n") == 1
 
 
-def start(downloads, folder):
+def start(downloads, folder, **streams):
     """get_data's main() as a process of its own, with the downloads of these tests."""
-    code = ("import sys; sys.path.insert(0, %r); import get_data; from data_sources import Download, File; "
-            "sys.exit(get_data.main(['--data_folder', %r], %r))" % (TOOLS, str(folder), downloads))
+    code = ("import sys; sys.path.insert(0, %r); from tools import get_data; "
+            "from tools.data_sources import Download, File; "
+            "get_data.run_as_script(lambda: get_data.main(['--data_folder', %r], %r))" % (ROOT, str(folder), downloads))
     environment = dict(os.environ, RRU_DATA_MIRROR="", no_proxy="*")
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment,
-                            universal_newlines=True)
+                            universal_newlines=True, **streams)
 
 
 def wait_until(condition):
@@ -419,7 +428,6 @@ def test_a_killed_download_goes_on_where_it_was(run, server, downloads, tmp_path
     assert contents(tmp_path / "data") == EVERYTHING
 
 
-@pytest.mark.skipif(get_data.fcntl is None, reason="no locks here")
 def test_of_two_runs_at_once_the_second_waits(server, downloads, tmp_path):
     server.hold.add("/one/Old Songs.pickle")
     first = start(downloads, tmp_path / "data")
@@ -450,7 +458,7 @@ def test_the_script_runs_from_any_folder_with_the_users_mirror(tmp_path):
     assert result.returncode == 0, result.stderr
     files = contents(tmp_path / "data")
     assert files["mm/unchanged/JSB Chorales.pickle"] == b"tiny" and files["lm/unchanged/enwik8"] == b"wiki"
-    assert "taken on the mirror's word: 4 bytes instead of 100,000,000" in result.stdout
+    assert "taken on the mirror's word: only a prefix, 4e-06 %: 4 bytes instead of 100,000,000" in result.stdout
     assert mirror.joinpath("enwik8.zip").exists()
 
 

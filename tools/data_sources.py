@@ -12,31 +12,26 @@ File = namedtuple("File", "name checksum size member")
 Download = namedtuple("Download", "name sets task urls files")
 
 
-def _plain(name, data_set, task, size, checksum, *urls):
-    return Download(name, (data_set,), task, urls, (File(name, checksum, size, None),))
-
-
 def _music(data_set, other_name, size, sha256):
     name = data_set + ".pickle"
-    return _plain(name, data_set, "mm", size, sha256,
-                  "http://www-etud.iro.umontreal.ca/~boulanni/" + quote(name),
-                  "https://github.com/pyro-ppl/datasets/raw/master/polyphonic/" + other_name)
+    urls = ("http://www-etud.iro.umontreal.ca/~boulanni/" + quote(name),
+            "https://github.com/pyro-ppl/datasets/raw/master/polyphonic/" + other_name)
+    return Download(name, (data_set,), "mm", urls, (File(name, sha256, size, None),))
 
 
 def _keras(name, data_set, task, size, checksum, older_folder):
-    return _plain(name, data_set, task, size, checksum,
-                  "https://storage.googleapis.com/tensorflow/tf-keras-datasets/" + name,
-                  "https://s3.amazonaws.com/%s/%s" % (older_folder, name))
+    urls = ("https://storage.googleapis.com/tensorflow/tf-keras-datasets/" + name,
+            "https://s3.amazonaws.com/%s/%s" % (older_folder, name))
+    return Download(name, (data_set,), task, urls, (File(name, checksum, size, None),))
 
 
-def _wikipedia(data_set, md5):
-    archive = data_set + ".zip"
-    return Download(archive, (data_set,), "lm",
-                    ("http://mattmahoney.net/dc/" + archive, "https://data.deepai.org/" + archive),
-                    (File(data_set, md5, 100000000, data_set),))
+def _wikipedia(name, md5):
+    urls = ("http://mattmahoney.net/dc/%s.zip" % name, "https://data.deepai.org/%s.zip" % name)
+    return Download(name + ".zip", (name,), "lm", urls, (File(name, md5, 100000000, name),))
 
 
-def _penn_file(name, size, md5):
+def _penn(part, size, md5):
+    name = "ptb.%s.txt" % part
     return File(name, md5, size, "simple-examples/data/" + name)
 
 
@@ -52,12 +47,12 @@ DOWNLOADS = (
     Download("simple-examples.tgz", ("penn", "pennchar"), "lm",
              ("http://www.fit.vutbr.cz/~imikolov/rnnlm/simple-examples.tgz",
               "https://dataset.bj.bcebos.com/imikolov/simple-examples.tgz"),
-             (_penn_file("ptb.train.txt", 5101618, "f26c4b92c5fdc7b3f8c7cdcb991d8420"),
-              _penn_file("ptb.valid.txt", 399782, "aa0affc06ff7c36e977d7cd49e3839bf"),
-              _penn_file("ptb.test.txt", 449945, "8b80168b89c18661a38ef683c0dc3721"),
-              _penn_file("ptb.char.train.txt", 10034964, "874909f99060142f6b88cc74c34baaa2"),
-              _penn_file("ptb.char.valid.txt", 786084, "9e0fe5bec2a8bf43fd686dc23d5ab8bb"),
-              _penn_file("ptb.char.test.txt", 884846, "1f9a2d1afe00f76e8bfbe09a65439681"))),
+             (_penn("train", 5101618, "f26c4b92c5fdc7b3f8c7cdcb991d8420"),
+              _penn("valid", 399782, "aa0affc06ff7c36e977d7cd49e3839bf"),
+              _penn("test", 449945, "8b80168b89c18661a38ef683c0dc3721"),
+              _penn("char.train", 10034964, "874909f99060142f6b88cc74c34baaa2"),
+              _penn("char.valid", 786084, "9e0fe5bec2a8bf43fd686dc23d5ab8bb"),
+              _penn("char.test", 884846, "1f9a2d1afe00f76e8bfbe09a65439681"))),
     _wikipedia("enwik8", "a1fa5ffddb56f4953e226637dabbb36a"),
     _wikipedia("text8", "3bea1919949baf155f99411df5fada7e"),
     _keras("imdb.npz", "IMDB", "sa", 17464789,
