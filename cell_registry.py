@@ -11,7 +11,7 @@ Hyperparameter.__doc__ = """A cell's own setting.
 
 published: {data set: the paper's value}, with the key None for all other data sets.
 allowed: kind and range, in the notation of the constants at the top of the scripts.
-search: the sweep's dimension, ("uniform", low, high), ("integer", low, high) or ("choice", values); None: not swept.
+search: the sweep's dimension, as in training/search_space.py; None: not swept.
 """
 
 Cell = collections.namedtuple("Cell", "module class_name hyperparameters")
@@ -21,7 +21,8 @@ _MANY_OUTPUTS = ("penn", "penn-standard", "pennchar", "enwik8", "text8", "Python
 CELLS = {
     "RRU": Cell("cells.rru", "RRUCell", {
         "output_size": Hyperparameter(
-            dict({None: 64}, **dict.fromkeys(_MANY_OUTPUTS, 128)), "int >= 1", "features of the cell's output", None),
+            dict({None: 64}, **dict.fromkeys(_MANY_OUTPUTS, 128)), "int >= 1", "features of the cell's output",
+            None),
         "relu_layers": Hyperparameter(
             {None: 1, "enwik8": 2, "text8": 2, "IMDB": 2}, "int >= 1", "ReLU layers in the middle", None),
         "middle_layer_size_multiplier": Hyperparameter(
@@ -51,6 +52,6 @@ def published_hyperparameters(cell_name, data_set_name):
 
 
 def make_cell(cell_name, num_units, hyperparameters):
-    """A cell of `num_units` hidden units. Its module is imported only now, so an unused one's needs are not felt."""
+    """A cell of `num_units` hidden units. Only its own module is imported."""
     entry = CELLS[cell_name]
     return getattr(importlib.import_module(entry.module), entry.class_name)(num_units, **hyperparameters)

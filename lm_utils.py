@@ -44,8 +44,8 @@ DATA_SETS = {
 def _make(name, paths, remedy):
     """The ready files: the ids of each split, and vocabulary.json with `symbols` (by id) and `facts`.
 
-    The facts are, by split, the numbers of `tokens` and of `unknown` ones; the `commonest` symbols with their counts
-    in training; `source_bytes`, and these as a `share` of the published files (1 for embedded text).
+    The facts are, by split, the numbers of `tokens` and of `unknown` ones; the `commonest` symbols with their
+    counts in training; `source_bytes`, and these as a `share` of the published files (1 for embedded text).
     """
     tokens, facts = _read_files(name, paths, remedy) if paths else _read_embedded_text()
     symbols = texts.make_symbols(tokens["train"], DATA_SETS[name].limit)

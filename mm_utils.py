@@ -33,8 +33,8 @@ Part = namedtuple("Part", "steps song_lengths silent_steps starts lengths")
 
 
 def _make(name, paths, remedy):
-    """The ready files: `steps` (uint8 [n, 11], notes as bits, silent steps left out), `song_lengths` (int32 [songs])
-    and `silent_steps` (a number)."""
+    """The ready files, {split}.npz: `steps` (uint8 [n, 11], notes as bits, silent steps left out), `song_lengths`
+    (int32 [songs]) and `silent_steps` (a number)."""
     path = paths[0]
     splits = (load_json if name == SAMPLE else load_pickle)(path, remedy)
     if not isinstance(splits, dict) or set(splits) != set(SPLITS):
@@ -107,9 +107,9 @@ class MusicData(PreparedData):
         """Batches of {"inputs": uint8 [T, B, 88], "targets": uint8 [T, B, 88], "lengths": int32 [B]}.
 
         T is the longest window of the batch; past the end of a window all is 0. Training windows begin every half
-        window and are shuffled by (seed, epoch), and each is shifted by up to `transpose` semitones either way; the
-        remainder joins the last batch. Those of valid and test keep the order of the file, do not overlap and are
-        never shifted. See cut_windows.
+        window and are shuffled by (seed, epoch), and each is shifted by up to `transpose` semitones either way;
+        the remainder joins the last batch. Those of valid and test keep the order of the file, do not overlap and
+        are never shifted. See cut_windows.
         """
         part, settings = self._open(split), self._settings
         count = len(part.starts)

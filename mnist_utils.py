@@ -26,7 +26,7 @@ Digits = collections.namedtuple("Digits", "images labels")
 
 
 def _make(name, paths, remedy):
-    """The ready files: uint8 images [digits, pixels] and labels. SequentialMNIST and P-MNIST have the same ones."""
+    """The ready files: uint8 images [digits, pixels] and labels. SequentialMNIST and P-MNIST share them."""
     parts = _mnist_parts(paths[0], remedy) if paths else _digits_parts()
     return {split + ".npz": {"images": images, "labels": labels} for split, (images, labels) in zip(SPLITS, parts)}
 

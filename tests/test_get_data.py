@@ -395,7 +395,8 @@ def start(downloads, folder, **streams):
     """get_data's main() as a process of its own, with the downloads of these tests."""
     code = ("import sys; sys.path.insert(0, %r); from tools import get_data; "
             "from tools.data_sources import Download, File; "
-            "get_data.run_as_script(lambda: get_data.main(['--data_folder', %r], %r))" % (ROOT, str(folder), downloads))
+            "get_data.run_as_script(lambda: get_data.main(['--data_folder', %r], %r))" % (
+                ROOT, str(folder), downloads))
     environment = dict(os.environ, RRU_DATA_MIRROR="", no_proxy="*")
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment,
                             universal_newlines=True, **streams)

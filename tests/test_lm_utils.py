@@ -154,7 +154,7 @@ def test_a_damaged_source_is_named(tmp_path, content, found):
 
 
 def test_a_missing_source_and_an_unknown_set_are_named(tmp_path):
-    with pytest.raises(UserError, match="ptb.train.txt is missing: run `bash get_data.sh --only penn --data_folder"):
+    with pytest.raises(UserError, match="ptb.train.txt is missing: run `bash get_data.sh --only penn --data_"):
         lm_utils.load(settings(tmp_path, "penn-standard"))
     with pytest.raises(UserError, match="'tex8': choose one of penn, "):
         lm_utils.load(settings(tmp_path, "tex8"))

@@ -1,4 +1,4 @@
-"""The four scripts: every data set with every cell from one command, missing data, settings that reach the session."""
+"""The four scripts: every data set with every cell, missing data, settings that reach the session."""
 
 import collections
 import json

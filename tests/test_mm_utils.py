@@ -243,15 +243,15 @@ def test_missing_sets_are_one_line_each_and_the_sample_is_prepared(tmp_path, mon
     assert status == 0 and not errors
     lines = output.splitlines()
     path = tmp_path / "mm" / "unchanged" / "JSB Chorales.pickle"
-    assert lines[0] == "JSB Chorales: %s is not there: run `bash get_data.sh --only 'JSB Chorales' --data_folder %s`" % (
-        path, tmp_path)
+    command = "bash get_data.sh --only 'JSB Chorales' --data_folder %s" % tmp_path
+    assert lines[0] == "JSB Chorales: %s is not there: run `%s`" % (path, command)
     assert [line.split(":")[0] for line in lines if "is not there" in line] == list(mm_utils.DATA_SETS)[:4]
     sample = output[output.index("Bach Chorales in "):].splitlines()
     assert sample[2].split() == ["train", "valid", "test"] and sample[3].split() == ["songs", "298", "36", "37"]
 
 
 def test_load_prepares_what_is_there_and_says_how_to_get_the_rest(tmp_path, capsys):
-    with pytest.raises(UserError, match="pickle is missing: run `bash get_data.sh --only Nottingham --data_folder"):
+    with pytest.raises(UserError, match="pickle is missing: run `bash get_data.sh --only Nottingham"):
         mm_utils.load(settings_for(tmp_path))
     assert not capsys.readouterr().out
     path = write_source(tmp_path, python_2_style(made_up_splits()))
@@ -347,7 +347,7 @@ def test_versions_of_a_piece_are_dealt_to_one_split():
     splits = make_sample_data.split_groups(groups, 40)
     assert sorted(sum(splits.values(), [])) == list(range(40))
     assert all((i in indices) == (i + 30 in indices) for indices in splits.values() for i in range(10))
-    # A part ends at the group that fills its share, so it has at most one chorale (the largest group is 2) too many.
+    # A part ends at the group that fills its share, so it has at most one chorale too many (a group has 1 or 2).
     assert 0 <= len(splits["train"]) - make_sample_data.TRAIN_END * 40 < 2
     assert splits == make_sample_data.split_groups(groups, 40)
 

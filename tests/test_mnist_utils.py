@@ -146,7 +146,7 @@ def test_wrong_arrays_are_named_in_one_line(tmp_path, changes):
 
 
 def test_missing_and_cut_files_name_the_command(tmp_path):
-    with pytest.raises(UserError, match="mnist.npz is missing: run `bash get_data.sh --only MNIST( --force)? --data_folder"):
+    with pytest.raises(UserError, match="mnist.npz is missing: run `bash get_data.sh --only MNIST( --force)?"):
         mnist_utils.load(settings(tmp_path, "P-MNIST"))
     archive = write_unchanged(tmp_path)
     whole = archive.read_bytes()
@@ -181,7 +181,7 @@ def test_the_script_prints_an_analysis(folder, capsys, monkeypatch):
     assert counts == [["15", "3", "7"]] * 2 + [["1,257", "270", "270"]]
     assert max(len(line) for line in shown.splitlines() if line.startswith("  ")) <= 100
     digits = [line[-23:] for line in shown[shown.rindex("of each class"):].splitlines()[:2]]
-    assert " ".join(digits).split() == ["27"] * 6 + ["28", "26", "27", "27"]  # those of the test part, over two lines
+    assert " ".join(digits).split() == ["27"] * 6 + ["28", "26", "27", "27"]  # the test part's, on two lines
 
 
 def test_the_script_goes_on_without_mnist(tmp_path, capsys, monkeypatch):

@@ -26,7 +26,8 @@ def settings_for(folder, data_set, cell_name="RRU", **changes):
     values = dict(data_set_name=data_set, data_folder=str(folder), cell_name=cell_name, cell_hyperparameters=own,
                   number_of_parameters=3000, number_of_layers=2, dropout=0.0, batch_size=3, window_size=WINDOW,
                   embedding_size=4, stateful=False, zero_state_chance=0.1, label_smoothing=0.1, learning_rate=1e-3,
-                  clip_gradients=True, clip_multiplier=5.0, seed=1, gpu="", allow_growth=True, mixed_precision=False,
+                  clip_gradients=True, clip_multiplier=5.0, seed=1, gpu="", allow_growth=True,
+                  mixed_precision=False,
                   bucket_by_length=False)
     return types.SimpleNamespace(**dict(values, **changes))
 
@@ -105,7 +106,8 @@ def test_perplexity_of_words_is_exp_of_the_mean(session, tmp_path):
     test_lm_utils.write_unchanged(tmp_path, ptb_train_txt=words, ptb_valid_txt=words[:40], ptb_test_txt=words[:30])
     model, data = build(session, lm_main, lm_utils, settings_for(tmp_path, "penn"))
     perplexity, count = evaluated(session, model, data, "test")["perplexity"]
-    total = sum(session.run(model.metrics["perplexity"].total, model.feed(batch)) for batch in data.batches("test"))
+    metric = model.metrics["perplexity"]
+    total = sum(session.run(metric.total, model.feed(batch)) for batch in data.batches("test"))
     assert count == len(data.tokens("test")) - 1 == 14
     np.testing.assert_allclose(perplexity, np.exp(total / 14), rtol=1e-6)
 

@@ -293,7 +293,8 @@ def test_only_one_process_sweeps_and_only_with_the_same_settings(toy, tmp_path):
 
 def test_a_child_ends_when_its_sweep_is_killed(tmp_path):
     child = tmp_path / "child.py"
-    child.write_text("import os, time; open(%r, 'w').write(str(os.getpid())); time.sleep(60)" % str(tmp_path / "pid"))
+    child.write_text("import os, time; open(%r, 'w').write(str(os.getpid())); time.sleep(60)" % str(
+        tmp_path / "pid"))
     parent = subprocess.Popen([sys.executable, "-c", "from training.trial import call; call(%r, [])" % str(child)],
                               cwd=ROOT)
     wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text(), "the child does not start")

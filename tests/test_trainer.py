@@ -159,7 +159,8 @@ def test_one_process_at_a_time(finished):
 
 
 def test_loss_that_is_not_finite_stops_with_step_and_setting(tmp_path):
-    with pytest.raises(UserError, match=r"loss became (nan|inf) at step \d+ \(epoch \d+\) with learning_rate 1e\+30"):
+    message = r"loss became (nan|inf) at step \d+ \(epoch \d+\) with learning_rate 1e\+30"
+    with pytest.raises(UserError, match=message):
         mm_main.main(arguments(tmp_path, "wild", "--learning_rate", "1e30"))
     assert np.isfinite(variables(folder(tmp_path, "wild"))["variable/head/bias"]).all()
 
@@ -195,7 +196,8 @@ def test_bad_input_is_one_line_and_status_2(words, named):
     process = start(*words)
     output = process.communicate()[0]
     # TensorFlow 2.21 writes some lines of its own when it is imported, which no setting silences.
-    own = [line for line in output.splitlines() if not re.match("WARNING: All log messages before absl|I0000 ", line)]
+    own = [line for line in output.splitlines()
+           if not re.match("WARNING: All log messages before absl|I0000 ", line)]
     assert process.returncode == 2
     assert len(own) == 1 and named in own[0]
 

@@ -20,8 +20,8 @@ from urllib.request import urlopen
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
-from tools.data_files import (TIMEOUT, Rejected, add_to_record, digest, discard_parts, fetch, mismatch, read_record,
-                              say, size_of, unpack)
+from tools.data_files import (TIMEOUT, Rejected, add_to_record, digest, discard_parts, fetch, mismatch,
+                              read_record, say, size_of, unpack)
 from tools.data_sources import DOWNLOADS
 from training.errors import OneLineParser, UserError, run_as_script
 

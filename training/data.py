@@ -1,4 +1,4 @@
-"""What the data modules of all tasks share: from source files to ready files, splits read on demand, the analysis."""
+"""What the data modules of all tasks share: ready files made from source files, splits, analysis."""
 
 import contextlib
 import itertools
@@ -19,8 +19,8 @@ SPLITS = ("train", "valid", "test")
 MADE_FROM = "made_from.json"  # beside the ready files: size and time of each source
 _SAVE = {".npz": lambda path, arrays: save_arrays(path, **arrays), ".npy": save_array, ".json": save_json}
 
-# One data set on its way: the paths of its sources, the folder of its ready files, and the commands that help where
-# a source or a ready file is missing or damaged.
+# One data set on its way: the paths of its sources, the folder of its ready files, and the commands that help
+# where a source or a ready file is missing or damaged.
 _Place = namedtuple("_Place", "sources folder fetch prepare")
 
 
@@ -30,8 +30,8 @@ class Task(object):
     folder: also the first part of the names of the task's scripts. sources: {data set: names of the files that it
     is made from}, a full path being that of a file that comes with the project. make(name, paths, remedy) returns
     the ready files, {name: content}: a dict of arrays (.npz), an array (.npy) or a JSON-able value; it raises
-    UserError, ending in `remedy`, where a source is not right. data_class: a PreparedData. ready: {data set: name of
-    its folder of ready files} where that is another. window_size: that of the analysis, where windows matter.
+    UserError, ending in `remedy`, where a source is not right. data_class: a PreparedData. ready: {data set: name
+    of its folder of ready files} where that is another. window_size: the analysis's, where windows matter.
     """
 
     def __init__(self, folder, sources, make, data_class, ready=None, window_size=None):
@@ -203,4 +203,6 @@ def _analyse(name, data, place):
 def _shown(value):
     if isinstance(value, list):
         return " ".join(map(_shown, value))
-    return "%.4g" % value if isinstance(value, float) else "{:,}".format(value) if isinstance(value, int) else value
+    if isinstance(value, float):
+        return "%.4g" % value
+    return "{:,}".format(value) if isinstance(value, int) else value

@@ -2,7 +2,7 @@
 
 
 class EarlyStopping(object):
-    """Watches one validation metric. Improvement is strict; `reason` says why to stop, None while there is none."""
+    """Watches one validation metric. Improvement is strict. `reason` says why to stop; None: go on."""
 
     def __init__(self, patience, epochs, lower_is_better):
         self.patience = patience

@@ -92,13 +92,13 @@ def load_object_array(archive_path, name, remedy):
     with _named_in_errors(archive_path, remedy):
         with zipfile.ZipFile(archive_path) as archive, archive.open(name + ".npy") as member:
             version = np.lib.format.read_magic(member)
-            read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-            read_header[version](member)
+            {(1, 0): np.lib.format.read_array_header_1_0,
+             (2, 0): np.lib.format.read_array_header_2_0}[version](member)
             return safe_unpickle(member)
 
 
 def safe_unpickle(file):
-    """Unpickle plain containers, numbers and numpy arrays or scalars; anything else raises pickle.UnpicklingError."""
+    """Unpickle plain containers, numbers, numpy arrays and scalars. Others raise pickle.UnpicklingError."""
     return _AllowListUnpickler(file, encoding="latin1").load()
 
 

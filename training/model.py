@@ -9,7 +9,7 @@ from training import size
 from training.errors import UserError
 from training.optimizer import RectifiedAdam
 
-LOSS_SCALE = 2.0 ** 10  # of mixed precision; the optimizer normalises gradients, so its exact value is of no account
+LOSS_SCALE = 2.0 ** 10  # of mixed precision; its exact value is no matter: the optimizer normalises gradients
 
 Metric = collections.namedtuple("Metric", "total count finish")
 Metric.__doc__ = """A mean over examples or tokens: scalar tensors `total` (a sum) and `count` for one batch.
@@ -86,8 +86,8 @@ class Model(object):
 
     inputs: {name: placeholder}, the names being those of the batches. loss: the scalar that training minimises.
     metrics: {name: Metric}. watched: the metric that early stopping and the best checkpoint follow.
-    state: None, or for stateful models a pair of equal structures: placeholders with the zero state as default, and
-    tensors of the state after the batch.
+    state: None, or for stateful models a pair of equal structures: placeholders with the zero state as default,
+    and tensors of the state after the batch.
     outputs: further tensors by name, such as logits, for whoever wants to look at what the model does.
     """
 

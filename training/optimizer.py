@@ -1,4 +1,4 @@
-"""Rectified Adam that normalises before it averages, with adaptive clipping: the optimizer of the paper's experiments.
+"""The optimizer of the paper's experiments: Rectified Adam that normalises before it averages, adaptive clipping.
 
 Unlike in textbook RAdam (Liu et al. 2020) the running average is taken of the normalised gradient, from the first
 step on, and the clip norm of a variable follows the running average of its squared gradient.

@@ -1,4 +1,4 @@
-"""The results table of the paper (arXiv 2108.00527), as published: its tuned numbers were selected on the test split."""
+"""The paper's results table (arXiv 2108.00527), as published: tuned numbers were selected on the test split."""
 
 import collections
 

@@ -1,4 +1,4 @@
-"""What a run leaves for people to look at: the final evaluation, a summary, results.json and the learning curve."""
+"""What a run leaves for people to look at: final evaluation, summary, results.json and learning curve."""
 
 from training import pictures
 from training.files import save_json
@@ -21,8 +21,9 @@ def final(trainer):
     counts = {split: trainer.data.facts(split) for split in ("train",) + evaluated}
     share, watched = counts["train"].get("share", 1), trainer.model.watched
     results = {
-        "task": settings.task, "data_set": settings.data_set_name, "cell": settings.cell_name, "seed": settings.seed,
-        "parameters": network.parameters, "hidden_units": network.hidden_units, "settings": settings.values,
+        "task": settings.task, "data_set": settings.data_set_name, "cell": settings.cell_name,
+        "seed": settings.seed, "settings": settings.values,
+        "parameters": network.parameters, "hidden_units": network.hidden_units,
         "epochs": stopping.epochs_done, "best_epoch": stopping.best_epoch, "stop_reason": stopping.reason,
         "steps": progress["step"], "seconds": round(progress["seconds"], 1),
         "steps_per_second": round(progress["step"] / max(progress["seconds"], 1e-9), 3),

@@ -66,8 +66,8 @@ class RunFolder(object):
         """Write {tag: number} for TensorBoard at `step`, and the graph once where it is given."""
         if self._events is None:
             self._events = tf.summary.FileWriter(self.path, graph)
-        summary = tf.Summary(value=[tf.Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
-        self._events.add_summary(summary, step)
+        self._events.add_summary(tf.Summary(value=[
+            tf.Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]), step)
 
     def append_metrics(self, epoch, line):
         """Put the dict of one epoch behind those of the earlier epochs in metrics.jsonl (what came later goes)."""
@@ -91,7 +91,7 @@ def run_path(settings, name):
 
 
 def hold(path):
-    """Keep other processes out of a folder until the file that is returned is closed. Raises UserError, OSError."""
+    """Keep other processes out of a folder until the returned file is closed. Raises UserError, OSError."""
     lock = open(os.path.join(path, "lock"), "w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -143,7 +143,7 @@ class Checkpoint(object):
                 "variable/" + name: value for name, value in session.run(self._variables).items()})
 
     def load(self, session, path, remedy):
-        """Set the variables; returns (progress, list of the further arrays). Raises UserError, ending in `remedy`."""
+        """Set the variables; returns (progress, list of further arrays). Raises UserError, ending in `remedy`."""
         saved = load_arrays(path, remedy)
         missing = ["variable/" + name for name in self._variables if "variable/" + name not in saved]
         if missing:

@@ -33,8 +33,8 @@ def search_space(settings):
     space = {name: dimension for name, dimension in sorted(space.items()) if dimension is not None}
     for name, dimension in space.items():
         if not _is_dimension(dimension):
-            raise UserError('search: %s is %r, but must be ("uniform", low, high), ("log", low, high), ("integer", '
-                            'low, high), ("choice", [values]) or None' % (name, dimension))
+            raise UserError('search: %s is %r, but must be ("uniform", low, high), ("log", low, high), '
+                            '("integer", low, high), ("choice", [values]) or None' % (name, dimension))
     if not space:
         raise UserError("search leaves no dimension to sweep: take a None out of it")
     return space

@@ -4,9 +4,9 @@ A constant is a line `name = value  # meaning [kind and range]` above the first 
 
     learning_rate = None  # step size of the optimizer [float > 0]
 
-Kinds are int, float, bool, text, dict, "data set" (a key of the script's table PUBLISHED) and "cell" (a name in the
-registry); int and float may be followed by conditions such as `>= 1` or `>= 0, < 1`. The command line wins over the
-constant, the constant over the table; None, on the command line too, stands for the value in the table.
+Kinds are int, float, bool, text, dict, "data set" (a key of the script's table PUBLISHED) and "cell" (a name in
+the registry); int and float may be followed by conditions such as `>= 1` or `>= 0, < 1`. The command line wins
+over the constant, the constant over the table; None, on the command line too, stands for the value in the table.
 """
 
 import argparse
@@ -24,8 +24,8 @@ from training.files import load_json
 _CONSTANT = re.compile(r"^(\w+) = (.+?)\s+# (.+?) \[([^\]]+)\]$")
 _GROUP = re.compile(r"^# ---- (.+)$")
 _CONDITIONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
-CHANGEABLE_LATER = ("epochs", "patience", "data_folder", "runs_folder", "checkpoint_minutes", "summary_steps", "gpu",
-                    "allow_growth", "evaluate_on_test", "temperature", "prompt")
+CHANGEABLE_LATER = ("epochs", "patience", "data_folder", "runs_folder", "checkpoint_minutes", "summary_steps",
+                    "gpu", "allow_growth", "evaluate_on_test", "temperature", "prompt")
 
 
 class Settings(object):
@@ -52,16 +52,17 @@ class Constant(object):
         self.name, self.value, self.meaning, self.allowed, self.group = name, value, meaning, allowed, group
 
     def check(self, value, choices):
-        """`value` as the constant's kind. Raises UserError naming the constant, what it got and what is allowed."""
+        """`value` as the constant's kind. Raises UserError that names constant, value and what is allowed."""
         kind, _, conditions = self.allowed.partition(" ")
+        one_of = choices.get(self.allowed)
         try:
-            converted = choices[self.allowed](value) if self.allowed in choices else _CONVERT[kind](value)
+            converted = one_of(value) if one_of else _CONVERT[kind](value)
             for condition in filter(None, conditions.split(", ") if kind in ("int", "float") else ()):
                 sign, bound = condition.split()
                 if not _CONDITIONS[sign](converted, float(bound)):
                     raise ValueError
         except (ValueError, SyntaxError):
-            expected = choices[self.allowed].expected if self.allowed in choices else _EXPECTED.get(kind, self.allowed)
+            expected = one_of.expected if one_of else _EXPECTED.get(kind, self.allowed)
             raise UserError("%s is %r, but must be: %s" % (self.name, value, expected))
         return converted
 
@@ -155,8 +156,9 @@ def _parse(script_globals, constants, arguments):
     groups = {name: parser.add_argument_group(name) for name in dict.fromkeys(c.group for c in constants)}
     for constant in constants:
         default = "" if constant.value is None else ", now %r" % (constant.value,)
+        about = "%s [%s%s]" % (constant.meaning, constant.allowed, default)
         groups[constant.group].add_argument("--" + constant.name, metavar="X", default=argparse.SUPPRESS,
-                                            help=("%s [%s%s]" % (constant.meaning, constant.allowed, default)).replace("%", "%%"))
+                                            help=about.replace("%", "%%"))
     given, unknown = parser.parse_known_args(arguments)
     if unknown:
         near = difflib.get_close_matches(unknown[0].lstrip("-"), [constant.name for constant in constants], 1)

@@ -1,11 +1,13 @@
 """How many hidden units a model of a given number of parameters has."""
 
+import numpy as np
+
 import cell_registry
 from training.errors import UserError
 
 
 def stack(settings, units, input_depth):
-    """The cells of a model, bottom first, each with the depth of its input: [(cell, depth), ..]. Needs no graph."""
+    """The cells of a model, bottom first, each with its input's depth: [(cell, depth), ..]. Needs no graph."""
     layers = []
     for _ in range(settings.number_of_layers):
         cell = cell_registry.make_cell(settings.cell_name, units, settings.cell_hyperparameters)
@@ -16,13 +18,7 @@ def stack(settings, units, input_depth):
 
 def count(shapes):
     """Number of elements in all of `shapes` (tuples of ints)."""
-    total = 0
-    for shape in shapes:
-        size = 1
-        for dimension in shape:
-            size *= dimension
-        total += size
-    return total
+    return sum(int(np.prod(shape)) for shape in shapes)
 
 
 def model_parameters(settings, units, input_depth, head_outputs, head_reads_state, embedding_rows):

@@ -1,4 +1,4 @@
-"""The one training loop: epochs, exact evaluation, early stopping, checkpoints, resume. It never asks which task it serves."""
+"""The one training loop, for all tasks: epochs, exact evaluation, early stopping, checkpoints, resume."""
 
 import contextlib
 import math
@@ -23,9 +23,9 @@ MOST_LEFT_OUT = 20  # steps in a row that mixed precision may leave out
 class Trainer(object):
     """Trains a model.Model on data with batches(split, epoch) in a RunFolder; use it in a `with` statement.
 
-    All that changes while training is in the variables, `progress` (numbers) and the carried state, and all of it is
-    in every checkpoint; dropout masks and shuffles are functions of (seed, step) and (seed, epoch). So a run that
-    was resumed, in mid-epoch too, computes what one never interrupted would have.
+    All that changes while training is in the variables, `progress` (numbers) and the carried state, and all of it
+    is in every checkpoint; dropout masks and shuffles are functions of (seed, step) and (seed, epoch). So a run
+    that was resumed, in mid-epoch too, computes what one never interrupted would have.
     """
 
     def __init__(self, settings, model, data, run):
@@ -130,7 +130,7 @@ class Trainer(object):
         return float(loss)
 
     def _check_step(self, loss, good):
-        """End the run where a step went wrong; in mixed precision, which leaves it out, where many in a row did."""
+        """End the run where a step went wrong; in mixed precision, which leaves it out, only where many did."""
         progress, settings = self.progress, self.settings
         self._left_out = 0 if good else self._left_out + 1
         if self._left_out > (MOST_LEFT_OUT if settings.mixed_precision else 0):
