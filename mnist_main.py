@@ -50,6 +50,8 @@ sweep_name = "sweep"  # name of the sweep's folder; the same name goes on with a
 sweep_trials = 100  # trials in all [int >= 1]
 search = {}  # dimensions to change or add, such as {"dropout": ("uniform", 0.1, 0.5)}; None: not swept [dict]
 final_seeds = 1  # the winner is tested with so many seeds, from `seed` on [int >= 1]
+spark_master = ""  # runs trials side by side, such as "local[2]" or "spark://host:7077"; empty: one by one [text]
+spark_parallelism = 2  # so many at a time: the number of GPUs, or else of machines [int >= 1]
 
 # ---- Run
 name = ""  # name of the run's folder; empty: date, time and seed [text]

@@ -38,7 +38,7 @@ options = dict(word[2:].split("=", 1) for word in sys.argv[1:])
 folder = options.get("resume") or options.get("evaluate") or os.path.join(options["runs_folder"], options["name"])
 here = os.path.dirname(os.path.abspath(__file__))
 with open(os.path.join(here, "calls"), "a") as file:
-    file.write(json.dumps(options) + "\\n")
+    file.write(json.dumps(dict(options, cuda=os.environ.get("CUDA_VISIBLE_DEVICES"))) + "\\n")
 order = json.load(open(os.path.join(here, "orders"))).get(os.path.basename(folder), "")
 if order == "nan":
     sys.stderr.write("some warning\\nepoch 1:  50%|#####     |\\rerror: the loss became nan at step 7\\n")
@@ -53,7 +53,7 @@ open(os.path.join(folder, "checkpoints", "last.npz"), "w").close()
 if order == "kill":
     os.kill(os.getpid(), signal.SIGKILL)
 if order == "wait" and not options.get("resume"):
-    time.sleep(60)
+    time.sleep(600)
 value = float("inf") if order == "inf" else abs(settings["dropout"] - 0.3)
 results = {"valid": {"nll": value}, "watched": "nll", "lower_is_better": True, "seconds": 1.0, "epochs": 4,
            "best_epoch": 3, "parameters": 5, "hidden_units": 1, "seed": int(settings["seed"])}
@@ -116,7 +116,7 @@ def parent_of(pid):
 
 
 def wait_for(condition, what):
-    deadline = time.time() + 60
+    deadline = time.time() + 300
     while not condition():
         assert time.time() < deadline, what
         time.sleep(0.05)

@@ -1,6 +1,7 @@
 """Reading and writing files so that nothing is ever half-written, and so that bad ones are named in one line."""
 
 import contextlib
+import fcntl
 import gzip
 import json
 import os
@@ -29,6 +30,17 @@ def replacing(path, mode="wb"):
     finally:
         if os.path.exists(temporary):
             os.remove(temporary)
+
+
+def hold(path):
+    """Keep other processes out of a folder until the file that is returned is closed. Raises UserError, OSError."""
+    lock = open(os.path.join(path, "lock"), "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise UserError("%s is in use by another process: wait for it or stop it" % path)
+    return lock
 
 
 def save_json(path, value):

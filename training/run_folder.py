@@ -1,7 +1,6 @@
 """One run, one folder: settings, log, metrics by epoch, TensorBoard events, checkpoints, results."""
 
 import datetime
-import fcntl
 import json
 import os
 import platform
@@ -11,7 +10,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from training.errors import UserError
-from training.files import load_arrays, replacing, save_json
+from training.files import hold, load_arrays, replacing, save_json
 
 
 class RunFolder(object):
@@ -88,17 +87,6 @@ def run_path(settings, name):
     if os.path.isabs(name) or os.path.normpath(name).split(os.sep)[0] in (".", ".."):
         raise UserError("name is %r, but must be the name of a folder, without .. in it" % name)
     return os.path.join(settings.runs_folder, settings.task, settings.data_set_name, settings.cell_name, name)
-
-
-def hold(path):
-    """Keep other processes out of a folder until the returned file is closed. Raises UserError, OSError."""
-    lock = open(os.path.join(path, "lock"), "w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise UserError("%s is in use by another process: wait for it or stop it" % path)
-    return lock
 
 
 def quoted(path):

@@ -5,6 +5,7 @@ trial that ended, so that a sweep that was cut off goes on where it was.
 """
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -16,7 +17,7 @@ import sys
 import tqdm
 
 from cell_registry import CELLS
-from training import sweep_report
+from training import spark, sweep_report
 from training.errors import UserError
 from training.files import load_json, save_json
 from training.run_folder import RunFolder, run_path
@@ -24,9 +25,10 @@ from training.search_space import extremes, search_space, suggest
 from training.settings import CHANGEABLE_LATER, read_settings
 from training.trial import Trial, call, train
 
-OWN_SETTINGS = ("do_hyperparameter_optimization", "sweep_name", "sweep_trials", "search", "final_seeds")
 # What may differ between two calls of one sweep.
-MAY_CHANGE = set(CHANGEABLE_LATER + ("sweep_trials", "final_seeds")) - {"epochs", "patience"}
+_FREE = ("sweep_trials", "final_seeds", "spark_master", "spark_parallelism")
+MAY_CHANGE = set(CHANGEABLE_LATER + _FREE) - {"epochs", "patience"}
+OWN_SETTINGS = _FREE + ("do_hyperparameter_optimization", "sweep_name", "search")
 HOPELESS = 5  # so many failures, and nothing else, end a sweep
 
 
@@ -82,18 +84,21 @@ class Sweep(object):
                    key=lambda record: record["loss"], default=None)
 
     def search(self):
-        """Train what is left to train, one trial after another."""
+        """Train what is left to train, one trial after another or on Spark."""
+        if self.settings.spark_master and len(self.records) < self.settings.sweep_trials:
+            spark.search(self)
         while len(self.records) < self.settings.sweep_trials:
             self.add(train(self.next_trial()))
 
-    def next_trial(self):
-        """A trial that a kill left unfinished, or else a new one."""
-        recorded = [record["trial"] for record in self.records]
+    def next_trial(self, running=()):
+        """A trial that a kill left unfinished, or else a new one, which is none of the trials that are `running`."""
+        taken = [record["trial"] for record in self.records] + [trial.number for trial in running]
         for number in self._numbers_of_folders():
-            if number not in recorded:
+            if number not in taken:
                 return self._trial(number, self._point_of_folder(number))
-        number = 1 + max(recorded, default=0)
-        return self._trial(number, suggest(self.space, self.records, (self.settings.seed, number)))
+        number = next(number for number in itertools.count(1) if number not in taken)
+        begun = self.records + [{"point": trial.point, "loss": None} for trial in running]
+        return self._trial(number, suggest(self.space, begun, (self.settings.seed, number)))
 
     def add(self, record):
         """Put the record of a trial that ended behind the others, on the disk too; keep the best one's checkpoints."""

@@ -14,9 +14,8 @@ import sys
 import time
 
 from training.errors import UserError
-from training.files import load_json
+from training.files import hold, load_json
 from training.progress import BAR_ROW
-from training.run_folder import hold
 
 Trial = collections.namedtuple("Trial", "number point folder script begin resume")
 Trial.__doc__ = """folder: that of its run. begin, resume: the script's command line to start it and to go on with it."""
@@ -25,11 +24,11 @@ _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
 
 
-def train(trial, cwd=None, variables=()):
+def train(trial, variables=()):
     """Train a trial, or go on with it; returns its record, the dict that becomes its line in trials.jsonl.
 
-    Where another process still trains it (a sweep that was killed left it), that one is waited for. cwd: the
-    folder that relative paths start from. variables: more of the environment.
+    Where another process still trains it (a sweep that was killed left it), that one is waited for. variables: more
+    of the environment.
     """
     _wait_for_others(trial.folder)
     results, reason = _results(trial.folder), None
@@ -38,7 +37,7 @@ def train(trial, cwd=None, variables=()):
         if not os.path.exists(os.path.join(trial.folder, "checkpoints", "last.npz")):
             shutil.rmtree(trial.folder, ignore_errors=True)  # killed before there was anything to go on from
             words = trial.begin
-        reason = call(trial.script, words, cwd, dict(variables))
+        reason = call(trial.script, words, variables)
         results = _results(trial.folder)
     record = {"trial": trial.number, "point": trial.point, "loss": None, "finished": datetime.datetime.now().strftime(
         "%Y-%m-%d %H:%M:%S"), "machine": platform.node()}
@@ -54,17 +53,17 @@ def train(trial, cwd=None, variables=()):
     return dict(record, reason=reason)
 
 
-def call(script, words, cwd=None, variables=None):
+def call(script, words, variables=()):
     """Run a script to its end; returns None, or why it failed: the last line of its standard error.
 
     On a terminal its progress bar is passed on. It saves itself and ends when this process is interrupted or dies.
     """
-    environment = dict(os.environ, **(variables or {}))
+    environment = dict(os.environ, **dict(variables))
     show = sys.stderr.isatty()
     if show:
         columns, lines = shutil.get_terminal_size()
         environment.update({BAR_ROW: "1", "COLUMNS": str(columns), "LINES": str(lines)})
-    process = subprocess.Popen([sys.executable, "-u", script] + words, cwd=cwd, env=environment,
+    process = subprocess.Popen([sys.executable, "-u", script] + words, env=environment,
                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                start_new_session=True, preexec_fn=_end_with_parent)
     tail = b""
