@@ -29,8 +29,14 @@ needs_spark = pytest.mark.skipif(
 
 @pytest.fixture
 def toy(tmp_path, monkeypatch):
+    """A sweep whose Java is its own: pyspark keeps the first one, with its options, as long as the process lives."""
     monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
-    return Toy(tmp_path)
+    yield Toy(tmp_path)
+    gateway = pyspark and pyspark.SparkContext._gateway
+    if gateway:
+        pyspark.SparkContext._gateway = pyspark.SparkContext._jvm = None
+        gateway.shutdown()
+        gateway.proc.communicate()
 
 
 def search(toy, *more):
