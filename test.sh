@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs all tests on TensorFlow 1.15, then the core ones (marked tf2) on TensorFlow 2.x; makes the environments first
 # where they are missing. RRU_TF=1 bash test.sh leaves out TensorFlow 2.x, RRU_TF=2 TensorFlow 1.15.
+# Where there is Java, Spark is installed too, for the tests of sweeps on it (TensorFlow 1.15 only).
 # Options are those of pytest, and are for one of the two: bash test.sh -x -k optimizer
 source "$(dirname -- "${BASH_SOURCE[0]}")/tools/environment.sh"
 
@@ -8,7 +9,23 @@ run_tests() {
     "$environment_python" -m pytest --durations=10 --durations-min=1 "$@"
 }
 
+# add_spark: a record of its own beside the environment's says that it is there. Without it its tests are skipped.
+add_spark() {
+    local folder=${environment_python%/bin/python} packages=requirements-spark.txt record=spark_made_from
+    local log=$folder/pip-spark.log
+    if [[ $generation == 2 ]] || ! command -v java > /dev/null || is_ready "$folder" "$packages"; then
+        return
+    fi
+    say "Installing Spark for its tests: once, about 0.3 GB ..."
+    if "$environment_python" -m pip --disable-pip-version-check --no-input install -r "$packages" &> "$log"; then
+        finish "$folder" "$packages"
+    else
+        say "pip could not install $packages, see $PWD/$log: the tests of sweeps on Spark are skipped."
+    fi
+}
+
 prepare_environment
+add_spark
 if [[ $# -gt 0 ]]; then
     run_tests "$@"
 elif [[ $generation == 2 ]]; then

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 LAUNCHER_FILES = ["run.sh", "test.sh", ".ci/run", "tools/environment.sh", "requirements.txt",
-                  "requirements-tf2.txt", "environment.yml"]
+                  "requirements-tf2.txt", "requirements-spark.txt", "environment.yml"]
 SYSTEM_TOOLS = "bash cat cksum cp cut dirname flock grep mkdir mv rm sleep tail".split()
 
 # Answers the launcher's questions, makes a "virtual environment" that holds itself, notes every call in $CALLS.
@@ -158,6 +158,23 @@ def test_test_script_calls_pytest_with_what_it_was_given(launcher):
     assert launcher.run("-k", "one or two", script="test.sh")[0] == 0
     last = launcher.calls()[-1]
     assert last.startswith("python|-m|pytest|") and last.endswith("|-k|one or two")
+
+
+def test_spark_is_installed_for_tests_where_there_is_java(launcher):
+    launcher.add_python()
+    installs = "|-r|requirements-spark.txt"
+    launcher.run(script="test.sh")
+    assert not launcher.calls(installs)
+    write_program(launcher.bin / "java", "#!/bin/bash\n")
+    launcher.run()
+    assert not launcher.calls(installs)
+    status, _, err = launcher.run(script="test.sh", PIP_STATUS="1")
+    assert status == 0 and "tests of sweeps on Spark are skipped" in err and launcher.calls("|pytest|")
+    for times in (1, 0):
+        assert launcher.run(script="test.sh")[0] == 0
+        assert len(launcher.calls(installs)) == times
+    assert set(pins((ROOT / "requirements-spark.txt").read_text())) - set(pins((ROOT / "requirements.txt").read_text())) \
+        == {"pyspark==3.4.4"}
 
 
 def test_changed_requirements_remake_the_environment(launcher):

@@ -7,7 +7,7 @@ import time
 import tqdm
 
 SECONDS_BETWEEN_LINES = 60
-BAR_ROW = "BAR_ROW"  # a sweep on a terminal sets it: it passes our bar on, in this row below its own
+BAR_FILE = "BAR_FILE"  # a sweep on a terminal sets it: the number of the open file for our bar, a row below its own
 
 
 def duration(seconds):
@@ -25,9 +25,10 @@ class ProgressLine(object):
     def __init__(self, run, name, total, done):
         self._run, self._name, self._total, self._first = run, name, total, done
         self._started = self._last_line = time.time()
-        row = os.environ.get(BAR_ROW)
+        number = os.environ.get(BAR_FILE)
+        file = open(int(number), "w", closefd=False) if number else sys.stderr
         self._bar = tqdm.tqdm(total=total, initial=done, desc=name, leave=False, dynamic_ncols=True,
-                              disable=not (row or sys.stderr.isatty()), position=int(row or 0))
+                              file=file, disable=not file.isatty(), position=1 if number else 0)
 
     def __enter__(self):
         return self

@@ -67,7 +67,9 @@ class Sweep(object):
         if dropped:
             self.run.say("%s: the last line was cut short and is dropped" % self._trials)
         self._bar = tqdm.tqdm(total=settings.sweep_trials, initial=len(self.records), desc="sweep",
+                              bar_format="{desc}: {n_fmt} of {total_fmt} trials {bar:10} {remaining} left{postfix}",
                               disable=not sys.stderr.isatty(), dynamic_ncols=True, position=0, leave=False)
+        self._show_best()
         self._keep_best()
 
     def __enter__(self):
@@ -109,15 +111,20 @@ class Sweep(object):
         self.records.append(record)
         self._keep_best()
         self._bar.update()
+        self._show_best()
         best = self.best
-        if best:
-            self._bar.set_postfix_str("best %.4f: %s" % (best["value"], sweep_report.shown(best["point"])))
         self._say("trial %d of %d: %s; %s%s" % (
             record["trial"], self.settings.sweep_trials, sweep_report.outcome(record),
             sweep_report.shown(record["point"]),
             "; best so far %.4f, trial %d" % (best["value"], best["trial"]) if best else ""))
         if best is None and len(self.records) >= HOPELESS:
             raise UserError("all %d trials failed, the last with: %s" % (len(self.records), record["reason"]))
+
+    def _show_best(self):
+        if self.best:
+            point = {name: float("%.3g" % value) if isinstance(value, float) else value
+                     for name, value in self.best["point"].items()}
+            self._bar.set_postfix_str("best %.4f: %s" % (self.best["value"], sweep_report.shown(point)))
 
     def finish(self):
         """Test the winner, with `final_seeds` seeds; write the report and sweep.json and print the table."""

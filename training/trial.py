@@ -15,7 +15,7 @@ import time
 
 from training.errors import UserError
 from training.files import hold, load_json
-from training.progress import BAR_ROW
+from training.progress import BAR_FILE
 
 Trial = collections.namedtuple("Trial", "number point folder script begin resume")
 Trial.__doc__ = """folder: that of its run. begin, resume: the script's command line to start it and to go on with it."""
@@ -56,28 +56,27 @@ def train(trial, variables=()):
 def call(script, words, variables=()):
     """Run a script to its end; returns None, or why it failed: the last line of its standard error.
 
-    On a terminal its progress bar is passed on. It saves itself and ends when this process is interrupted or dies.
+    On a terminal it shows its progress bar. It saves itself and ends when this process is interrupted or dies.
     """
     environment = dict(os.environ, **dict(variables))
-    show = sys.stderr.isatty()
-    if show:
-        columns, lines = shutil.get_terminal_size()
-        environment.update({BAR_ROW: "1", "COLUMNS": str(columns), "LINES": str(lines)})
+    terminal = [os.dup(sys.stderr.fileno())] if sys.stderr.isatty() else []
+    environment.update((BAR_FILE, str(number)) for number in terminal)
     process = subprocess.Popen([sys.executable, "-u", script] + words, env=environment,
                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                               start_new_session=True, preexec_fn=_end_with_parent)
+                               start_new_session=True, preexec_fn=_end_with_parent, pass_fds=terminal)
     tail = b""
     try:
         for block in iter(lambda: os.read(process.stderr.fileno(), 65536), b""):
             tail = (tail + block)[-4096:]
-            if show:
-                sys.stderr.write(block.decode("utf-8", "replace"))
-                sys.stderr.flush()
         status = process.wait()
     except BaseException:
         process.terminate()
         process.communicate()
         raise
+    finally:
+        for number in terminal:
+            os.write(number, b"\n\x1b[K\x1b[A")  # a bar that a kill left in the row below
+            os.close(number)
     if status == 0:
         return None
     if status < 0:
