@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import time
+import warnings
 
 from hyperopt import STATUS_FAIL, STATUS_OK, SparkTrials, fmin, hp
 
@@ -116,13 +117,14 @@ def _connect(master, log):
             socket.create_connection(address.groups(), timeout=10).close()
         except OSError as error:
             raise UserError("spark_master %s does not answer (%s): start it, see README.md" % (master, error))
+    warnings.filterwarnings("ignore", "Python 3.7 support is deprecated", FutureWarning)
     os.environ["PYSPARK_PYTHON"] = sys.executable
     try:
         gateway = launch_gateway(popen_kwargs={"stdout": log, "stderr": log})
     except RuntimeError:
         raise UserError("Spark needs Java 8, 11 or 17, on PATH or in JAVA_HOME, which does not start: see " + log.name)
-    conf = SparkConf().setMaster(master).setAppName("sweep").setExecutorEnv("PYTHONPATH", _ROOT)
-    conf.set("spark.ui.showConsoleProgress", "false")
+    conf = SparkConf().setMaster(master).setAppName("sweep").set("spark.ui.showConsoleProgress", "false")
+    conf.setExecutorEnv("PYTHONPATH", _ROOT)
     try:
         return SparkSession(SparkContext(conf=conf, gateway=gateway))
     except Exception as error:  # py4j's, whose text is Java's stack trace
