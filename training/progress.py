@@ -7,7 +7,7 @@ import time
 import tqdm
 
 SECONDS_BETWEEN_LINES = 60
-BAR_FILE = "BAR_FILE"  # a sweep on a terminal sets it: the number of the open file for our bar, a row below its own
+BAR_FILE = "BAR_FILE"  # a sweep sets it: the number of the open file for our bar, a row below its own
 
 
 def duration(seconds):

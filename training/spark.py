@@ -1,7 +1,7 @@
 """The trials of a sweep side by side on Spark, through hyperopt's SparkTrials.
 
-Spark chooses the machine of a trial, and another where that one is lost. What is tried next and what is recorded stays
-with the sweep, in the process that the user started, so that such a sweep goes on like any other.
+Spark chooses the machine of a trial, and another where that one is lost. What is tried next and what is recorded
+stays with the sweep, in the process that the user started, so that such a sweep goes on like any other.
 """
 
 import functools
@@ -92,15 +92,15 @@ def _train(values, folder):
     trial = Trial(*values)
     sweep_folder = os.path.join(folder, os.path.dirname(trial.folder))
     if not os.path.isdir(sweep_folder):
-        return {"status": STATUS_FAIL, "failure": "the machine %s does not see %s: all machines must share the folders "
-                "of the project, the data and the runs, under the same paths" % (platform.node(), sweep_folder)}
+        return {"status": STATUS_FAIL, "failure": "%s does not see %s: all machines must share the folders of "
+                "the project, the data and the runs, at the same paths" % (platform.node(), sweep_folder)}
     os.chdir(folder)
     gpu = TaskContext.get().resources().get("gpu")
     try:
         record = train(trial, {"CUDA_VISIBLE_DEVICES": ",".join(gpu.addresses)} if gpu else {})
     except UserError as error:
         return {"status": STATUS_FAIL, "failure": str(error)}
-    return {"status": STATUS_OK, "loss": 0.0, "record": record}  # this loss is not used: the sweep reads the record
+    return {"status": STATUS_OK, "loss": 0.0, "record": record}  # the sweep reads the record only
 
 
 def _connect(master, log):
@@ -122,10 +122,9 @@ def _connect(master, log):
     try:
         gateway = launch_gateway(popen_kwargs={"stdout": log, "stderr": log})
     except RuntimeError:
-        raise UserError("Spark needs Java 8, 11 or 17, on PATH or in JAVA_HOME, which does not start: see " + log.name)
+        raise UserError("Spark needs Java 8, 11 or 17 on PATH or in JAVA_HOME, found none that runs: " + log.name)
     conf = SparkConf().setMaster(master).setAppName("sweep").set("spark.ui.showConsoleProgress", "false")
-    conf.setExecutorEnv("PYTHONPATH", _ROOT)
     try:
-        return SparkSession(SparkContext(conf=conf, gateway=gateway))
+        return SparkSession(SparkContext(conf=conf.setExecutorEnv("PYTHONPATH", _ROOT), gateway=gateway))
     except Exception as error:  # py4j's, whose text is Java's stack trace
         raise UserError("spark_master %s cannot be used (%s): see %s" % (master, type(error).__name__, log.name))

@@ -18,7 +18,7 @@ from training.files import hold, load_json
 from training.progress import BAR_FILE
 
 Trial = collections.namedtuple("Trial", "number point folder script begin resume")
-Trial.__doc__ = """folder: that of its run. begin, resume: the script's command line to start it and to go on with it."""
+Trial.__doc__ = """folder: its run's. begin, resume: the script's command line to start it and to go on with it."""
 
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
@@ -27,8 +27,8 @@ _PR_SET_PDEATHSIG = 1
 def train(trial, variables=()):
     """Train a trial, or go on with it; returns its record, the dict that becomes its line in trials.jsonl.
 
-    Where another process still trains it (a sweep that was killed left it), that one is waited for. variables: more
-    of the environment.
+    Where another process still trains it (a sweep that was killed left it), that one is waited for.
+    variables: more of the environment.
     """
     _wait_for_others(trial.folder)
     results, reason = _results(trial.folder), None
@@ -39,8 +39,8 @@ def train(trial, variables=()):
             words = trial.begin
         reason = call(trial.script, words, variables)
         results = _results(trial.folder)
-    record = {"trial": trial.number, "point": trial.point, "loss": None, "finished": datetime.datetime.now().strftime(
-        "%Y-%m-%d %H:%M:%S"), "machine": platform.node()}
+    record = {"trial": trial.number, "point": trial.point, "loss": None, "machine": platform.node(),
+              "finished": datetime.datetime.now().strftime("%Y-%m-%d %H:%M:%S")}
     if reason is None:
         value = results["valid"][results["watched"]]
         record.update({name: results[name] for name in ("seconds", "epochs", "best_epoch", "parameters",
