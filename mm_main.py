@@ -11,12 +11,9 @@ import training  # first: it silences TensorFlow's start-up noise
 import tensorflow.compat.v1 as tf
 
 import mm_utils
-from training import report, samples, sweep
+from training import experiment, samples
 from training.errors import run_as_script
 from training.model import Metric, Model, Network, outputs_for_sampling
-from training.run_folder import RunFolder
-from training.settings import read_settings
-from training.trainer import Trainer
 
 TASK = "music"
 
@@ -109,19 +106,7 @@ def build_model(settings, data):
 
 def main(arguments=None):
     """Train (or resume, or only evaluate) one model and report it, or sweep over many."""
-    settings = read_settings(globals(), arguments)
-    data = mm_utils.load(settings)
-    if settings.do_hyperparameter_optimization:
-        return sweep.run(settings, globals())
-    with tf.Graph().as_default():
-        tf.set_random_seed(settings.seed)
-        model = build_model(settings, data)
-        with RunFolder(settings) as run, Trainer(settings, model, data, run) as trainer:
-            if not settings.evaluate:
-                trainer.fit()
-            report.final(trainer)
-            if settings.evaluate_on_test:
-                samples.music(trainer)
+    return experiment.run(globals(), mm_utils.load, build_model, samples.music, arguments)
 
 
 if __name__ == "__main__":

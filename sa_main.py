@@ -11,13 +11,10 @@ import training  # first: it silences TensorFlow's start-up noise
 import tensorflow.compat.v1 as tf
 
 import sa_utils
-from training import report, samples, sweep
+from training import experiment, samples
 from training.classifier import classifier
 from training.errors import run_as_script
 from training.model import Network
-from training.run_folder import RunFolder
-from training.settings import read_settings
-from training.trainer import Trainer
 
 TASK = "sentiment"
 
@@ -86,19 +83,7 @@ def build_model(settings, data):
 
 def main(arguments=None):
     """Train (or resume, or only evaluate) one model and report it, or sweep over many."""
-    settings = read_settings(globals(), arguments)
-    data = sa_utils.load(settings)
-    if settings.do_hyperparameter_optimization:
-        return sweep.run(settings, globals())
-    with tf.Graph().as_default():
-        tf.set_random_seed(settings.seed)
-        model = build_model(settings, data)
-        with RunFolder(settings) as run, Trainer(settings, model, data, run) as trainer:
-            if not settings.evaluate:
-                trainer.fit()
-            report.final(trainer)
-            if settings.evaluate_on_test:
-                samples.confusion_matrix(trainer)
+    return experiment.run(globals(), sa_utils.load, build_model, samples.confusion_matrix, arguments)
 
 
 if __name__ == "__main__":

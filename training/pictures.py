@@ -36,7 +36,8 @@ def learning_curve(path, epochs, results, title):
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(color="0.9")
     axes.legend()
-    _save(figure, path)
+    figure.tight_layout()
+    save(figure, path)
 
 
 def results_chart(path, rows):
@@ -65,7 +66,8 @@ def results_chart(path, rows):
     marks = [pyplot.Line2D([], [], marker="o", color="tab:blue", linestyle=""),
              pyplot.Line2D([], [], marker="D", color="black", fillstyle="none", linestyle="")]
     figure.legend(marks, ["ours (bar: standard deviation)", "paper"], loc="lower center", ncol=2, frameon=False)
-    _save(figure, path, bottom=0.5 / (2.9 * lines + 0.5))
+    figure.tight_layout(rect=(0, 0.5 / (2.9 * lines + 0.5), 1, 1))
+    save(figure, path)
 
 
 def piano_roll(path, sampled, real, prompt_steps, lowest_note, title):
@@ -94,7 +96,8 @@ def piano_roll(path, sampled, real, prompt_steps, lowest_note, title):
         axes.legend(loc="upper left", bbox_to_anchor=(0, 1.14), ncol=2, frameon=False, borderpad=0, fontsize=9)
     both[0].set_title(title, loc="right", fontsize=10)
     both[1].set_xlabel("time step")
-    _save(figure, path)
+    figure.tight_layout()
+    save(figure, path)
 
 
 def confusion_matrix(path, counts, names, title):
@@ -113,11 +116,12 @@ def confusion_matrix(path, counts, names, title):
     axes.set_ylabel("true class")
     axes.set_title(title, fontsize=10)
     figure.colorbar(image, ax=axes, fraction=0.046, pad=0.04, label="share of the true class")
-    _save(figure, path)
+    figure.tight_layout()
+    save(figure, path)
 
 
-def _save(figure, path, bottom=0):
-    figure.tight_layout(rect=(0, bottom, 1, 1))
+def save(figure, path):
+    """Write a figure as PNG, atomically, and close it."""
     with replacing(path) as file:
         figure.savefig(file, format="png", dpi=120, bbox_inches="tight")
     pyplot.close(figure)

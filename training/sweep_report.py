@@ -3,13 +3,8 @@
 import csv
 import math
 
-import matplotlib
-
-matplotlib.use("Agg")
-from matplotlib import pyplot
-
 from training.files import replacing
-from training.pictures import AXIS_LABELS
+from training.pictures import AXIS_LABELS, pyplot, save
 
 
 def shown(point):
@@ -70,7 +65,7 @@ def _best_so_far(run, rows, title):
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(color="0.9")
     axes.legend()
-    _save(figure, run.file("best_so_far.png"))
+    save(figure, run.file("best_so_far.png"))
 
 
 def _dimensions(run, rows, space, title):
@@ -90,10 +85,4 @@ def _dimensions(run, rows, space, title):
         axes.set_axis_off()
     figure.suptitle(title)
     figure.colorbar(points, ax=all_axes, label="trial")
-    _save(figure, run.file("dimensions.png"), bbox_inches="tight")
-
-
-def _save(figure, path, **options):
-    with replacing(path) as file:
-        figure.savefig(file, format="png", dpi=120, **options)
-    pyplot.close(figure)
+    save(figure, run.file("dimensions.png"))

@@ -1,0 +1,29 @@
+"""One experiment from the command line to the report: what the main() of all four scripts does."""
+
+import tensorflow.compat.v1 as tf
+
+from training import report, sweep
+from training.run_folder import RunFolder
+from training.settings import read_settings
+from training.trainer import Trainer
+
+
+def run(script_globals, load, build_model, show, arguments=None):
+    """Train (or resume, or only evaluate) one model and report it, or sweep over many.
+
+    script_globals, arguments: see read_settings. load(settings) gives the data, build_model(settings, data) the
+    Model in the default graph, show(trainer) leaves samples in the run's folder. Raises UserError.
+    """
+    settings = read_settings(script_globals, arguments)
+    data = load(settings)
+    if settings.do_hyperparameter_optimization:
+        return sweep.run(settings, script_globals)
+    with tf.Graph().as_default():
+        tf.set_random_seed(settings.seed)
+        model = build_model(settings, data)
+        with RunFolder(settings) as run_folder, Trainer(settings, model, data, run_folder) as trainer:
+            if not settings.evaluate:
+                trainer.fit()
+            report.final(trainer)
+            if settings.evaluate_on_test:
+                show(trainer)
