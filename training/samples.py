@@ -105,10 +105,9 @@ def confusion_matrix(trainer):
     """Write confusion_matrix.png: how often test examples of each class were taken for each class."""
     model, data = trainer.model, trainer.data
     counts = np.zeros([data.class_count] * 2, int)
-    batches = data.batches("test")
-    for i in range(len(batches)):
-        logits = trainer.session.run(model.outputs["logits"], model.feed(batches[i]))
-        np.add.at(counts, (batches[i]["labels"], logits.argmax(axis=1)), 1)
+    for batch in data.batches("test"):
+        logits = trainer.session.run(model.outputs["logits"], model.feed(batch))
+        np.add.at(counts, (batch["labels"], logits.argmax(axis=1)), 1)
     title = "%s, %s, %d test examples" % (
         trainer.settings.data_set_name, trainer.settings.cell_name, counts.sum())
     pictures.confusion_matrix(trainer.run.file("confusion_matrix.png"), counts, data.class_names, title)

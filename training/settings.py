@@ -52,30 +52,24 @@ class Constant(object):
         self.name, self.value, self.meaning, self.allowed, self.group = name, value, meaning, allowed, group
 
     def check(self, value, choices):
-        """`value` as the constant's kind. Raises UserError that names constant, value and what is allowed."""
+        """`value` as the constant's kind. choices: {kind: the names it may be}.
+
+        Raises UserError that names constant, value and what is allowed.
+        """
         kind, _, conditions = self.allowed.partition(" ")
-        one_of = choices.get(self.allowed)
+        names = choices.get(self.allowed)
         try:
-            converted = one_of(value) if one_of else _CONVERT[kind](value)
+            if names and value not in names:
+                raise ValueError
+            converted = value if names else _CONVERT[kind](value)
             for condition in filter(None, conditions.split(", ") if kind in ("int", "float") else ()):
                 sign, bound = condition.split()
                 if not _CONDITIONS[sign](converted, float(bound)):
                     raise ValueError
         except (ValueError, SyntaxError):
-            expected = one_of.expected if one_of else _EXPECTED.get(kind, self.allowed)
+            expected = "one of " + ", ".join(names) if names else _EXPECTED.get(kind, self.allowed)
             raise UserError("%s is %r, but must be: %s" % (self.name, value, expected))
         return converted
-
-
-class _OneOf(object):
-    def __init__(self, names):
-        self._names = list(names)
-        self.expected = "one of " + ", ".join(self._names)
-
-    def __call__(self, value):
-        if value not in self._names:
-            raise ValueError
-        return value
 
 
 def _to_int(value):
@@ -178,7 +172,7 @@ def read_settings(script_globals, arguments=None):
     cell_constants = _cell_constants()
     given = _parse(script_globals, constants + cell_constants, arguments)
     table = script_globals["PUBLISHED"]
-    choices = {"data set": _OneOf(table), "cell": _OneOf(cell_registry.CELLS)}
+    choices = {"data set": list(table), "cell": list(cell_registry.CELLS)}
     by_name = {constant.name: constant for constant in constants + cell_constants}
     published = set().union([constant.name for constant in cell_constants], *table.values())
     given = {name: None if value == "None" and name in published else by_name[name].check(value, choices)
