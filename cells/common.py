@@ -31,16 +31,17 @@ def no_dropout(rate):
     return not tf.is_tensor(rate) and rate == 0
 
 
-def mask_shape(cell, inputs):
-    """Shape tensor of the dropout mask [.., K] that a cell takes with inputs [.., D]."""
-    return tf.concat([tf.shape(inputs)[:-1], [cell.mask_size(inputs.shape.as_list()[-1])]], axis=0)
+def mask_shape(cell, inputs, depth):
+    """Shape tensor of the dropout mask [.., K] that a cell with an input depth takes beside inputs [.., D]."""
+    return tf.concat([tf.shape(inputs)[:-1], [cell.mask_size(depth)]], axis=0)
 
 
 def own_mask(cell, inputs):
     """The mask that a cell draws itself, from cell.dropout, when it is given none; None without dropout."""
     if no_dropout(cell.dropout):
         return None
-    return dropout_mask(tf.random.uniform(mask_shape(cell, inputs), dtype=inputs.dtype), cell.dropout)
+    shape = mask_shape(cell, inputs, inputs.shape.as_list()[-1])
+    return dropout_mask(tf.random.uniform(shape, dtype=inputs.dtype), cell.dropout)
 
 
 def masked(values, mask):

@@ -5,7 +5,8 @@ import collections
 import tensorflow.compat.v1 as tf
 
 from cells.common import make_variables, masked, own_mask
-from cells.loops import at_ends, backward_loop, forward_loop, matmul_steps, weight_gradient, without_padding
+from cells.loops import (at_ends, backward_loop, forward_loop, matmul_steps, sigmoid_gradient, tanh_gradient,
+                         weight_gradient, without_padding)
 
 
 def step(w, x, h, mask):
@@ -15,34 +16,43 @@ def step(w, x, h, mask):
     return u * h + (1 - u) * c
 
 
-def fast_steps(mask, x_g, x_c, h, w_g, w_c):
+def fast_steps(mask, lengths, x_g, x_c, h, w_g, w_c):
     """All steps of the GRU, from the inputs' shares x_g [T, B, 2 N], x_c [T, B, N] of its pre-activations.
 
-    Returns h at all times [T + 1, B, N] and the function of its gradient (for tf.custom_gradient).
+    Returns (h after each step [T, B, N], h at the end of each sequence [B, N]) and the function of their gradients
+    (for tf.custom_gradient).
     """
+    units = w_c.shape.as_list()[0]
+
     def forward_step(slices, states):
         (x_g, x_c, mask), (h,) = slices, states
-        r, u = tf.split(tf.sigmoid(x_g + tf.matmul(h, w_g)), 2, axis=1)
-        tanh = tf.tanh(x_c + tf.matmul(r * h, w_c))
-        return [u * h + (1 - u) * masked(tanh, mask)], [r, u, tanh]
+        gates = tf.sigmoid(x_g + tf.matmul(h, w_g))
+        r, u = tf.split(gates, 2, axis=1)
+        rh = r * h
+        tanh = tf.tanh(x_c + tf.matmul(rh, w_c))
+        c = masked(tanh, mask)
+        return [c + u * (h - c)], [gates, rh, tanh]  # = u h + (1 - u) c
 
-    (h,), (r, u, tanh) = forward_loop(forward_step, [h], [x_g, x_c, mask], 3)
+    (h,), (gates, rh, tanh) = forward_loop(forward_step, [h], [x_g, x_c, mask], [2 * units, units, units])
 
-    def gradient(grad_h):
-        from_g, from_c = tf.transpose(w_g), tf.transpose(w_c)
+    def gradient(grad_h, grad_end):
+        from_g, from_c = tf.transpose(w_g), tf.transpose(w_c)  # once: transposing matmuls are far slower
 
         def backward_step(slices, gradients):
-            (h, r, u, tanh, mask, grad_h), (dh,) = slices, gradients
-            dx_c = masked(dh * (1 - u), mask) * (1 - tanh * tanh)
+            (h, gates, tanh, mask), (dh,) = slices, gradients
+            r, u = tf.split(gates, 2, axis=1)
+            kept = dh * u
+            dx_c = tanh_gradient(masked(dh - kept, mask), tanh)
             drh = tf.matmul(dx_c, from_c)
-            dx_g = tf.concat([drh * h * r * (1 - r), dh * (h - masked(tanh, mask)) * u * (1 - u)], axis=1)
-            return [u * dh + r * drh + tf.matmul(dx_g, from_g) + grad_h], [dx_g, dx_c]
+            dx_g = sigmoid_gradient(tf.concat([drh * h, dh * (h - masked(tanh, mask))], axis=1), gates)
+            return [kept + r * drh + tf.matmul(dx_g, from_g)], [dx_g, dx_c]
 
         before = h[:-1]
-        (first,), (dx_g, dx_c) = backward_loop(backward_step, [grad_h[-1]], [before, r, u, tanh, mask, grad_h], 2)
-        return dx_g, dx_c, first, weight_gradient(before, dx_g), weight_gradient(r * before, dx_c)
+        (first,), (dx_g, dx_c) = backward_loop(backward_step, [grad_h], [grad_end], lengths,
+                                               [before, gates, tanh, mask], [2 * units, units])
+        return dx_g, dx_c, first, weight_gradient(before, dx_g), weight_gradient(rh, dx_c)
 
-    return h, gradient
+    return (h[1:], at_ends(h, lengths)), gradient
 
 
 class GRUCell(object):
@@ -97,6 +107,6 @@ class GRUCell(object):
         mask = own_mask(self, inputs) if mask is None else mask
         w, rows = self.weights, [depth, self.state_size]
         (w_gx, w_gh), (w_cx, w_ch) = tf.split(w["W_g"], rows), tf.split(w["W_c"], rows)
-        h = tf.custom_gradient(lambda *tensors: fast_steps(mask, *tensors))(
-            matmul_steps(inputs, w_gx) + w["b_g"], matmul_steps(inputs, w_cx) + w["b_c"], state, w_gh, w_ch)
-        return without_padding(h[1:], lengths), at_ends(h, lengths)
+        h, end = tf.custom_gradient(lambda *tensors: fast_steps(mask, lengths, *tensors))(
+            matmul_steps(inputs, w_gx, w["b_g"]), matmul_steps(inputs, w_cx, w["b_c"]), state, w_gh, w_ch)
+        return without_padding(h, lengths), end

@@ -2,55 +2,63 @@
 
 import collections
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from cells.common import LSTMState, make_variables, masked, own_mask
-from cells.loops import at_ends, backward_loop, forward_loop, matmul_steps, weight_gradient, without_padding
-
-
-def gates(pre_activations, forget_bias):
-    """sigmoid(i), tanh(j), sigmoid(f + forget_bias), sigmoid(o) [B, N] from the pre-activations [B, 4 N]."""
-    i, j, f, o = tf.split(pre_activations, 4, axis=1)
-    return tf.sigmoid(i), tf.tanh(j), tf.sigmoid(f + forget_bias), tf.sigmoid(o)
+from cells.loops import (at_ends, backward_loop, forward_loop, matmul_steps, sigmoid_gradient, tanh_gradient,
+                         weight_gradient, without_padding)
 
 
 def step(w, forget_bias, x, state, mask):
     """One step of the LSTM: (c', h') from input x [B, D] and state (c, h)."""
-    i, j, f, o = gates(tf.matmul(tf.concat([x, state.h], axis=1), w["W"]) + w["b"], forget_bias)
-    c = f * state.c + i * masked(j, mask)
-    return LSTMState(c, o * tf.tanh(c))
+    i, j, f, o = tf.split(tf.matmul(tf.concat([x, state.h], axis=1), w["W"]) + w["b"], 4, axis=1)
+    c = tf.sigmoid(f + forget_bias) * state.c + tf.sigmoid(i) * masked(tf.tanh(j), mask)
+    return LSTMState(c, tf.sigmoid(o) * tf.tanh(c))
 
 
-def fast_steps(mask, forget_bias, x, c, h, w_h):
-    """All steps of the LSTM, from the inputs' share of its pre-activations x [T, B, 4 N].
+def ifoj(weight):
+    """The columns of a matrix or bias, which are in the order i, j, f, o, in that of fast_steps."""
+    i, j, f, o = tf.split(weight, 4, axis=-1)
+    return tf.concat([i, f, o, j], axis=-1)
 
-    Returns (c, h) at all times [T + 1, B, N] and the function of their gradients (for tf.custom_gradient).
+
+def fast_steps(mask, lengths, x, c, h, w_h):
+    """All steps of the LSTM, from the inputs' share x [T, B, 4 N] of its pre-activations, biases included.
+
+    The columns of x and w_h are those of i, f, o and j, in this order: the three sigmoids are then one operation.
+    Returns (h after each step [T, B, N], c and h at the end of each sequence [B, N]) and the function of their
+    gradients (for tf.custom_gradient).
     """
+    units = w_h.shape.as_list()[0]
+
     def forward_step(slices, states):
         (x, mask), (c, h) = slices, states
-        i, j, f, o = gates(x + tf.matmul(h, w_h), forget_bias)
+        ifo, j = tf.split(x + tf.matmul(h, w_h), [3 * units, units], axis=1)
+        ifo, j = tf.sigmoid(ifo), tf.tanh(j)
+        i, f, o = tf.split(ifo, 3, axis=1)
         c = f * c + i * masked(j, mask)
-        tanh_c = tf.tanh(c)
-        return [c, o * tanh_c], [i, j, f, o, tanh_c]
+        return [c, o * tf.tanh(c)], [ifo, j]
 
-    (c, h), activations = forward_loop(forward_step, [c, h], [x, mask], 5)
+    (c, h), (ifo, j) = forward_loop(forward_step, [c, h], [x, mask], [3 * units, units])
 
-    def gradient(grad_c, grad_h):
-        from_x = tf.transpose(w_h)
+    def gradient(grad_h, grad_c_end, grad_h_end):
+        from_x = tf.transpose(w_h)  # once: transposing matmuls are far slower
 
         def backward_step(slices, gradients):
-            (c, i, j, f, o, tanh_c, mask, grad_c, grad_h), (dc, dh) = slices, gradients
-            dc += dh * o * (1 - tanh_c * tanh_c)
-            dj = masked(dc * i, mask)
-            dx = tf.concat([dc * masked(j, mask) * i * (1 - i), dj * (1 - j * j), dc * c * f * (1 - f),
-                            dh * tanh_c * o * (1 - o)], axis=1)
-            return [f * dc + grad_c, tf.matmul(dx, from_x) + grad_h], [dx]
+            (c, c_after, ifo, j, mask), (dc, dh) = slices, gradients
+            i, f, o = tf.split(ifo, 3, axis=1)
+            tanh_c = tf.tanh(c_after)  # cheaper than to keep it
+            dc += tanh_gradient(dh * o, tanh_c)
+            d_ifo = sigmoid_gradient(tf.concat([dc * masked(j, mask), dc * c, dh * tanh_c], axis=1), ifo)
+            dx = tf.concat([d_ifo, tanh_gradient(masked(dc * i, mask), j)], axis=1)
+            return [f * dc, tf.matmul(dx, from_x)], [dx]
 
-        sequences = [c[:-1]] + activations + [mask, grad_c, grad_h]
-        first, (dx,) = backward_loop(backward_step, [grad_c[-1], grad_h[-1]], sequences, 1)
+        first, (dx,) = backward_loop(backward_step, [None, grad_h], [grad_c_end, grad_h_end], lengths,
+                                     [c[:-1], c[1:], ifo, j, mask], [4 * units])
         return [dx] + first + [weight_gradient(h[:-1], dx)]
 
-    return (c, h), gradient
+    return (h[1:], at_ends(c, lengths), at_ends(h, lengths)), gradient
 
 
 class LSTMCell(object):
@@ -102,7 +110,8 @@ class LSTMCell(object):
         depth = inputs.shape.as_list()[-1]
         self.build(depth, inputs.dtype)
         mask = own_mask(self, inputs) if mask is None else mask
-        w_x, w_h = tf.split(self.weights["W"], [depth, self.output_size])
-        c, h = tf.custom_gradient(lambda *tensors: fast_steps(mask, self.forget_bias, *tensors))(
-            matmul_steps(inputs, w_x) + self.weights["b"], state.c, state.h, w_h)
-        return without_padding(h[1:], lengths), LSTMState(at_ends(c, lengths), at_ends(h, lengths))
+        bias = self.weights["b"] + self.forget_bias * np.repeat([0, 0, 1, 0], self.output_size)
+        w_x, w_h, bias = [ifoj(weight) for weight in tf.split(self.weights["W"], [depth, self.output_size]) + [bias]]
+        h, *end = tf.custom_gradient(lambda *tensors: fast_steps(mask, lengths, *tensors))(
+            matmul_steps(inputs, w_x, bias), state.c, state.h, w_h)
+        return without_padding(h, lengths), LSTMState(*end)

@@ -6,7 +6,8 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from cells.common import LSTMState, masked, own_mask
-from cells.loops import at_ends, backward_loop, forward_loop, weight_gradient, without_padding
+from cells.loops import (at_ends, backward_loop, forward_loop, sigmoid_gradient, tanh_gradient, weight_gradient,
+                         without_padding)
 
 try:
     from sonnet import AddBias, Linear
@@ -60,22 +61,26 @@ def inputs_of_rounds(x, h, gates):
 
 def lstm_backward(j, o, f, i, c, tanh_c, mask, dc, dh):
     """Gradients (of the pre-activations j, o, f, i [B, 4 N], of the last c) from those of c' and h'."""
-    dc += dh * o * (1 - tanh_c * tanh_c)
-    di = tf.where(i < 1 - f, dc * masked(j, mask), tf.zeros_like(i))
-    df = dc * c - (dc * masked(j, mask) - di)
-    dj = masked(dc * tf.minimum(1 - f, i), mask)
-    do = dh * tanh_c
-    return tf.concat([dj * (1 - j * j), do * o * (1 - o), df * f * (1 - f), di * i * (1 - i)], axis=1), f * dc
+    dc += tanh_gradient(dh * o, tanh_c)
+    d_written = dc * masked(j, mask)
+    di = tf.where(i < 1 - f, d_written, tf.zeros_like(i))
+    dj = tanh_gradient(masked(dc * tf.minimum(1 - f, i), mask), j)
+    return tf.concat([dj, sigmoid_gradient(dh * tanh_c, o), sigmoid_gradient(dc * c - (d_written - di), f),
+                      sigmoid_gradient(di, i)], axis=1), f * dc
 
 
-def fast_steps(mask, rounds, names, x, c, h, *weights):
+def fast_steps(mask, lengths, rounds, names, x, c, h, *weights):
     """All steps over x [T, B, D]; `names` are those of the weights.
 
     Nothing of a step can be done before the loop, since the first round already gates the input by the state; what
     is gained is a short backward step and one matmul for each weight's gradient.
-    Returns (c, h) at all times [T + 1, B, N] and the function of their gradients (for tf.custom_gradient).
+    Returns (h after each step [T, B, N], c and h at the end of each sequence [B, N]) and the function of their
+    gradients (for tf.custom_gradient).
     """
     w = dict(zip(names, weights))
+    depth, units = x.shape.as_list()[-1], h.shape.as_list()[-1]
+    gated_sizes = [units if number % 2 else depth for number in range(rounds)]
+    reduced_sizes = [w["A_%d" % number].shape.as_list()[1] for number in range(rounds)]
 
     def forward_step(slices, states):
         (x, mask), (c, h) = slices, states
@@ -85,15 +90,15 @@ def fast_steps(mask, rounds, names, x, c, h, *weights):
         tanh_c = tf.tanh(c)
         return [c, o * tanh_c], [j, o, f, i, tanh_c] + reduced + gates
 
-    (c, h), emitted = forward_loop(forward_step, [c, h], [x, mask], 5 + 2 * rounds)
+    (c, h), emitted = forward_loop(forward_step, [c, h], [x, mask], [units] * 5 + reduced_sizes + gated_sizes)
 
-    def gradient(grad_c, grad_h):
+    def gradient(grad_h, grad_c_end, grad_h_end):
         back = {name: tf.transpose(w[name]) for name in names if name[0] in "ABW"}
 
         def backward_step(slices, gradients):
-            (x, c, h, mask, grad_c, grad_h, j, o, f, i, tanh_c, *gates), (dc, dh) = slices, gradients
+            (x, c, h, mask, j, o, f, i, tanh_c, *gates), (dc, dh) = slices, gradients
             d_lstm, dc = lstm_backward(j, o, f, i, c, tanh_c, mask, dc, dh)
-            dx, dh = tf.split(tf.matmul(d_lstm, back["W"]), [x.shape.as_list()[-1], h.shape.as_list()[-1]], axis=1)
+            dx, dh = tf.split(tf.matmul(d_lstm, back["W"]), [depth, units], axis=1)
             d_rounds = []
             pairs, _ = inputs_of_rounds(x, h, gates)
             for number, (_, gated) in reversed(list(enumerate(pairs))):
@@ -104,12 +109,13 @@ def fast_steps(mask, rounds, names, x, c, h, *weights):
                 d_gated *= gates[number]
                 dx, dh = (d_source, d_gated) if number % 2 else (d_gated, d_source)
                 d_rounds = [d_product, d_reduced] + d_rounds
-            return [dc + grad_c, dh + grad_h], [d_lstm, dx] + d_rounds
+            return [dc, dh], [d_lstm, dx] + d_rounds
 
         reduced, gates = emitted[5:5 + rounds], emitted[5 + rounds:]
-        sequences = [x, c[:-1], h[:-1], mask, grad_c, grad_h] + emitted[:5] + gates
-        first, (d_lstm, dx, *d_rounds) = backward_loop(backward_step, [grad_c[-1], grad_h[-1]], sequences,
-                                                       2 + 2 * rounds)
+        sequences = [x, c[:-1], h[:-1], mask] + emitted[:5] + gates
+        sizes = [size for pair in zip(gated_sizes, reduced_sizes) for size in pair]
+        first, (d_lstm, dx, *d_rounds) = backward_loop(backward_step, [None, grad_h], [grad_c_end, grad_h_end],
+                                                       lengths, sequences, [4 * units, depth] + sizes)
         pairs, gated = inputs_of_rounds(x, h[:-1], gates)
         grads = {"W": weight_gradient(tf.concat(gated, axis=2), d_lstm)}
         grads.update(zip(["b_" + gate for gate in GATES], tf.split(tf.reduce_sum(d_lstm, [0, 1]), 4)))
@@ -120,7 +126,7 @@ def fast_steps(mask, rounds, names, x, c, h, *weights):
             grads["b_%d" % number] = tf.reduce_sum(d_product, [0, 1])
         return [dx] + first + [grads[name] for name in names]
 
-    return (c, h), gradient
+    return (h[1:], at_ends(c, lengths), at_ends(h, lengths)), gradient
 
 
 def sonnet_variable(name, shape, initializer, dtype):
@@ -220,6 +226,7 @@ class MogrifierLSTMCell(object):
         self.build(inputs.shape.as_list()[-1], inputs.dtype)
         mask = own_mask(self, inputs) if mask is None else mask
         names = list(self.weights)
-        c, h = tf.custom_gradient(lambda *tensors: fast_steps(mask, self.feature_mask_rounds, names, *tensors))(
-            inputs, state.c, state.h, *[tf.identity(self.weights[name]) for name in names])
-        return without_padding(h[1:], lengths), LSTMState(at_ends(c, lengths), at_ends(h, lengths))
+        h, *end = tf.custom_gradient(
+            lambda *tensors: fast_steps(mask, lengths, self.feature_mask_rounds, names, *tensors))(
+                inputs, state.c, state.h, *[tf.identity(self.weights[name]) for name in names])
+        return without_padding(h, lengths), LSTMState(*end)

@@ -39,14 +39,15 @@ def step(w, x, h, mask):
     return o, tf.sigmoid(10.0 * w["s"]) * h + w["z"] * c
 
 
-def fast_steps(mask, x, h, w_h, w_c, b_c, keep, *upper):
+def fast_steps(mask, lengths, x, h, w_h, w_c, b_c, keep, *upper):
     """All steps of d = dropout(j(x + h W_h)), h' = keep * h + d W_c + b_c.
 
     x [T, B, M] is the inputs' share of a; W_c and b_c come multiplied by z, keep is sigmoid(10 s); `upper` is
-    W_2, b_2, W_3, .. Returns (d [T, B, M], h at all
-    times [T + 1, B, N]) and the function of their gradients (for tf.custom_gradient).
+    W_2, b_2, W_3, .. Returns (d [T, B, M], h at the end of each sequence [B, N]) and the function of their gradients
+    (for tf.custom_gradient).
     """
     upper = list(zip(upper[::2], upper[1::2]))
+    middle = w_h.shape.as_list()[1]
 
     def forward_step(slices, states):
         (x, mask), (h,) = slices, states
@@ -54,16 +55,17 @@ def fast_steps(mask, x, h, w_h, w_c, b_c, keep, *upper):
         n = scale(a)
         j = relu_stack(a * n, upper)
         d = masked(j[-1], mask)
-        return [keep * h + tf.matmul(d, w_c) + b_c], [d, a * n, n] + j[1:-1]
+        return [keep * h + tf.nn.bias_add(tf.matmul(d, w_c), b_c)], [d, a * n, n] + j[1:-1]
 
-    (h,), (d, normal_a, n, *inner) = forward_loop(forward_step, [h], [x, mask], 3 + max(len(upper) - 1, 0))
+    (h,), (d, normal_a, n, *inner) = forward_loop(forward_step, [h], [x, mask],
+                                                  [middle, middle, 1] + [middle] * (len(upper) - 1))
 
-    def gradient(grad_d, grad_h):
+    def gradient(grad_d, grad_end):
         to_h, to_d = tf.transpose(w_h), tf.transpose(w_c)  # once: transposing matmuls are far slower
         to_j = [tf.transpose(w_i) for w_i, _ in upper]
 
         def backward_step(slices, gradients):
-            (grad_d, grad_h, mask, d, normal_a, n, *inner), (dh,) = slices, gradients
+            (grad_d, mask, d, normal_a, n, *inner), (dh,) = slices, gradients
             dj = masked(tf.matmul(dh, to_d) + grad_d, mask)
             da_upper = []
             for j_i, w_i in zip([d] + inner[::-1], to_j[::-1]):
@@ -71,17 +73,19 @@ def fast_steps(mask, x, h, w_h, w_c, b_c, keep, *upper):
                 dj = tf.matmul(da_upper[0], w_i)
             dj = relu_gradient(dj, normal_a)
             da = n * (dj - normal_a * tf.reduce_mean(dj * normal_a, axis=-1, keepdims=True))
-            return [keep * dh + tf.matmul(da, to_h) + grad_h], [dh, da] + da_upper
+            return [keep * dh + tf.matmul(da, to_h)], [dh, da] + da_upper
 
-        sequences = [grad_d, grad_h[:-1], mask, d, normal_a, n] + inner
-        (first,), (dh, da, *da_upper) = backward_loop(backward_step, [grad_h[-1]], sequences, 2 + len(upper))
-        grads = [da, first, weight_gradient(h[:-1], da), weight_gradient(d, dh), tf.reduce_sum(dh, [0, 1]),
-                 tf.reduce_sum(dh * h[:-1], [0, 1])]
+        (first,), (dh, da, *da_upper) = backward_loop(
+            backward_step, [None], [grad_end], lengths, [grad_d, mask, d, normal_a, n] + inner,
+            [w_h.shape.as_list()[0]] + [middle] * (1 + len(upper)))
+        before = h[:-1]
+        grads = [da, first, weight_gradient(before, da), weight_gradient(d, dh), tf.reduce_sum(dh, [0, 1]),
+                 tf.reduce_sum(dh * before, [0, 1])]
         for j_i, da_i in zip([tf.nn.relu(normal_a)] + inner, da_upper):
             grads += [weight_gradient(j_i, da_i), tf.reduce_sum(da_i, [0, 1])]
         return grads
 
-    return (d, h), gradient
+    return (d, at_ends(h, lengths)), gradient
 
 
 def initial_s(shape, dtype=None, partition_info=None):
@@ -154,7 +158,7 @@ class RRUCell(object):
         w, sizes = self.weights, [self.state_size, self.output_size]
         w_x, w_h = tf.split(w["W_J"], [depth, self.state_size])
         (w_c, w_o), (b_c, b_o) = tf.split(w["W"], sizes, axis=1), tf.split(w["b"], sizes)
-        steps = tf.custom_gradient(lambda *tensors: fast_steps(mask, *tensors))
-        d, h = steps(matmul_steps(inputs, w_x) + w["b_J"], state, w_h, w_c * w["z"], b_c * w["z"],
-                     tf.sigmoid(10.0 * w["s"]), *[tf.identity(v) for pair in upper_layers(w) for v in pair])
-        return without_padding(matmul_steps(d, w_o) + b_o, lengths), at_ends(h, lengths)
+        d, end = tf.custom_gradient(lambda *tensors: fast_steps(mask, lengths, *tensors))(
+            matmul_steps(inputs, w_x, w["b_J"]), state, w_h, w_c * w["z"], b_c * w["z"], tf.sigmoid(10.0 * w["s"]),
+            *[tf.identity(v) for pair in upper_layers(w) for v in pair])
+        return without_padding(matmul_steps(d, w_o, b_o), lengths), end

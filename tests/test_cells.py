@@ -9,7 +9,7 @@ from cells.gru import GRUCell
 from cells.lstm import LSTMCell
 from cells.mogrifier_lstm import MogrifierLSTMCell
 from cells.rru import RRUCell
-from cells.unroll import sequence_mask, unroll
+from cells.unroll import sequence_masks, unroll
 
 pytestmark = pytest.mark.tf2
 
@@ -86,8 +86,7 @@ def test_unrolled_stack_equals_numpy(stack, lengths, dropout):
                                              for cell, state in zip(cells, first)],
                              None if lengths is None else tf.constant(lengths), dropout, seed)
     depths = [2] + [cell.output_size for cell in cells]
-    masks = [sequence_mask(cell, tf.zeros([5, 3, depth], tf.float64), dropout, seed, layer)
-             for layer, (cell, depth) in enumerate(zip(cells, depths))]
+    masks = sequence_masks(cells, tf.zeros([5, 3, 2], tf.float64), dropout, seed)
     weights = [random_weights(cell, depth, rng) for cell, depth in zip(cells, depths)]
     with tf.Session() as session:
         for cell, values in zip(cells, weights):
@@ -106,7 +105,7 @@ def test_unrolled_stack_equals_numpy(stack, lengths, dropout):
 
 def test_masks_depend_on_seed_step_layer_and_place():
     cell, inputs = GRUCell(40), tf.zeros([30, 20, 2])
-    masks = [sequence_mask(cell, inputs, 0.7, tf.constant(seed), layer)
+    masks = [sequence_masks([cell, cell], inputs, 0.7, tf.constant(seed))[layer]
              for seed, layer in [([1, 2], 0), ([1, 2], 0), ([2, 2], 0), ([1, 3], 0), ([1, 2], 1)]]
     with tf.Session() as session:
         first, again, seed, step, layer = session.run(masks)

@@ -24,7 +24,8 @@ def assert_close(got, expected, rtol):
     assert abs(got - expected).max() <= rtol * abs(expected).max()
 
 
-def assert_paths_agree(names, dtype, time, batch, lengths=None, dropout=0.0, depth=3, outputs_only=False):
+def assert_paths_agree(names, dtype, time, batch, lengths=None, dropout=0.0, depth=3, outputs_only=False,
+                       parts=None):
     cells, rng = [CASES[name][0]() for name in names], np.random.RandomState(5)
     x = tf.placeholder_with_default(rng.normal(size=(time, batch, depth)).astype(dtype), [None, None, depth])
     first = [[tf.placeholder_with_default(values.astype(dtype), [None, values.shape[1]])
@@ -33,7 +34,7 @@ def assert_paths_agree(names, dtype, time, batch, lengths=None, dropout=0.0, dep
     results = []
     for path in ("dynamic_rnn", "sequence"):
         outputs, finals = unroll(cells, x, states, None if lengths is None else tf.constant(lengths), dropout,
-                                 tf.constant([1, 2]), path)
+                                 tf.constant([1, 2]), path, parts if path == "sequence" else None)
         values = [outputs] + [] if outputs_only else [outputs] + sum((flat_state(state) for state in finals), [])
         factors = np.random.RandomState(6)
         loss = tf.add_n([tf.reduce_sum(value * factors.normal(size=(time, batch, 1)[-len(value.shape):]))
@@ -70,6 +71,12 @@ def test_one_step_and_one_example(case, time, batch):
                                    ["lstm", "lstm, bias -2"], ["mogrifier", "mogrifier, 6 rounds"]], ids="+".join)
 def test_stacks(stack, lengths):
     assert_paths_agree(stack, "float64", 6, 3, lengths, 0.2)
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+@pytest.mark.parametrize("case", ["rru, m 1.4, 3 layers", "gru", "lstm", "mogrifier"])
+def test_parts_of_a_batch(case, parts):
+    assert_paths_agree([case, case], "float64", 5, 4, [0, 5, 2, 3], 0.4, parts=parts)
 
 
 @pytest.mark.parametrize("case", ["rru", "gru", "lstm", "mogrifier"])

@@ -6,6 +6,9 @@ Importing this package before TensorFlow silences TensorFlow's start-up noise; e
 import os
 import warnings
 
+from training.memory import keep_freed_memory
+
+keep_freed_memory()
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 warnings.filterwarnings("ignore", category=FutureWarning, module="tensor(flow|board)")
 warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)  # hyperopt imports it

@@ -1,0 +1,153 @@
+"""Speed of the sequence path beside tf.nn.dynamic_rnn, plain matrix products and PyTorch, at the shapes of the paper.
+
+    python -u tools/benchmark.py                                     all cells and shapes, some minutes
+    python -u tools/benchmark.py --shapes music --cells RRU GRU
+    python -u tools/benchmark.py --torch_python PATH --tf2_python .venv.tf2/bin/python
+
+A step is forward, backward and update of one layer. GFLOP/s = 6 * parameters of the cell * B * T / seconds of a
+step; "matmul" is what TensorFlow reaches in bare products of B rows with the cell's recurrent matrices. Each path is
+a process of its own, and those of a cell and shape make their steps in turn, so that what else the machine does hits
+all of them alike. Shown are medians. Let nothing else run meanwhile. The rows are written to benchmarks/latest.json.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, ROOT)
+
+from training.errors import OneLineParser, UserError, run_as_script
+from training.files import save_json
+
+SHAPES = {"music": dict(D=88, N=1034, B=16, T=200, output_size=64),
+          "charlm": dict(D=64, N=512, B=64, T=256, output_size=128),
+          "mnist": dict(D=1, N=90, B=64, T=784, output_size=64)}
+# The recurrent columns K of "matmul" over the units N; the RRU's are 2 (D + N).
+COLUMNS = {"RRU": None, "GRU": 3, "LSTM": 4, "MogrifierLSTM": 4}
+IN_TORCH = ("GRU", "LSTM")
+# The largest model of the paper, for its memory: a step of the whole model with the published settings.
+LARGEST = dict(path="model", data_set_name="enwik8", vocabulary_size=207, B=64, T=256)
+REST = 0.1  # seconds before a turn: the threads of the path before still spin for a moment
+
+
+class Worker(object):
+    """A process of tools/benchmark_step.py; seconds holds the steps made so far."""
+
+    def __init__(self, interpreter, spec):
+        self.spec, self.seconds = spec, []
+        self._process = subprocess.Popen([interpreter, os.path.join(ROOT, "tools", "benchmark_step.py"),
+                                          json.dumps(spec)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                         universal_newlines=True, bufsize=1)
+        self.about = json.loads(self._answer())
+
+    def _answer(self):
+        line = self._process.stdout.readline()
+        if not line:
+            raise UserError("%(cell)s by %(path)s ended early, see above: give another interpreter, or leave it out"
+                            % self.spec)
+        return line
+
+    def turn(self):
+        """Make a step and keep its seconds."""
+        time.sleep(REST)
+        self._process.stdin.write("\n")
+        self.seconds.append(float(self._answer()))
+
+    def finish(self, shape):
+        """End the process; returns the row of its path."""
+        self._process.stdin.close()
+        peak = float(self._answer())
+        self._process.wait()
+        seconds = statistics.median(self.seconds)
+        return {"shape": shape, "cell": self.spec["cell"], "path": self.spec["path"],
+                "tensorflow": None if self.spec["path"] == "torch" else self.about["version"],
+                "version": self.about["version"], "steps": len(self.seconds), "step_seconds": round(seconds, 5),
+                "gflops": round(self.about["flops"] / seconds / 1e9, 1), "peak_rss_gb": round(peak, 2)}
+
+
+def specs(shape, cell, options, interpreters):
+    """[(interpreter, spec)] of the workers for a cell at a shape."""
+    sizes = SHAPES[shape]
+    spec = dict({key: sizes[key] for key in "DNBT"}, cell=cell, dropout=options.dropout, parts=options.parts,
+                columns=COLUMNS[cell] * sizes["N"] if COLUMNS[cell] else 2 * (sizes["D"] + sizes["N"]),
+                hyperparameters={"output_size": sizes["output_size"]} if cell == "RRU" else {})
+    wanted = [(interpreters["tensorflow"], path) for path in ("sequence", "dynamic_rnn", "matmul")]
+    if interpreters["tf2"]:
+        wanted += [(interpreters["tf2"], path) for path in ("sequence", "dynamic_rnn", "matmul")]
+    if interpreters["torch"] and cell in IN_TORCH:
+        wanted.append((interpreters["torch"], "torch"))
+    return [(interpreter, dict(spec, path=path)) for interpreter, path in wanted]
+
+
+def measure(shape, workers, repeats):
+    """The rows of some workers that take turns."""
+    for _ in range(repeats):
+        for worker in workers:
+            worker.turn()
+    return [worker.finish(shape) for worker in workers]
+
+
+def print_rows(rows):
+    """A line for each path, with the ratios of its speed to the other paths of its TensorFlow."""
+    def gflops(path, of_tensorflow):
+        found = [row["gflops"] for row in rows if row["path"] == path and row["tensorflow"] in (of_tensorflow, None)]
+        return found[0] if found else None
+
+    for row in rows:
+        ratios = ""
+        if row["path"] == "sequence":
+            others = [(other, gflops(other, row["tensorflow"])) for other in ("dynamic_rnn", "matmul", "torch")]
+            ratios = "  " + ", ".join("%.2f of %s" % (row["gflops"] / value, other) for other, value in others
+                                      if value)
+        print("%-7s %-14s %-12s %-22s %7.1f GFLOP/s %9.4f s %6.2f GB%s" % (
+            row["shape"], row["cell"], row["path"], row["version"], row["gflops"], row["step_seconds"],
+            row["peak_rss_gb"], ratios), flush=True)
+
+
+def machine():
+    """What the numbers were measured on."""
+    with open("/proc/cpuinfo") as file:
+        models = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
+    commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "HEAD"], stdout=subprocess.PIPE,
+                            universal_newlines=True).stdout.strip()
+    return {"processor": models[0] if models else platform.processor(), "cores": os.cpu_count(),
+            "system": platform.platform(), "load_before": os.getloadavg()[0], "git_commit": commit,
+            "date": datetime.date.today().isoformat()}
+
+
+def main():
+    """Measure, print the table and write the rows. Raises UserError."""
+    parser = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shapes", nargs="*", choices=list(SHAPES), default=list(SHAPES), help="of %(choices)s")
+    parser.add_argument("--cells", nargs="+", choices=list(COLUMNS), default=list(COLUMNS), help="of %(choices)s")
+    parser.add_argument("--repeats", type=int, default=7, help="steps of each path (default: %(default)s)")
+    parser.add_argument("--dropout", type=float, default=0.0, help="PyTorch's layers have none (default: 0)")
+    parser.add_argument("--parts", type=int, help="of a batch, unrolled side by side (default: as the scripts do)")
+    parser.add_argument("--torch_python", help="an interpreter with PyTorch, to compare with its layers")
+    parser.add_argument("--tf2_python", help="an interpreter with TensorFlow 2.x, to measure it too")
+    parser.add_argument("--largest", action="store_true", help="also a step of the largest model, for its memory")
+    parser.add_argument("--out", default=os.path.join(ROOT, "benchmarks", "latest.json"), help="file for the rows")
+    options = parser.parse_args()
+    interpreters = {"tensorflow": sys.executable, "tf2": options.tf2_python, "torch": options.torch_python}
+    result = {"machine": machine(), "dropout": options.dropout, "parts": options.parts, "rows": []}
+    groups = [(shape, specs(shape, cell, options, interpreters))
+              for shape in options.shapes for cell in options.cells]
+    if options.largest:
+        groups += [("enwik8", [(sys.executable, dict(LARGEST, cell=cell))]) for cell in options.cells]
+    for shape, wanted in groups:
+        rows = measure(shape, [Worker(*one) for one in wanted], options.repeats if shape in SHAPES else 1)
+        print_rows(rows)
+        result["rows"] += rows
+    save_json(options.out, result)
+    print("written to %s" % options.out)
+
+
+if __name__ == "__main__":
+    run_as_script(main)
