@@ -39,8 +39,8 @@ def rows(folder):
 
 def test_readme_has_the_table_of_the_published_runs():
     text = open(os.path.join(ROOT, "README.md"), encoding="utf-8").read()
-    markdown = tool.table(rows(os.path.join(ROOT, "results")))
-    assert tool.with_table(text, markdown) == text, "run: python -u tools/results.py --readme"
+    markdown = tool.for_readme(rows(os.path.join(ROOT, "results")))
+    assert tool.with_tables(text, markdown) == text, "run: python -u tools/results.py --readme"
 
 
 def test_seeds_with_the_published_settings_share_an_entry(tmp_path):
@@ -98,7 +98,7 @@ def test_unknown_runs_and_missing_folders_are_named(tmp_path):
     with pytest.raises(UserError, match="'Waltzes'"):
         tool.find_runs([str(tmp_path)])
     with pytest.raises(UserError, match="lacks the lines"):
-        tool.with_table("a text", "a table")
+        tool.with_tables("a text", "a table")
 
 
 def test_the_chart_is_written_beside_the_runs(tmp_path, capsys):

@@ -1,8 +1,8 @@
-"""All finished runs as one table in the paper's layout, in Markdown, and as a chart.
+"""All finished runs as one table in the paper's layout, with how each was made, in Markdown, and as a chart.
 
     python -u tools/results.py                       the runs in results/
     python -u tools/results.py runs                  those below another folder, or several
-    python -u tools/results.py --readme              also put the table into README.md
+    python -u tools/results.py --readme              also put the tables into README.md
     python -u tools/results.py --publish "runs/music/JSB Chorales/RRU/seed1"
 
 The last copies a finished run, without its checkpoints, into results/<task>/<data set>/<cell>/<name>. The chart is
@@ -27,6 +27,8 @@ from training import pictures
 from training.errors import OneLineParser, UserError, run_as_script
 from training.files import load_json, replacing
 from training.paper_results import PAPER_RESULTS, paper_value
+from training.progress import duration
+from training.run_folder import quoted
 
 SCRIPTS = ("mm_main", "lm_main", "sa_main", "mnist_main")
 # Settings that have the same published value in all data sets, so that no table PUBLISHED has them.
@@ -41,8 +43,11 @@ LOG_LINES = 200  # a longer log loses its middle when it is published
 START, END = "<!-- results: python -u tools/results.py --readme -->", "<!-- end of results -->"
 REMEDY = "remove the run's folder, or evaluate the run again"
 
-Run = collections.namedtuple("Run", "folder results marks")
-Run.__doc__ = """A finished run. marks: what makes it differ from a published run, tuple of texts."""
+Run = collections.namedtuple("Run", "folder results marks command")
+Run.__doc__ = """A finished run.
+
+marks: what makes it differ from a published run, tuple of texts. command: the command line that makes it again.
+"""
 
 
 def find_runs(folders):
@@ -57,14 +62,25 @@ def find_runs(folders):
         for folder, subfolders, files in os.walk(top):
             subfolders.sort()
             if "results.json" in files:
-                settings = load_json(os.path.join(folder, "settings.json"), REMEDY)["settings"]
+                saved = load_json(os.path.join(folder, "settings.json"), REMEDY)
                 results = load_json(os.path.join(folder, "results.json"), REMEDY)
                 if "test" in results:  # a sweep's trials have none
-                    runs.append(Run(folder, results, tuple(marks(results, settings))))
+                    changed = changed_settings(results, saved["settings"])
+                    runs.append(Run(folder, results, tuple(marks(results, changed)),
+                                    command(results, saved["script"], changed)))
     return runs
 
 
-def marks(results, settings):
+def changed_settings(results, settings):
+    """The settings of a run that are not the published ones: [(name, value)], by name."""
+    published = published_settings(results["task"], results["data_set"], results["cell"])
+    own = dict(settings, **settings["cell_hyperparameters"])
+    if results["epochs"] < settings["epochs"]:
+        del own["epochs"]  # early stopping came first, so the limit made no difference
+    return [(name, own[name]) for name, value in sorted(published.items()) if name in own and own[name] != value]
+
+
+def marks(results, changed):
     """What makes a run differ from a published one: part of the data, TensorFlow 2, settings; a list of texts."""
     found = []
     if results["data_share"] != 1:
@@ -72,12 +88,14 @@ def marks(results, settings):
     version = results["environment"]["tensorflow"]
     if not version.startswith("1."):
         found.append("TensorFlow %s" % version)
-    published = published_settings(results["task"], results["data_set"], results["cell"])
-    own = dict(settings, **settings["cell_hyperparameters"])
-    if results["epochs"] < settings["epochs"]:
-        del own["epochs"]  # early stopping came first, so the limit made no difference
-    return found + ["%s %s" % (name, own[name]) for name, value in sorted(published.items())
-                    if name in own and own[name] != value]
+    return found + ["%s %s" % item for item in changed]
+
+
+def command(results, script, changed):
+    """The command line that makes a run again; `changed` as of changed_settings."""
+    options = [("data_set_name", results["data_set"]), ("cell_name", results["cell"]), ("seed", results["seed"])]
+    return "python -u %s %s" % (script, " ".join("--%s %s" % (name, quoted(str(value)))
+                                                 for name, value in options + changed))
 
 
 def published_settings(task, data_set_name, cell_name):
@@ -147,6 +165,26 @@ def _entry(runs, marks):
     return "<br>".join(lines + ["seed " + " ".join(links)])
 
 
+def details(rows):
+    """The Markdown table of how each run was made: command, size, time and validation beside test."""
+    lines = ["| command | parameters | units | epochs, best | time on cores | s an epoch | valid | test |",
+             "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"]
+    for run in (run for by_cell in rows.values() for runs in by_cell.values() for run in runs):
+        results = run.results
+        metric, factor, digits = METRICS[results["watched"]]
+        lines.append("| `%s` | %s | %d | %d, %d | %s on %d | %.1f | %.*f | [%.*f](%s) %s |" % (
+            run.command, "{:,}".format(results["parameters"]), results["hidden_units"], results["epochs"],
+            results["best_epoch"], duration(results["seconds"]), results["environment"]["cores"],
+            results["seconds"] / results["epochs"], digits, factor * results["valid"][results["watched"]],
+            digits, factor * results["test"][results["watched"]], quote(os.path.relpath(run.folder, ROOT)), metric))
+    return "\n".join(lines)
+
+
+def for_readme(rows):
+    """What stands between the two markers of README.md."""
+    return "%s\n\nHow each run was made; its time holds training and validation:\n\n%s" % (table(rows), details(rows))
+
+
 def chart(rows, path):
     """Draw what rows_of gives as a PNG."""
     panels = []
@@ -161,12 +199,12 @@ def chart(rows, path):
         raise UserError("%s cannot be written (%s): give a folder that can be" % (path, error.strerror))
 
 
-def with_table(text, markdown):
-    """The text of README.md with the table between its two markers. Raises UserError where they are not there."""
+def with_tables(text, markdown):
+    """The text of README.md with the tables between its two markers. Raises UserError where they are not there."""
     before, start, rest = text.partition(START)
     _, end, after = rest.partition(END)
     if not (start and end):
-        raise UserError("README.md lacks the lines %s and %s: put them where the table shall be" % (START, END))
+        raise UserError("README.md lacks the lines %s and %s: put them where the tables shall be" % (START, END))
     return "%s%s\n%s\n%s%s" % (before, start, markdown, end, after)
 
 
@@ -215,7 +253,7 @@ def main(arguments=None):
     """Publish runs, or show those that are there."""
     parser = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="*", help="where to look for runs (default: results)")
-    parser.add_argument("--readme", action="store_true", help="put the table into README.md")
+    parser.add_argument("--readme", action="store_true", help="put the tables into README.md")
     parser.add_argument("--publish", action="store_true", help="the folders are runs: copy them into results")
     options = parser.parse_args(arguments)
     published = os.path.join(ROOT, "results")
@@ -227,7 +265,7 @@ def main(arguments=None):
     rows = rows_of(find_runs(folders))
     if not rows:
         raise UserError("no finished run is below %s: give other folders" % ", ".join(folders))
-    markdown = table(rows)
+    markdown = for_readme(rows)
     print(markdown)
     chart(rows, os.path.join(folders[0], "chart.png"))
     if options.readme:
@@ -235,7 +273,7 @@ def main(arguments=None):
         with open(path, encoding="utf-8") as file:
             text = file.read()
         with replacing(path) as file:
-            file.write(with_table(text, markdown).encode("utf-8"))
+            file.write(with_tables(text, markdown).encode("utf-8"))
 
 
 if __name__ == "__main__":
