@@ -1,0 +1,50 @@
+"""The benchmark: a row for each path, of the form that its readers expect, from processes that take turns."""
+
+import json
+import os
+import sys
+
+import pytest
+
+from tools import benchmark
+from training.errors import UserError
+
+FIELDS = {"shape", "cell", "path", "tensorflow", "version", "steps", "step_seconds", "gflops", "peak_rss_gb"}
+
+
+def run(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["benchmark.py"] + list(arguments))
+    benchmark.main()
+
+
+def test_rows_of_a_small_shape(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(benchmark, "SHAPES", {"music": dict(D=3, N=20, B=4, T=5, output_size=2)})
+    monkeypatch.setitem(benchmark.LARGEST, "data_set_name", "PythonDocs")
+    out = tmp_path / "new" / "latest.json"
+    run(monkeypatch, "--cells", "RRU", "--repeats", "2", "--largest", "--dropout", "0.5", "--out", str(out))
+    result = json.loads(out.read_text())
+    assert [(row["shape"], row["path"], row["steps"]) for row in result["rows"]] == [
+        ("music", "sequence", 2), ("music", "dynamic_rnn", 2), ("music", "matmul", 2), ("enwik8", "model", 1)]
+    for row in result["rows"]:
+        assert set(row) == FIELDS and row["cell"] == "RRU"
+        assert row["gflops"] > 0 and row["step_seconds"] > 0 and 0 < row["peak_rss_gb"] < 10
+    assert result["machine"]["cores"] == os.cpu_count()
+    line = capsys.readouterr().out.splitlines()[0]
+    assert line.startswith("music") and line.count(" of dynamic_rnn") == line.count(" of matmul") == 1
+
+
+def test_an_interpreter_that_does_not_do_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(benchmark, "SHAPES", {"music": dict(D=3, N=4, B=2, T=5, output_size=2)})
+    with pytest.raises(UserError, match="GRU by sequence ended early"):
+        run(monkeypatch, "--cells", "GRU", "--tf2_python", "/bin/false", "--out", str(tmp_path / "latest.json"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_committed_rows_are_whole():
+    with open(os.path.join(benchmark.ROOT, "benchmarks", "latest.json")) as file:
+        rows = json.load(file)["rows"]
+    assert all(set(row) == FIELDS for row in rows)
+    for shape in benchmark.SHAPES:
+        for cell in benchmark.COLUMNS:
+            assert {row["path"] for row in rows if (row["shape"], row["cell"]) == (shape, cell)} >= {
+                "sequence", "dynamic_rnn", "matmul"}
