@@ -124,10 +124,11 @@ def test_a_finished_run_is_published_without_its_checkpoints(tmp_path):
 
 def test_a_run_of_a_sweep_is_published_with_the_trials(tmp_path):
     make_run(tmp_path / "night" / "trial-003")
-    (tmp_path / "night" / "trials.jsonl").write_text("{}\n")
+    for name in ("trials.jsonl", "trials.csv", "best_so_far.png"):
+        (tmp_path / "night" / name).write_text("{}\n")
     target = tool.publish(str(tmp_path / "night" / "trial-003"), str(tmp_path / "results"))
     assert target.endswith("RRU/night/trial-003")
-    assert os.path.exists(os.path.join(os.path.dirname(target), "trials.jsonl"))
+    assert set(os.listdir(os.path.dirname(target))) == {"trials.jsonl", "trials.csv", "best_so_far.png", "trial-003"}
 
 
 def test_runs_that_were_not_tested_are_no_results(tmp_path):

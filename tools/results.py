@@ -39,6 +39,7 @@ METRICS = {"window_nll": ("window NLL", 1, 3), "perplexity": ("perplexity", 1, 2
            "accuracy": ("accuracy %", 100, 2)}
 PUBLISHED_FILES = ("settings.json", "metrics.jsonl", "results.json", "learning_curve.png", "sample.mid",
                    "pianoroll.png", "sample.txt", "confusion_matrix.png")
+SWEEP_FILES = ("trials.jsonl", "trials.csv", "best_so_far.png", "dimensions.png", "sweep.json")
 LOG_LINES = 200  # a longer log loses its middle when it is published
 START, END = "<!-- results: python -u tools/results.py --readme -->", "<!-- end of results -->"
 REMEDY = "remove the run's folder, or evaluate the run again"
@@ -211,7 +212,7 @@ def with_tables(text, markdown):
 def publish(folder, results_folder):
     """Copy a finished run without its checkpoints; returns results/<task>/<data set>/<cell>/<name>.
 
-    The name of a sweep's run is <sweep>/<trial>, and the sweep's trials.jsonl is copied into <sweep>. Raises
+    The name of a sweep's run is <sweep>/<trial>, and the sweep's table and pictures are copied into <sweep>. Raises
     UserError where the run is not finished, was not tested, or is published already.
     """
     results = load_json(os.path.join(folder, "results.json"), "let the run finish, or evaluate it")
@@ -221,23 +222,26 @@ def publish(folder, results_folder):
         print("the commit of %s is unknown, or files had been changed: nobody can repeat it" % folder,
               file=sys.stderr)
     above, name = os.path.split(os.path.abspath(folder))
-    trials = os.path.join(above, "trials.jsonl")
-    in_sweep = os.path.exists(trials)
+    in_sweep = os.path.exists(os.path.join(above, "trials.jsonl"))
     cell_folder = os.path.join(results_folder, results["task"], results["data_set"], results["cell"])
     target = os.path.join(cell_folder, os.path.basename(above) if in_sweep else "", name)
     try:
         os.makedirs(target)
         if in_sweep:
-            shutil.copy(trials, os.path.dirname(target))
-        for name in PUBLISHED_FILES:
-            if os.path.exists(os.path.join(folder, name)):
-                shutil.copyfile(os.path.join(folder, name), os.path.join(target, name))
+            _copy(SWEEP_FILES, above, os.path.dirname(target))
+        _copy(PUBLISHED_FILES, folder, target)
         with open(os.path.join(folder, "log.txt")) as log, open(os.path.join(target, "log.txt"), "w") as copy:
             copy.writelines(shortened(list(log)))
     except OSError as error:
         raise UserError("%s cannot be published as %s (%s): remove what is there" % (
             folder, target, error.strerror))
     return target
+
+
+def _copy(names, source, target):
+    for name in names:
+        if os.path.exists(os.path.join(source, name)):
+            shutil.copyfile(os.path.join(source, name), os.path.join(target, name))
 
 
 def shortened(lines):
