@@ -26,7 +26,7 @@ CELLS = {
         "relu_layers": Hyperparameter(
             {None: 1, "enwik8": 2, "text8": 2, "IMDB": 2}, "int >= 1", "ReLU layers in the middle", None),
         "middle_layer_size_multiplier": Hyperparameter(
-            {None: 2.0, "enwik8": 4.0, "text8": 4.0}, "float > 0",
+            {None: 2.0, "enwik8": 4.0, "text8": 4.0, "Bach Chorales": 3.5}, "float > 0",
             "middle layer's size over that of input and state", ("uniform", 0.1, 8.0)),
     }),
     "GRU": Cell("cells.gru", "GRUCell", {}),
