@@ -37,6 +37,7 @@ cell_hyperparameters = {}  # the cell's own, such as {"relu_layers": 2}; the res
 # ---- Training
 batch_size = None  # windows in a training step [int >= 1]
 learning_rate = None  # step size of the optimizer [float > 0]
+learning_rate_decay = None  # lower it epoch by epoch, in a line that would reach 0 after `epochs` [bool]
 clip_gradients = True  # adaptive clipping, see training/optimizer.py [bool]
 clip_multiplier = None  # clip norm over the usual norm of the gradient [float > 0]
 patience = None  # epochs without improvement on validation before training stops [int >= 1]
@@ -69,9 +70,11 @@ allow_growth = True  # take GPU memory as it is needed, not all at once [bool]
 mixed_precision = False  # TensorFlow's automatic mixed precision: float16 where it is safe [bool]
 
 _WORDS = dict(window_size=64, stateful=False, batch_size=128, number_of_layers=2, number_of_parameters=20000000,
-              embedding_size=64, learning_rate=3e-3, clip_multiplier=10.0, dropout=0.5, patience=7, epochs=1000)
+              embedding_size=64, learning_rate=3e-3, learning_rate_decay=False, clip_multiplier=10.0, dropout=0.5,
+              patience=7, epochs=1000)
 _PENNCHAR = dict(window_size=512, stateful=True, batch_size=64, number_of_layers=2, number_of_parameters=24000000,
-                 embedding_size=16, learning_rate=1e-3, clip_multiplier=10.0, dropout=0.5, patience=3, epochs=1000)
+                 embedding_size=16, learning_rate=1e-3, learning_rate_decay=False, clip_multiplier=10.0, dropout=0.5,
+                 patience=3, epochs=1000)
 _LARGE = dict(_PENNCHAR, window_size=256, number_of_parameters=48000000, embedding_size=32, dropout=0.7)
 PUBLISHED = {
     "penn": _WORDS,

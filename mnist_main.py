@@ -34,6 +34,7 @@ cell_hyperparameters = {}  # the cell's own, such as {"relu_layers": 2}; the res
 # ---- Training
 batch_size = None  # digits in a training step [int >= 1]
 learning_rate = None  # step size of the optimizer [float > 0]
+learning_rate_decay = None  # lower it epoch by epoch, in a line that would reach 0 after `epochs` [bool]
 label_smoothing = 0.1  # share of a label that is spread over all classes [float >= 0, < 1]
 clip_gradients = True  # adaptive clipping, see training/optimizer.py [bool]
 clip_multiplier = None  # clip norm over the usual norm of the gradient [float > 0]
@@ -65,7 +66,7 @@ allow_growth = True  # take GPU memory as it is needed, not all at once [bool]
 mixed_precision = False  # TensorFlow's automatic mixed precision: float16 where it is safe [bool]
 
 _PAPER = dict(batch_size=64, number_of_layers=2, number_of_parameters=70000, learning_rate=1e-3,
-              clip_multiplier=5.0, dropout=0.7, patience=5, epochs=1000)
+              learning_rate_decay=False, clip_multiplier=5.0, dropout=0.7, patience=5, epochs=1000)
 PUBLISHED = {
     "SequentialMNIST": _PAPER,
     "P-MNIST": _PAPER,

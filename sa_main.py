@@ -37,6 +37,7 @@ cell_hyperparameters = {}  # the cell's own, such as {"relu_layers": 2}; the res
 batch_size = None  # reviews in a training step [int >= 1]
 bucket_by_length = False  # draw batches of reviews of similar length: faster, but not as published [bool]
 learning_rate = None  # step size of the optimizer [float > 0]
+learning_rate_decay = None  # lower it epoch by epoch, in a line that would reach 0 after `epochs` [bool]
 label_smoothing = 0.1  # share of a label that is spread over all classes [float >= 0, < 1]
 clip_gradients = True  # adaptive clipping, see training/optimizer.py [bool]
 clip_multiplier = None  # clip norm over the usual norm of the gradient [float > 0]
@@ -69,7 +70,8 @@ mixed_precision = False  # TensorFlow's automatic mixed precision: float16 where
 
 PUBLISHED = {
     "IMDB": dict(window_size=512, batch_size=64, number_of_layers=2, number_of_parameters=2000000,
-                 embedding_size=64, learning_rate=1e-3, clip_multiplier=5.0, dropout=0.5, patience=5, epochs=1000),
+                 embedding_size=64, learning_rate=1e-3, learning_rate_decay=False, clip_multiplier=5.0, dropout=0.5,
+                 patience=5, epochs=1000),
 }
 
 

@@ -14,18 +14,20 @@ import pytest
 import mm_main
 from training import trainer as trainer_module
 from training.errors import UserError
+from training.model import Model
 
 pytestmark = pytest.mark.tf2
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TENSORFLOW_1 = os.path.join(ROOT, ".venv", "bin", "python")
 SMALL = ["--data_set_name", "Bach Chorales", "--number_of_parameters", "60000", "--batch_size", "64",
-         "--learning_rate", "0.01", "--transpose", "0", "--dropout", "0.5"]
+         "--learning_rate", "0.01", "--transpose", "0", "--dropout", "0.5", "--learning_rate_decay", "False"]
 
 
 def arguments(tmp_path, name, *more):
     folders = ["--data_folder", str(tmp_path / "data"), "--runs_folder", str(tmp_path / "runs"), "--name", name]
-    return SMALL + folders + list(more)
+    own = [] if "--cell_name" in more else ["--middle_layer_size_multiplier", "2"]
+    return SMALL + own + folders + list(more)
 
 
 def folder(tmp_path, name, cell="RRU"):
@@ -85,6 +87,22 @@ def finished(tmp_path_factory):
     tmp_path = tmp_path_factory.mktemp("finished")
     mm_main.main(arguments(tmp_path, "whole", "--epochs", "4"))
     return tmp_path, read(folder(tmp_path, "whole"), "results.json")
+
+
+def test_the_learning_rate_falls_in_a_line_where_asked(tmp_path, monkeypatch):
+    rates, feed = [], Model.feed
+
+    def noted(model, batch, *state_dropout_and_seed):
+        rates.extend(state_dropout_and_seed[3:])
+        return feed(model, batch, *state_dropout_and_seed)
+
+    monkeypatch.setattr(Model, "feed", noted)
+    for decay in ("True", "False"):
+        mm_main.main(arguments(tmp_path, decay, "--epochs", "4", "--learning_rate_decay", decay))
+    by_epoch = len(rates) // 8
+    np.testing.assert_allclose(rates[::by_epoch], [0.01, 0.0075, 0.005, 0.0025] + 4 * [0.01])
+    one, other = [read(folder(tmp_path, decay), "metrics.jsonl") for decay in ("True", "False")]
+    assert one[0]["train"] == other[0]["train"] and one[1]["train"] != other[1]["train"]
 
 
 def test_a_run_leaves_everything_a_reader_needs(finished):

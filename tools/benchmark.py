@@ -45,7 +45,7 @@ class Worker(object):
         self._process = subprocess.Popen([interpreter, os.path.join(ROOT, "tools", "benchmark_step.py"),
                                           json.dumps(spec)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                          universal_newlines=True, bufsize=1)
-        self.about = json.loads(self._answer())
+        self._about = None
 
     def _answer(self):
         line = self._process.stdout.readline()
@@ -53,6 +53,10 @@ class Worker(object):
             raise UserError("%(cell)s by %(path)s ended early, see above: give another interpreter, or leave it out"
                             % self.spec)
         return line
+
+    def wait(self):
+        """Wait until the first step is done."""
+        self._about = json.loads(self._answer())
 
     def turn(self):
         """Make a step and keep its seconds."""
@@ -67,9 +71,9 @@ class Worker(object):
         self._process.wait()
         seconds = statistics.median(self.seconds)
         return {"shape": shape, "cell": self.spec["cell"], "path": self.spec["path"],
-                "tensorflow": None if self.spec["path"] == "torch" else self.about["version"],
-                "version": self.about["version"], "steps": len(self.seconds), "step_seconds": round(seconds, 5),
-                "gflops": round(self.about["flops"] / seconds / 1e9, 1), "peak_rss_gb": round(peak, 2)}
+                "tensorflow": None if self.spec["path"] == "torch" else self._about["version"],
+                "version": self._about["version"], "steps": len(self.seconds), "step_seconds": round(seconds, 5),
+                "gflops": round(self._about["flops"] / seconds / 1e9, 1), "peak_rss_gb": round(peak, 2)}
 
 
 def specs(shape, cell, options, interpreters):
@@ -87,7 +91,9 @@ def specs(shape, cell, options, interpreters):
 
 
 def measure(shape, workers, repeats):
-    """The rows of some workers that take turns."""
+    """The rows of some workers, which start together and then take turns."""
+    for worker in workers:
+        worker.wait()
     for _ in range(repeats):
         for worker in workers:
             worker.turn()

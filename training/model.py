@@ -105,13 +105,19 @@ class Model(object):
         variables = tf.trainable_variables()
         built = size.count(variable.shape.as_list() for variable in variables)
         assert built == network.parameters, "the graph has %d parameters, not %d" % (built, network.parameters)
-        optimizer = RectifiedAdam(settings.learning_rate, settings.clip_gradients, settings.clip_multiplier)
+        self._learning_rate = tf.placeholder_with_default(settings.learning_rate, [], "learning_rate")
+        optimizer = RectifiedAdam(self._learning_rate, settings.clip_gradients, settings.clip_multiplier)
         self.train_op = optimizer.minimize(loss, variables, LOSS_SCALE if settings.mixed_precision else None)
 
-    def feed(self, batch, state=None, dropout=0.0, mask_seed=(0, 0)):
-        """The feed_dict of a batch; `state` as fetched from state_out, None where a model starts from its own."""
+    def feed(self, batch, state=None, dropout=0.0, mask_seed=(0, 0), learning_rate=None):
+        """The feed_dict of a batch; `state` as fetched from state_out, None where a model starts from its own.
+
+        learning_rate: None for that of the settings.
+        """
         feed = {self.inputs[name]: array for name, array in batch.items()}
         feed.update({self.network.dropout: dropout, self.network.mask_seed: mask_seed})
+        if learning_rate is not None:
+            feed[self._learning_rate] = learning_rate
         if state is not None:
             feed.update(zip(tf.nest.flatten(self.state_in), tf.nest.flatten(state)))
         return feed

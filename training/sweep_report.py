@@ -3,6 +3,8 @@
 import csv
 import math
 
+from matplotlib import ticker
+
 from training.files import replacing
 from training.pictures import AXIS_LABELS, pyplot, save
 
@@ -71,18 +73,29 @@ def _best_so_far(run, rows, title):
 def _dimensions(run, rows, space, title):
     across = min(len(space), 3)
     down = math.ceil(len(space) / across)
-    figure, all_axes = pyplot.subplots(down, across, figsize=(4 * across, 3.4 * down), sharey=True, squeeze=False)
+    figure, all_axes = pyplot.subplots(down, across, figsize=(4 * across, 3.4 * down), sharey=True, squeeze=False,
+                                       constrained_layout=True)
     for axes, name in zip(all_axes.flat, sorted(space)):
-        is_choice = space[name][0] == "choice"
-        points = axes.scatter([str(row[name]) if is_choice else row[name] for row in rows],
-                              [row["value"] for row in rows], c=[row["trial"] for row in rows], cmap="viridis_r")
+        values = [row[name] for row in rows]
+        if space[name][0] == "choice":
+            names = sorted(set(values))
+            axes.set_xticks(range(len(names)))
+            axes.set_xticklabels(names)
+            axes.set_xlim(-0.5, len(names) - 0.5)
+            values = [names.index(value) for value in values]
+        elif space[name][0] == "log":
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+            axes.xaxis.set_minor_locator(ticker.NullLocator())
+        points = axes.scatter(values, [row["value"] for row in rows], c=[row["trial"] for row in rows],
+                              cmap="viridis_r", zorder=2)
         axes.set_xlabel(name)
-        axes.set_xscale("log" if space[name][0] == "log" else axes.get_xscale())
         axes.grid(color="0.9")
     for axes in all_axes[:, 0]:
         axes.set_ylabel("validation " + rows[0]["metric"])
     for axes in all_axes.flat[len(space):]:
         axes.set_axis_off()
     figure.suptitle(title)
-    figure.colorbar(points, ax=all_axes, label="trial")
+    figure.colorbar(points, ax=all_axes, label="trial", ticks=ticker.MaxNLocator(integer=True))
     save(figure, run.file("dimensions.png"))

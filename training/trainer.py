@@ -116,7 +116,9 @@ class Trainer(object):
 
     def _train_step(self, batch):
         progress, settings = self.progress, self.settings
-        feed = self.model.feed(batch, self._carried, settings.dropout, (settings.seed, progress["step"]))
+        left = 1 - (progress["epoch"] - 1) / settings.epochs if settings.learning_rate_decay else 1
+        feed = self.model.feed(batch, self._carried, settings.dropout, (settings.seed, progress["step"]),
+                               left * settings.learning_rate)
         fetched = self.session.run([_fetches(self.model), self.model.loss, self.model.state_out,
                                     self.model.train_op], feed)
         sums, loss, state, stepped = fetched
