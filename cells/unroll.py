@@ -55,11 +55,11 @@ def _run_stack(cells, path, inputs, states, masks, lengths):
 
 
 def parts_of_a_batch():
-    '''How many parts of a batch are unrolled side by side: 2 on a CPU, 1 with a GPU, which takes one at a time.
+    """How many parts of a batch are unrolled side by side: 2 on a CPU, 1 with a GPU, which takes one at a time.
 
     The operations of a step are many and small: two loops, each on a core, share a CPU better than the threads of one
     operation after the other do (tools/benchmark.py --parts 1 shows the difference).
-    '''
+    """
     return 1 if tf.config.experimental.list_physical_devices("GPU") else 2
 
 
