@@ -73,7 +73,7 @@ class Worker(object):
         return {"shape": shape, "cell": self.spec["cell"], "path": self.spec["path"],
                 "tensorflow": None if self.spec["path"] == "torch" else self._about["version"],
                 "version": self._about["version"], "steps": len(self.seconds), "step_seconds": round(seconds, 5),
-                "gflops": round(self._about["flops"] / seconds / 1e9, 1), "peak_rss_gb": round(peak, 2)}
+                "gflops": round(self._about["flops"] / seconds / 1e9, 3), "peak_rss_gb": round(peak, 2)}
 
 
 def specs(shape, cell, options, interpreters):
