@@ -58,6 +58,7 @@ def cell_step(spec):
 def matmul_step(spec):
     """(step, flops, version) of a chain of products of B rows with the cell's recurrent sizes, N to K and back."""
     import training  # first: it silences TensorFlow's start-up noise
+    import cells  # which turns TensorFlow 2's behaviour off
     import tensorflow.compat.v1 as tf
 
     units, columns = spec["N"], spec["columns"]
