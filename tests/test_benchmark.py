@@ -40,7 +40,7 @@ def test_an_interpreter_that_does_not_do_is_named(monkeypatch, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_committed_rows_are_whole():
+def test_the_committed_rows_are_whole_and_those_of_the_readme():
     with open(os.path.join(benchmark.ROOT, "benchmarks", "latest.json")) as file:
         rows = json.load(file)["rows"]
     assert all(set(row) == FIELDS for row in rows)
@@ -48,3 +48,5 @@ def test_the_committed_rows_are_whole():
         for cell in benchmark.COLUMNS:
             assert {row["path"] for row in rows if (row["shape"], row["cell"]) == (shape, cell)} >= {
                 "sequence", "dynamic_rnn", "matmul"}
+    with open(os.path.join(benchmark.ROOT, "README.md"), encoding="utf-8") as file:
+        assert benchmark.markdown(rows) in file.read(), "put what benchmark.markdown(rows) gives into README.md"

@@ -100,21 +100,34 @@ def measure(shape, workers, repeats):
     return [worker.finish(shape) for worker in workers]
 
 
-def print_rows(rows):
-    """A line for each path, with the ratios of its speed to the other paths of its TensorFlow."""
-    def gflops(path, of_tensorflow):
-        found = [row["gflops"] for row in rows if row["path"] == path and row["tensorflow"] in (of_tensorflow, None)]
-        return found[0] if found else None
+def ratios(row, rows):
+    """The speed of a row of the sequence path over those of other paths at its shape: {path: ratio}."""
+    return {other["path"]: row["gflops"] / other["gflops"] for other in rows
+            if row["path"] == "sequence" and other["path"] != "sequence"
+            and (other["shape"], other["cell"]) == (row["shape"], row["cell"])
+            and other["tensorflow"] in (row["tensorflow"], None)}
 
+
+def markdown(rows):
+    """README's table of the sequence path's rows."""
+    lines = ["| shape | cell | TensorFlow | GFLOP/s | of dynamic_rnn | of bare products | of PyTorch |",
+             "| --- | --- | --- | ---: | ---: | ---: | ---: |"]
     for row in rows:
-        ratios = ""
         if row["path"] == "sequence":
-            others = [(other, gflops(other, row["tensorflow"])) for other in ("dynamic_rnn", "matmul", "torch")]
-            ratios = "  " + ", ".join("%.2f of %s" % (row["gflops"] / value, other) for other, value in others
-                                      if value)
+            over = ratios(row, rows)
+            columns = ["%.2f" % over[path] if path in over else "-" for path in ("dynamic_rnn", "matmul", "torch")]
+            lines.append("| %s | %s | %s | %.0f | %s |" % (row["shape"], row["cell"], row["tensorflow"],
+                                                            row["gflops"], " | ".join(columns)))
+    return "\n".join(lines)
+
+
+def print_rows(rows):
+    """A line for each path, with the ratios of the sequence path's speed to those of the others."""
+    for row in rows:
+        over = "".join("  %.2f of %s" % (ratio, path) for path, ratio in ratios(row, rows).items())
         print("%-7s %-14s %-12s %-22s %7.1f GFLOP/s %9.4f s %6.2f GB%s" % (
             row["shape"], row["cell"], row["path"], row["version"], row["gflops"], row["step_seconds"],
-            row["peak_rss_gb"], ratios), flush=True)
+            row["peak_rss_gb"], over), flush=True)
 
 
 def machine():
