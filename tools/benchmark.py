@@ -164,7 +164,7 @@ def main():
         rows = measure(shape, [Worker(*one) for one in wanted], options.repeats if shape in SHAPES else 1)
         print_rows(rows)
         result["rows"] += rows
-    save_json(options.out, result)
+        save_json(options.out, result)  # each time: a path that fails ends the run
     print("written to %s" % options.out)
 
 
