@@ -34,6 +34,7 @@ SCRIPTS = ("mm_main", "lm_main", "sa_main", "mnist_main")
 # Settings that have the same published value in all data sets, so that no table PUBLISHED has them.
 PUBLISHED_EVERYWHERE = {"clip_gradients": True, "label_smoothing": 0.1, "zero_state_chance": 0.1,
                         "bucket_by_length": False, "mixed_precision": False}
+BEFORE = {"learning_rate_decay": False}  # how runs were made that are older than a setting
 # Metric -> its name in the table, the factor to the table's unit, digits behind the point. All of the test part.
 METRICS = {"window_nll": ("window NLL", 1, 3), "perplexity": ("perplexity", 1, 2), "bpc": ("BPC", 1, 3),
            "accuracy": ("accuracy %", 100, 2)}
@@ -75,7 +76,7 @@ def find_runs(folders):
 def changed_settings(results, settings):
     """The settings of a run that are not the published ones: [(name, value)], by name."""
     published = published_settings(results["task"], results["data_set"], results["cell"])
-    own = dict(settings, **settings["cell_hyperparameters"])
+    own = dict(BEFORE, **dict(settings, **settings["cell_hyperparameters"]))
     if results["epochs"] < settings["epochs"]:
         del own["epochs"]  # early stopping came first, so the limit made no difference
     return [(name, own[name]) for name, value in sorted(published.items()) if name in own and own[name] != value]
