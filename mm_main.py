@@ -74,9 +74,9 @@ PUBLISHED = {
     "Nottingham": _PAPER,
     "MuseData": _PAPER,
     "Piano-midi.de": _PAPER,
-    # Not in the paper: small, for a few minutes on two cores. Its settings follow the best trial of a sweep on its
-    # validation part (results/music/Bach Chorales/RRU/chorales) and say nothing of JSB Chorales, whose test songs
-    # are among the chorales.
+    # Not in the paper: small, for a few minutes on two cores. Its settings start from the best trial of a sweep
+    # (results/music/Bach Chorales/RRU/chorales), all chosen on its validation part. They say nothing of JSB
+    # Chorales, whose test songs are among the chorales.
     "Bach Chorales": dict(_PAPER, number_of_parameters=800000, learning_rate=5e-3, learning_rate_decay=True,
                           dropout=0.3, batch_size=8, transpose=6, patience=40, epochs=140),
 }

@@ -82,9 +82,8 @@ def specs(shape, cell, options, interpreters):
     spec = dict({key: sizes[key] for key in "DNBT"}, cell=cell, dropout=options.dropout, parts=options.parts,
                 columns=COLUMNS[cell] * sizes["N"] if COLUMNS[cell] else 2 * (sizes["D"] + sizes["N"]),
                 hyperparameters={"output_size": sizes["output_size"]} if cell == "RRU" else {})
-    wanted = [(interpreters["tensorflow"], path) for path in ("sequence", "dynamic_rnn", "matmul")]
-    if interpreters["tf2"]:
-        wanted += [(interpreters["tf2"], path) for path in ("sequence", "dynamic_rnn", "matmul")]
+    wanted = [(interpreters[name], path) for name in ("tensorflow", "tf2") if interpreters[name]
+              for path in ("sequence", "dynamic_rnn", "matmul")]
     if interpreters["torch"] and cell in IN_TORCH:
         wanted.append((interpreters["torch"], "torch"))
     return [(interpreter, dict(spec, path=path)) for interpreter, path in wanted]

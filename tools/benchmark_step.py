@@ -52,7 +52,7 @@ def cell_step(spec):
     update = RectifiedAdam(1e-3, True, 1.5).minimize(loss, tf.trainable_variables())
     inputs = np.random.RandomState(1).normal(size=(spec["T"], spec["B"], spec["D"]))
     parameters = size.count(cell.weight_shapes(spec["D"]).values())
-    return tensorflow_session([loss, update], {x: inputs}), count_flops(parameters, spec), version_of(tf)
+    return tensorflow_session([loss, update], {x: inputs}), count_flops(parameters, spec), version()
 
 
 def matmul_step(spec):
@@ -67,7 +67,7 @@ def matmul_step(spec):
     h = tf.Variable(tf.random.normal([spec["B"], units]))
     for _ in range(PRODUCTS // 2):
         h = tf.matmul(tf.matmul(h, there), back)
-    return tensorflow_session(h[:, 0]), 2.0 * spec["B"] * units * columns * PRODUCTS, version_of(tf)
+    return tensorflow_session(h[:, 0]), 2.0 * spec["B"] * units * columns * PRODUCTS, version()
 
 
 def torch_step(spec):
@@ -105,12 +105,13 @@ def model_step(spec):
     feed = model.feed({"inputs": ids, "targets": ids, "lengths": full, "first_counted": none, "reset_state": False},
                       dropout=settings.dropout, mask_seed=(1, 2))
     return (tensorflow_session([model.loss, model.train_op], feed), count_flops(model.network.parameters, spec),
-            version_of(tf))
+            version())
 
 
-def version_of(tf):
+def version():
     """The version of TensorFlow, 1.15 or 2.x."""
-    return getattr(tf, "VERSION", None) or tf.__version__
+    from training.run_folder import environment
+    return environment()["tensorflow"]
 
 
 STEPS = {"sequence": cell_step, "dynamic_rnn": cell_step, "matmul": matmul_step, "torch": torch_step,
@@ -120,9 +121,9 @@ STEPS = {"sequence": cell_step, "dynamic_rnn": cell_step, "matmul": matmul_step,
 def main():
     """Answer the requests on standard input; see the text at the top."""
     spec = json.loads(sys.argv[1])
-    step, flops, version = STEPS[spec["path"]](spec)
+    step, flops, version_of_path = STEPS[spec["path"]](spec)
     step()
-    print(json.dumps({"flops": flops, "version": version}), flush=True)
+    print(json.dumps({"flops": flops, "version": version_of_path}), flush=True)
     for _ in sys.stdin:
         step()  # brings what other processes pushed out of the caches back into them
         start = time.perf_counter()
