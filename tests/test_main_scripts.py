@@ -49,7 +49,7 @@ CASES = {
     "Nottingham": MUSIC,
     "MuseData": MUSIC,
     "Piano-midi.de": MUSIC,
-    "Bach Chorales": MUSIC._replace(options=["--batch_size", "130"], counted=None),
+    "Bach Chorales": MUSIC._replace(parameters=80000, options=["--batch_size", "130"], counted=None),
     "penn": _case(lm_main, 100000, WORDS, "perplexity accuracy", "targets", 8 * 8, 18, 37),
     "penn-standard": _case(lm_main, 100000, WORDS, "perplexity accuracy", "targets", 8 * 8, 19, 37),
     "pennchar": _case(lm_main, 100000, STREAMS, "bpc accuracy", "targets", 8 * 8, 20, 30),
