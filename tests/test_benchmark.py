@@ -40,6 +40,14 @@ def test_an_interpreter_that_does_not_do_is_named(monkeypatch, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_comparison_that_fails_is_left_out(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(benchmark, "SHAPES", {"music": dict(D=3, N=4, B=2, T=5, output_size=2)})
+    out = tmp_path / "latest.json"
+    run(monkeypatch, "--cells", "GRU", "--repeats", "1", "--torch_python", "/bin/false", "--out", str(out))
+    assert [row["path"] for row in json.loads(out.read_text())["rows"]] == ["sequence", "dynamic_rnn", "matmul"]
+    assert "left out: GRU by torch ended early" in capsys.readouterr().err
+
+
 def test_the_committed_rows_are_whole_and_those_of_the_readme():
     with open(os.path.join(benchmark.ROOT, "benchmarks", "latest.json")) as file:
         rows = json.load(file)["rows"]
