@@ -75,6 +75,23 @@ def test_what_differs_from_a_published_run_is_marked(tmp_path, change, mark):
     assert markdown.count("paper 7.72") == 2
 
 
+def test_winners_of_sweeps_share_a_row(tmp_path):
+    for cell, dropout in (("RRU", 0.7), ("GRU", 0.3)):
+        sweep = tmp_path / cell / "night"
+        point = {"dropout": dropout, "learning_rate": 0.002}
+        for seed in (1, 2):
+            make_run(sweep / ("seed%d" % seed), test=7.9, seed=seed, cell=cell, settings=dict(point, batch_size=8))
+        (sweep / "sweep.json").write_text(json.dumps({"trials": 20, "winner": {"point": point}}))
+        make_run(sweep / "no winner", settings=dict(point, dropout=0.1))
+    found = rows(tmp_path)
+    tuned = found["music", "JSB Chorales", ("tuned in 20 trials", "batch_size 8")]
+    assert {cell: len(runs) for cell, runs in tuned.items()} == {"RRU": 2, "GRU": 2}
+    assert ("music", "JSB Chorales", ("dropout 0.1", "learning_rate 0.002")) in found
+    markdown = tool.table(found)
+    assert markdown.count("/night/trials.csv)") == 2
+    assert "--dropout 0.3 " in tool.details(found)
+
+
 def test_settings_that_change_no_number_are_not_marked(tmp_path):
     make_run(tmp_path / "run", settings={"runs_folder": "elsewhere", "gpu": "1", "epochs": 500})
     assert [key[2] for key in rows(tmp_path)] == [()]

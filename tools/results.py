@@ -6,8 +6,9 @@
     python -u tools/results.py --publish "runs/music/JSB Chorales/RRU/seed1"
 
 The last copies a finished run, without its checkpoints, into results/<task>/<data set>/<cell>/<name>. The chart is
-written to chart.png in the first folder. Runs with the published settings share a row; all others stand in a row
-of their own that says what is different; results on a part of the data never have the paper's value beside them.
+written to chart.png in the first folder. Runs with the published settings share a row, and so do the winners of sweeps
+of equal length; all others stand in a row of their own that says what is different. Results on a part of the data
+never have the paper's value beside them.
 """
 
 import argparse
@@ -40,15 +41,16 @@ METRICS = {"window_nll": ("window NLL", 1, 3), "perplexity": ("perplexity", 1, 2
            "accuracy": ("accuracy %", 100, 2)}
 PUBLISHED_FILES = ("settings.json", "metrics.jsonl", "results.json", "learning_curve.png", "sample.mid",
                    "pianoroll.png", "sample.txt", "confusion_matrix.png")
-SWEEP_FILES = ("trials.jsonl", "trials.csv", "best_so_far.png", "dimensions.png", "sweep.json")
+SWEEP_FILES = ("settings.json", "trials.jsonl", "trials.csv", "best_so_far.png", "dimensions.png", "sweep.json")
 LOG_LINES = 200  # a longer log loses its middle when it is published
 START, END = "<!-- results: python -u tools/results.py --readme -->", "<!-- end of results -->"
 REMEDY = "remove the run's folder, or evaluate the run again"
 
-Run = collections.namedtuple("Run", "folder results marks command")
+Run = collections.namedtuple("Run", "folder results marks command sweep")
 Run.__doc__ = """A finished run.
 
 marks: what makes it differ from a published run, tuple of texts. command: the command line that makes it again.
+sweep: whether it has the settings of the winner of the sweep in the folder above it.
 """
 
 
@@ -68,15 +70,32 @@ def find_runs(folders):
                 results = load_json(os.path.join(folder, "results.json"), REMEDY)
                 if "test" in results:  # a sweep's trials have none
                     changed = changed_settings(results, saved["settings"])
-                    runs.append(Run(folder, results, tuple(marks(results, changed)),
-                                    command(results, saved["script"], changed)))
+                    trials, point = winner(os.path.dirname(folder))
+                    tuned = bool(trials) and point.items() <= own_settings(saved["settings"]).items()
+                    rest = [(name, value) for name, value in changed if not (tuned and name in point)]
+                    found = (["tuned in %d trials" % trials] if tuned else []) + marks(results, rest)
+                    runs.append(Run(folder, results, tuple(found), command(results, saved["script"], changed), tuned))
     return runs
+
+
+def winner(folder):
+    """(number of trials, the winner's point) of the sweep in a folder; (0, {}) where there is no finished sweep."""
+    path = os.path.join(folder, "sweep.json")
+    if not os.path.exists(path):
+        return 0, {}
+    sweep = load_json(path, "run the sweep again, it only reports anew")
+    return sweep["trials"], sweep["winner"]["point"]
+
+
+def own_settings(settings):
+    """The settings of a run with those of its cell among them, {name: value}."""
+    return dict(BEFORE, **dict(settings, **settings["cell_hyperparameters"]))
 
 
 def changed_settings(results, settings):
     """The settings of a run that are not the published ones: [(name, value)], by name."""
     published = published_settings(results["task"], results["data_set"], results["cell"])
-    own = dict(BEFORE, **dict(settings, **settings["cell_hyperparameters"]))
+    own = own_settings(settings)
     if results["epochs"] < settings["epochs"]:
         del own["epochs"]  # early stopping came first, so the limit made no difference
     return [(name, own[name]) for name, value in sorted(published.items()) if name in own and own[name] != value]
@@ -164,6 +183,9 @@ def _entry(runs, marks):
     if paper is not None:
         lines.append("paper %.2f, %+.*f" % (paper, digits, mean - paper))
     links = ["[%s](%s)" % (run.results["seed"], quote(os.path.relpath(run.folder, ROOT))) for run in runs]
+    if runs[0].sweep:
+        links.append("of [these trials](%s)" % quote(os.path.relpath(os.path.join(
+            os.path.dirname(runs[0].folder), "trials.csv"), ROOT)))
     return "<br>".join(lines + ["seed " + " ".join(links)])
 
 
