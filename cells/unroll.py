@@ -1,5 +1,7 @@
 """Unrolling a stack of cells over whole sequences."""
 
+import os
+
 import tensorflow.compat.v1 as tf
 
 from cells.common import dropout_mask, mask_shape, no_dropout
@@ -54,13 +56,18 @@ def _run_stack(cells, path, inputs, states, masks, lengths):
     return inputs, final_states
 
 
+def usable_cores():
+    """The number of cores that this process may use; taskset and batch systems give fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
 def parts_of_a_batch():
-    """How many parts of a batch are unrolled side by side: 2 on a CPU, 1 with a GPU, which takes one at a time.
+    """How many parts of a batch are unrolled side by side: 2 on cores, 1 on a core or a GPU, which take one at a time.
 
     The operations of a step are many and small: two loops, each on a core, share a CPU better than the threads of one
     operation after the other do (tools/benchmark.py --parts 1 shows the difference).
     """
-    return 1 if tf.config.experimental.list_physical_devices("GPU") else 2
+    return 1 if usable_cores() == 1 or tf.config.experimental.list_physical_devices("GPU") else 2
 
 
 def _split(tensors, parts, axis):

@@ -5,7 +5,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from cell_cases import CASES, flat_state, load, random_states, random_weights, state_like
-from cells.unroll import unroll
+from cells.unroll import parts_of_a_batch, unroll
 
 pytestmark = pytest.mark.tf2
 
@@ -77,6 +77,13 @@ def test_stacks(stack, lengths):
 @pytest.mark.parametrize("case", ["rru, m 1.4, 3 layers", "gru", "lstm", "mogrifier"])
 def test_parts_of_a_batch(case, parts):
     assert_paths_agree([case, case], "float64", 5, 4, [0, 5, 2, 3], 0.4, parts=parts)
+
+
+@pytest.mark.parametrize("cores, parts", [({3}, 1), ({0, 1}, 2), (set(range(16)), 2)])
+def test_a_part_for_each_of_two_cores_that_may_be_used(monkeypatch, cores, parts):
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: cores, raising=False)
+    monkeypatch.setattr("tensorflow.compat.v1.config.experimental.list_physical_devices", lambda kind: [])
+    assert parts_of_a_batch() == parts
 
 
 @pytest.mark.parametrize("case", ["rru", "gru", "lstm", "mogrifier"])

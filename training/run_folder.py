@@ -9,6 +9,7 @@ import subprocess
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from cells.unroll import usable_cores
 from training.errors import UserError
 from training.files import hold, load_arrays, replacing, save_json
 
@@ -106,7 +107,7 @@ def environment():
     changes = git("status", "--porcelain", "--untracked-files=no")
     return {"python": platform.python_version(), "tensorflow": tf.VERSION if hasattr(tf, "VERSION") else
             tf.__version__, "numpy": np.__version__, "machine": platform.machine(), "system": platform.platform(),
-            "cores": os.cpu_count(), "git_commit": git("rev-parse", "HEAD"),
+            "cores": usable_cores(), "git_commit": git("rev-parse", "HEAD"),
             "git_clean": None if changes is None else changes == ""}
 
 
