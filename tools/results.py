@@ -7,7 +7,7 @@
 
 The last copies a finished run, without its checkpoints, into results/<task>/<data set>/<cell>/<name>. The chart is
 written to chart.png in the first folder. Runs with the published settings share a row, and so do the winners of sweeps
-of equal length; all others stand in a row of their own that says what is different. Results on a part of the data
+("tuned"); all others stand in a row of their own that says what is different. Results on a part of the data
 never have the paper's value beside them.
 """
 
@@ -46,11 +46,11 @@ LOG_LINES = 200  # a longer log loses its middle when it is published
 START, END = "<!-- results: python -u tools/results.py --readme -->", "<!-- end of results -->"
 REMEDY = "remove the run's folder, or evaluate the run again"
 
-Run = collections.namedtuple("Run", "folder results marks command sweep")
+Run = collections.namedtuple("Run", "folder results marks command trials")
 Run.__doc__ = """A finished run.
 
 marks: what makes it differ from a published run, tuple of texts. command: the command line that makes it again.
-sweep: whether it has the settings of the winner of the sweep in the folder above it.
+trials: of the sweep in the folder above it that these settings won; 0 for any other run.
 """
 
 
@@ -71,10 +71,11 @@ def find_runs(folders):
                 if "test" in results:  # a sweep's trials have none
                     changed = changed_settings(results, saved["settings"])
                     trials, point = winner(os.path.dirname(folder))
-                    tuned = bool(trials) and point.items() <= own_settings(saved["settings"]).items()
-                    rest = [(name, value) for name, value in changed if not (tuned and name in point)]
-                    found = (["tuned in %d trials" % trials] if tuned else []) + marks(results, rest)
-                    runs.append(Run(folder, results, tuple(found), command(results, saved["script"], changed), tuned))
+                    if not point.items() <= own_settings(saved["settings"]).items():
+                        trials, point = 0, {}
+                    rest = [(name, value) for name, value in changed if name not in point]
+                    found = (["tuned"] if trials else []) + marks(results, rest)
+                    runs.append(Run(folder, results, tuple(found), command(results, saved["script"], changed), trials))
     return runs
 
 
@@ -183,9 +184,9 @@ def _entry(runs, marks):
     if paper is not None:
         lines.append("paper %.2f, %+.*f" % (paper, digits, mean - paper))
     links = ["[%s](%s)" % (run.results["seed"], quote(os.path.relpath(run.folder, ROOT))) for run in runs]
-    if runs[0].sweep:
-        links.append("of [these trials](%s)" % quote(os.path.relpath(os.path.join(
-            os.path.dirname(runs[0].folder), "trials.csv"), ROOT)))
+    if runs[0].trials:
+        trials = os.path.join(os.path.dirname(runs[0].folder), "trials.csv")
+        links.append("of [%d trials](%s)" % (runs[0].trials, quote(os.path.relpath(trials, ROOT))))
     return "<br>".join(lines + ["seed " + " ".join(links)])
 
 
