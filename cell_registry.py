@@ -9,7 +9,7 @@ import importlib
 Hyperparameter = collections.namedtuple("Hyperparameter", "published allowed meaning search")
 Hyperparameter.__doc__ = """A cell's own setting.
 
-published: {data set: the paper's value}, with the key None for all other data sets.
+published: {data set: the paper's value, or ours for a set that the paper lacks}, with None for all other sets.
 allowed: kind and range, in the notation of the constants at the top of the scripts.
 search: the sweep's dimension, as in training/search_space.py; None: not swept.
 """

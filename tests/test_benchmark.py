@@ -28,7 +28,7 @@ def test_rows_of_a_small_shape(monkeypatch, tmp_path, capsys):
     for row in result["rows"]:
         assert set(row) == FIELDS and row["cell"] == "RRU"
         assert row["gflops"] > 0 and row["step_seconds"] > 0 and 0 < row["peak_rss_gb"] < 10
-    assert result["machine"]["cores"] == os.cpu_count()
+    assert result["machine"]["cores"] == len(os.sched_getaffinity(0))
     line = capsys.readouterr().out.splitlines()[0]
     assert line.startswith("music") and line.count(" of dynamic_rnn") == line.count(" of matmul") == 1
 
@@ -46,6 +46,14 @@ def test_a_comparison_that_fails_is_left_out(monkeypatch, tmp_path, capsys):
     run(monkeypatch, "--cells", "GRU", "--repeats", "1", "--torch_python", "/bin/false", "--out", str(out))
     assert [row["path"] for row in json.loads(out.read_text())["rows"]] == ["sequence", "dynamic_rnn", "matmul"]
     assert "left out: GRU by torch ended early" in capsys.readouterr().err
+
+
+def test_a_worker_that_dies_between_its_steps_is_left_out_too(monkeypatch):
+    worker = benchmark.Worker(sys.executable, dict(cell="RRU", path="matmul", B=2, N=3, columns=4))
+    worker._process.kill()
+    worker._process.wait()
+    monkeypatch.setattr(benchmark.Worker, "wait", lambda _: None)
+    assert benchmark.measure("music", [worker], 2) == []
 
 
 def test_the_committed_rows_are_whole_and_those_of_the_readme():

@@ -81,10 +81,12 @@ def test_winners_of_sweeps_share_a_row(tmp_path):
         point = {"dropout": dropout, "learning_rate": 0.002}
         for seed in (1, 2):
             make_run(sweep / ("seed%d" % seed), test=7.9, seed=seed, cell=cell, settings=dict(point, batch_size=8))
-        (sweep / "sweep.json").write_text(json.dumps({"trials": trials, "winner": {"point": point}}))
+            make_run(tmp_path / cell / "day" / ("seed%d" % seed), settings=dict(point, batch_size=8))
+        for folder in (sweep, tmp_path / cell / "day"):
+            (folder / "sweep.json").write_text(json.dumps({"trials": trials, "winner": {"point": point}}))
         make_run(sweep / "no winner", settings=dict(point, dropout=0.1))
     found = rows(tmp_path)
-    tuned = found["music", "JSB Chorales", ("tuned", "batch_size 8")]
+    tuned = found["music", "JSB Chorales", ("tuned (sweep night)", "batch_size 8")]
     assert {cell: len(runs) for cell, runs in tuned.items()} == {"RRU": 2, "GRU": 2}
     assert ("music", "JSB Chorales", ("dropout 0.1", "learning_rate 0.002")) in found
     markdown = tool.table(found)
@@ -95,6 +97,18 @@ def test_winners_of_sweeps_share_a_row(tmp_path):
 def test_settings_that_change_no_number_are_not_marked(tmp_path):
     make_run(tmp_path / "run", settings={"runs_folder": "elsewhere", "gpu": "1", "epochs": 500})
     assert [key[2] for key in rows(tmp_path)] == [()]
+
+
+def test_with_a_decay_the_limit_of_epochs_is_marked(tmp_path):
+    make_run(tmp_path / "run", settings={"epochs": 500, "learning_rate_decay": True})
+    assert [key[2] for key in rows(tmp_path)] == [("epochs 500", "learning_rate_decay True")]
+
+
+def test_a_run_that_was_cut_off_and_evaluated_is_no_result(tmp_path):
+    run = make_run(tmp_path / "run", stop_reason=None)
+    assert not rows(tmp_path)
+    with pytest.raises(UserError, match="is not finished"):
+        tool.publish(str(run), str(tmp_path / "results"))
 
 
 def test_a_part_of_the_data_never_has_the_papers_value_beside_it(tmp_path):

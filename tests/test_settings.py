@@ -86,6 +86,11 @@ def test_hyperparameters_belong_to_the_cell_and_the_data_set(script):
     (["--forget_bias", "1"], ["forget_bias", "RRU"]),
     (["--relu_layers", "0"], ["relu_layers", "int >= 1"]),
     (["--cell_hyperparameters", "[1]"], ["cell_hyperparameters", "dict"]),
+    (["--cell_hyperparameters", "{[1]: 2}"], ["cell_hyperparameters", "dict"]),
+    (["--batch_size", "[3]"], ["batch_size", "int >= 1"]),
+    (["--batch_size", "True"], ["batch_size", "int >= 1"]),
+    (["--batch_size", "1e999"], ["batch_size", "int >= 1"]),
+    (["--dropout", "1e999"], ["dropout", "float >= 0, < 1"]),
     (["--resume", "nowhere"], ["nowhere", "missing"]),
 ])
 def test_what_is_wrong_is_named_in_one_line(script, arguments, words):

@@ -241,6 +241,7 @@ def test_an_interrupted_trial_is_continued(toy):
     begun, again = toy.calls()[1:]
     assert "resume" not in [name for name, value in begun.items() if value]
     assert again["resume"].endswith("trial-002") and again["evaluate_on_test"] == "False"
+    assert "epochs" in begun and not {"epochs", "patience"} & set(again)  # a trial keeps those of its point
 
 
 def test_the_winner_is_tested_with_several_seeds(toy, capsys):
@@ -366,11 +367,13 @@ def test_tpe_finds_what_is_good():
     ({"batch_size": ("choice", [8, 0])}, ["batch_size", "int >= 1"]),
     ({"nosuch": ("uniform", 0, 1)}, ["nosuch", "not a setting of mm_main.py"]),
     ({"forget_bias": ("uniform", 0, 1)}, ["forget_bias", "RRU"]),
+    ({"cell_name": ("choice", ["RRU", "GRU"])}, ["cell_name", "a sweep for each"]),
+    ({"seed": ("integer", 1, 9)}, ["seed", "a sweep for each"]),
+    ({1: ("uniform", 0, 1)}, ["search", "a dict"]),
 ])
 def test_dimensions_that_cannot_be_are_named(toy, search, words):
-    settings = toy.settings("--search", str(search))
     with pytest.raises(UserError) as error:
-        sweep_module.run(settings, vars(mm_main))
+        sweep_module.run(toy.settings("--search", str(search)), vars(mm_main))
     for word in words:
         assert word in str(error.value)
     assert not (toy.folder / "runs").exists()

@@ -147,11 +147,14 @@ def test_killed_in_mid_epoch_and_resumed_equals_uninterrupted(finished, number, 
     assert_same_run(folder(tmp_path, "whole"), folder(tmp_path, name))
 
 
-def test_a_finished_run_can_be_evaluated_again_and_continued(finished):
+def test_a_finished_run_can_be_evaluated_again_and_continued(finished, monkeypatch):
     tmp_path, results = finished
     path = folder(tmp_path, "whole")
+    monkeypatch.setattr("training.run_folder.environment", lambda: {"git_commit": "of the evaluation"})
     mm_main.main(["--evaluate", path])
     assert read(path, "results.json")["test"] == results["test"]
+    assert read(path, "results.json")["environment"] == results["environment"]
+    monkeypatch.undo()
     mm_main.main(arguments(tmp_path, "short", "--epochs", "2"))
     mm_main.main(["--resume", folder(tmp_path, "short"), "--epochs", "4"])
     assert_same_run(path, folder(tmp_path, "short"))
@@ -181,6 +184,15 @@ def test_loss_that_is_not_finite_stops_with_step_and_setting(tmp_path):
     with pytest.raises(UserError, match=message):
         mm_main.main(arguments(tmp_path, "wild", "--learning_rate", "1e30"))
     assert np.isfinite(variables(folder(tmp_path, "wild"))["variable/head/bias"]).all()
+
+
+def test_a_validation_metric_that_is_nan_stops_before_anything_is_saved(tmp_path, monkeypatch):
+    evaluate = trainer_module.Trainer.evaluate
+    monkeypatch.setattr(trainer_module.Trainer, "evaluate", lambda trainer, split: dict(
+        evaluate(trainer, split), frame_nll=float("nan")))
+    with pytest.raises(UserError, match=r"validation frame_nll became nan at step \d+ \(epoch 1\)"):
+        mm_main.main(arguments(tmp_path, "nan"))
+    assert os.listdir(os.path.join(folder(tmp_path, "nan"), "checkpoints")) == ["last.npz"]
 
 
 def test_out_of_memory_names_the_constant(tmp_path, monkeypatch):

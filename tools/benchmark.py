@@ -11,6 +11,7 @@ all of them alike. Shown are medians. Let nothing else run meanwhile. The rows a
 """
 
 import argparse
+import contextlib
 import datetime
 import json
 import os
@@ -23,6 +24,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
+from cells.unroll import usable_cores
 from training.errors import OneLineParser, UserError, run_as_script
 from training.files import save_json
 
@@ -61,7 +63,8 @@ class Worker(object):
     def turn(self):
         """Make a step and keep its seconds."""
         time.sleep(REST)
-        self._process.stdin.write("\n")
+        with contextlib.suppress(BrokenPipeError):  # of a process that has ended: there is no answer then
+            self._process.stdin.write("\n")
         self.seconds.append(float(self._answer()))
 
     def finish(self, shape):
@@ -94,17 +97,15 @@ def measure(shape, workers, repeats):
 
     A path of comparison that fails is left out, with a line that says so. Raises UserError where ours fails.
     """
-    for worker in list(workers):
-        try:
-            worker.wait()
-        except UserError as error:
-            if worker.spec["path"] in ("sequence", "model"):
-                raise
-            print("left out: %s" % error, file=sys.stderr, flush=True)
-            workers.remove(worker)
-    for _ in range(repeats):
-        for worker in workers:
-            worker.turn()
+    for act in [Worker.wait] + repeats * [Worker.turn]:
+        for worker in list(workers):
+            try:
+                act(worker)
+            except UserError as error:
+                if worker.spec["path"] in ("sequence", "model"):
+                    raise
+                print("left out: %s" % error, file=sys.stderr, flush=True)
+                workers.remove(worker)
     return [worker.finish(shape) for worker in workers]
 
 
@@ -144,7 +145,7 @@ def machine():
         models = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
     commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "HEAD"], stdout=subprocess.PIPE,
                             universal_newlines=True).stdout.strip()
-    return {"processor": models[0] if models else platform.processor(), "cores": os.cpu_count(),
+    return {"processor": models[0] if models else platform.processor(), "cores": usable_cores(),
             "system": platform.platform(), "load_before": os.getloadavg()[0], "git_commit": commit,
             "date": datetime.date.today().isoformat()}
 

@@ -7,7 +7,7 @@
 
 The last copies a finished run, without its checkpoints, into results/<task>/<data set>/<cell>/<name>. The chart is
 written to chart.png in the first folder. Runs with the published settings share a row, and so do the winners of sweeps
-("tuned"); all others stand in a row of their own that says what is different. Results on a part of the data
+of the same name; all others stand in a row of their own that says what is different. Results on a part of the data
 never have the paper's value beside them.
 """
 
@@ -15,6 +15,7 @@ import argparse
 import collections
 import importlib
 import os
+import shlex
 import shutil
 import statistics
 import sys
@@ -29,7 +30,6 @@ from training.errors import OneLineParser, UserError, run_as_script
 from training.files import load_json, replacing
 from training.paper_results import PAPER_RESULTS, paper_value
 from training.progress import duration
-from training.run_folder import quoted
 
 SCRIPTS = ("mm_main", "lm_main", "sa_main", "mnist_main")
 # Settings that have the same published value in all data sets, so that no table PUBLISHED has them.
@@ -55,7 +55,7 @@ trials: of the sweep in the folder above it that these settings won; 0 for any o
 
 
 def find_runs(folders):
-    """All finished runs below `folders`, as Run, by path; not those that were never tested, as a sweep's trials.
+    """All finished runs below `folders` that were tested (a sweep's trials are not), as Run, by path.
 
     Raises UserError for what is no folder or is damaged.
     """
@@ -68,13 +68,14 @@ def find_runs(folders):
             if "results.json" in files:
                 saved = load_json(os.path.join(folder, "settings.json"), REMEDY)
                 results = load_json(os.path.join(folder, "results.json"), REMEDY)
-                if "test" in results:  # a sweep's trials have none
+                if "test" in results and results["stop_reason"]:  # not a sweep's trials, nor what was cut off
                     changed = changed_settings(results, saved["settings"])
                     trials, point = winner(os.path.dirname(folder))
                     if not point.items() <= own_settings(saved["settings"]).items():
                         trials, point = 0, {}
                     rest = [(name, value) for name, value in changed if name not in point]
-                    found = (["tuned"] if trials else []) + marks(results, rest)
+                    tuned = ["tuned (sweep %s)" % os.path.basename(os.path.dirname(folder))] if trials else []
+                    found = tuned + marks(results, rest)
                     runs.append(Run(folder, results, tuple(found), command(results, saved["script"], changed), trials))
     return runs
 
@@ -97,7 +98,7 @@ def changed_settings(results, settings):
     """The settings of a run that are not the published ones: [(name, value)], by name."""
     published = published_settings(results["task"], results["data_set"], results["cell"])
     own = own_settings(settings)
-    if results["epochs"] < settings["epochs"]:
+    if results["epochs"] < settings["epochs"] and not own["learning_rate_decay"]:
         del own["epochs"]  # early stopping came first, so the limit made no difference
     return [(name, own[name]) for name, value in sorted(published.items()) if name in own and own[name] != value]
 
@@ -116,7 +117,7 @@ def marks(results, changed):
 def command(results, script, changed):
     """The command line that makes a run again; `changed` as of changed_settings."""
     options = [("data_set_name", results["data_set"]), ("cell_name", results["cell"]), ("seed", results["seed"])]
-    return "python -u %s %s" % (script, " ".join("--%s %s" % (name, quoted(str(value)))
+    return "python -u %s %s" % (script, " ".join("--%s %s" % (name, shlex.quote(str(value)))
                                                  for name, value in options + changed))
 
 
@@ -240,6 +241,8 @@ def publish(folder, results_folder):
     UserError where the run is not finished, was not tested, or is published already.
     """
     results = load_json(os.path.join(folder, "results.json"), "let the run finish, or evaluate it")
+    if not results["stop_reason"]:
+        raise UserError("%s is not finished: --resume it" % folder)
     if "test" not in results:
         raise UserError("%s was not tested: --evaluate it with --evaluate_on_test True" % folder)
     if not results["environment"]["git_clean"]:

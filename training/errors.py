@@ -33,7 +33,7 @@ def run_as_script(main):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python would still flush
         sys.exit(128 + signal.SIGPIPE)
     except KeyboardInterrupt:
-        print("interrupted before anything was to be saved", file=sys.stderr)
+        print("interrupted; what was saved is kept", file=sys.stderr)
         sys.exit(130)
     except UserError as error:
         print("error: %s" % " ".join(str(error).split()), file=sys.stderr)

@@ -2,7 +2,8 @@
 
 import tensorflow.compat.v1 as tf
 
-from training import report, sweep
+from training import report
+from training.model import out_of_memory
 from training.run_folder import RunFolder
 from training.settings import read_settings
 from training.trainer import Trainer
@@ -17,13 +18,17 @@ def run(script_globals, load, build_model, show, arguments=None):
     settings = read_settings(script_globals, arguments)
     data = load(settings)
     if settings.do_hyperparameter_optimization:
+        from training import sweep  # here: a training needs no hyperopt
         return sweep.run(settings, script_globals)
     with tf.Graph().as_default():
         tf.set_random_seed(settings.seed)
         model = build_model(settings, data)
-        with RunFolder(settings) as run_folder, Trainer(settings, model, data, run_folder) as trainer:
-            if not settings.evaluate:
-                trainer.fit()
-            report.final(trainer)
-            if settings.evaluate_on_test:
-                show(trainer)
+        try:
+            with RunFolder(settings) as run_folder, Trainer(settings, model, data, run_folder) as trainer:
+                if not settings.evaluate:
+                    trainer.fit()
+                report.final(trainer)
+                if settings.evaluate_on_test:
+                    show(trainer)
+        except tf.errors.ResourceExhaustedError:
+            raise out_of_memory(settings)

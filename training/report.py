@@ -4,7 +4,6 @@ from training import pictures
 from training.files import save_json
 from training.paper_results import paper_value
 from training.progress import duration
-from training.run_folder import environment
 
 
 def final(trainer):
@@ -31,7 +30,7 @@ def final(trainer):
         "counts": counts, "data_share": share,
         "frequency_baseline": {split: trainer.data.frequency_baseline(split) for split in evaluated},
         "paper": paper_value(settings.data_set_name, settings.cell_name, watched) if share == 1 else None,
-        "environment": environment(),
+        "environment": run.environment(),
     }
     results.update({split: trainer.evaluate(split) for split in evaluated})
     save_json(run.file("results.json"), results)

@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 import platform
+import shlex
 import subprocess
 
 import numpy as np
@@ -11,7 +12,7 @@ import tensorflow.compat.v1 as tf
 
 from cells.unroll import usable_cores
 from training.errors import UserError
-from training.files import hold, load_arrays, replacing, save_json
+from training.files import hold, load_arrays, load_json, replacing, save_json
 
 
 class RunFolder(object):
@@ -40,7 +41,7 @@ class RunFolder(object):
             self._lock = hold(self.path)
         except FileExistsError:
             raise UserError("%s exists already: give another --name, or --resume %s" % (
-                self.path, quoted(self.path)))
+                self.path, shlex.quote(self.path)))
         except OSError as error:
             raise UserError("%s cannot be written (%s): choose another runs_folder" % (self.path, error.strerror))
 
@@ -56,6 +57,10 @@ class RunFolder(object):
     def file(self, name):
         """The path of a file of this run."""
         return os.path.join(self.path, name)
+
+    def environment(self):
+        """What environment() gave when the run was begun or last resumed. Raises UserError."""
+        return load_json(self.file("settings.json"), "a run cannot be used without it")["environment"]
 
     def say(self, text):
         """Print a line and keep it in log.txt."""
@@ -88,11 +93,6 @@ def run_path(settings, name):
     if os.path.isabs(name) or os.path.normpath(name).split(os.sep)[0] in (".", ".."):
         raise UserError("name is %r, but must be the name of a folder, without .. in it" % name)
     return os.path.join(settings.runs_folder, settings.task, settings.data_set_name, settings.cell_name, name)
-
-
-def quoted(path):
-    """A path as it can be pasted into a shell."""
-    return '"%s"' % path if " " in path else path
 
 
 def environment():

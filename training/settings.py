@@ -12,6 +12,7 @@ over the constant, the constant over the table; None, on the command line too, s
 import argparse
 import ast
 import difflib
+import math
 import operator
 import os
 import re
@@ -61,51 +62,34 @@ class Constant(object):
         try:
             if names and value not in names:
                 raise ValueError
-            converted = value if names else _CONVERT[kind](value)
+            converted = value if names else _converted(kind, value)
             for condition in filter(None, conditions.split(", ") if kind in ("int", "float") else ()):
                 sign, bound = condition.split()
                 if not _CONDITIONS[sign](converted, float(bound)):
                     raise ValueError
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, TypeError, OverflowError):
             expected = "one of " + ", ".join(names) if names else _EXPECTED.get(kind, self.allowed)
             raise UserError("%s is %r, but must be: %s" % (self.name, value, expected))
         return converted
 
 
-def _to_int(value):
-    if isinstance(value, bool) or (isinstance(value, float) and value != int(value)):
+def _converted(kind, value):
+    """`value`, or what the text of it on the command line says, as the kind. Raises various errors."""
+    if isinstance(value, str) and kind != "text":
+        value = ast.literal_eval(value)
+    if isinstance(value, float) and kind == "int" and value == int(value):
+        value = int(value)
+    if not isinstance(value, _TYPES[kind]) or isinstance(value, bool) != (kind == "bool"):
         raise ValueError
-    return int(value)
-
-
-def _to_float(value):
-    number = float(value)
-    if isinstance(value, bool) or number != number or number in (float("inf"), float("-inf")):
+    if kind == "dict" and not all(isinstance(key, str) for key in value):
         raise ValueError
-    return number
-
-
-def _to_bool(value):
-    if str(value) not in ("True", "False"):
+    if kind == "float" and not math.isfinite(value):
         raise ValueError
-    return str(value) == "True"
-
-
-def _to_text(value):
-    if not isinstance(value, str):
-        raise ValueError
-    return value
-
-
-def _to_dict(value):
-    found = ast.literal_eval(value) if isinstance(value, str) else value
-    if not isinstance(found, dict):
-        raise ValueError
-    return found
+    return float(value) if kind == "float" else value
 
 
 _EXPECTED = {"bool": "True or False", "dict": "a dict, such as {'relu_layers': 2}"}
-_CONVERT = {"int": _to_int, "float": _to_float, "bool": _to_bool, "text": _to_text, "dict": _to_dict}
+_TYPES = {"int": int, "float": (int, float), "bool": bool, "text": str, "dict": dict}
 
 
 def read_constants(script_globals):

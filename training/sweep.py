@@ -29,6 +29,9 @@ from training.trial import Trial, call, train
 _FREE = ("sweep_trials", "final_seeds", "spark_master", "spark_parallelism")
 MAY_CHANGE = set(CHANGEABLE_LATER + _FREE) - {"epochs", "patience"}
 OWN_SETTINGS = _FREE + ("do_hyperparameter_optimization", "sweep_name", "search")
+# What does not belong to a point, and what is a run's own but is the same for all trials.
+_NOT_OF_A_POINT = set(OWN_SETTINGS + ("name", "resume", "evaluate")) | MAY_CHANGE
+_NEVER_SWEPT = _NOT_OF_A_POINT | {"data_set_name", "cell_name", "cell_hyperparameters", "seed"}
 HOPELESS = 5  # so many failures, and nothing else, end a sweep
 
 
@@ -40,6 +43,8 @@ def run(settings, script_globals):
     """
     space = search_space(settings)
     for name, dimension in space.items():
+        if name in _NEVER_SWEPT:
+            raise UserError("search: %s is the same in all trials: leave it out, and make a sweep for each" % name)
         for value in extremes(dimension):
             read_settings(script_globals, ["--cell_name=" + settings.cell_name, "--%s=%s" % (name, value)])
     with Sweep(settings, space, os.path.abspath(script_globals["__file__"])) as sweep:
@@ -172,7 +177,7 @@ class Sweep(object):
                      self._later(resume=folder, evaluate_on_test=settings.evaluate_on_test))
 
     def _later(self, **more):
-        values = {name: self.settings.values[name] for name in CHANGEABLE_LATER
+        values = {name: self.settings.values[name] for name in sorted(MAY_CHANGE - set(_FREE))
                   if name in self.settings.values}
         return _options(dict(values, **more))
 
@@ -180,8 +185,7 @@ class Sweep(object):
         """The command line that trains a point again, whatever is edited at the top of the script."""
         values = _at(self.settings, point)
         values.update(values.pop("cell_hyperparameters"))
-        left_out = set(OWN_SETTINGS + CHANGEABLE_LATER + ("name", "resume", "evaluate")) - {"epochs", "patience"}
-        words = [word for name, value in values.items() if name not in left_out
+        words = [word for name, value in values.items() if name not in _NOT_OF_A_POINT
                  for word in ("--" + name, str(value))]
         return " ".join(["python", "-u", self.settings.script] + [shlex.quote(word) for word in words])
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import shlex
 import signal
 import sys
 import time
@@ -11,10 +12,9 @@ import tensorflow.compat.v1 as tf
 
 from training.early_stopping import EarlyStopping
 from training.errors import UserError
-from training.model import out_of_memory
 from training.progress import ProgressLine, duration
 from training.report import data_label
-from training.run_folder import Checkpoint, quoted
+from training.run_folder import Checkpoint
 
 LAST, BEST = "checkpoints/last.npz", "checkpoints/best.npz"
 MOST_LEFT_OUT = 20  # steps in a row that mixed precision may leave out
@@ -58,8 +58,8 @@ class Trainer(object):
     def fit(self):
         """Train until early stopping or the limit of epochs; nothing is left to do for a finished run.
 
-        Raises UserError where the loss is not finite or memory runs out. Ctrl-C (or a TERM signal) writes a
-        checkpoint, says how to resume and ends the process with status 130.
+        Raises UserError where the loss is not finite. Ctrl-C (or a TERM signal) writes a checkpoint, says how to
+        resume and ends the process with status 130.
         """
         self._describe()
         before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -68,8 +68,6 @@ class Trainer(object):
             while self.stopping.reason is None:
                 self._train_epoch()
                 self._finish_epoch()
-        except tf.errors.ResourceExhaustedError:
-            raise out_of_memory(self.settings)
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -140,13 +138,18 @@ class Trainer(object):
             if settings.mixed_precision:
                 wrong = "mixed_precision left out %d steps in a row, as loss or gradients were not finite," % (
                     self._left_out)
-            raise UserError("%s at step %d (epoch %d) with learning_rate %g: lower learning_rate; %s holds the "
-                            "last good state" % (wrong, progress["step"] + 1, progress["epoch"],
-                                                 settings.learning_rate, self.run.path))
+            self._diverged(wrong, progress["step"] + 1)
+
+    def _diverged(self, wrong, step):
+        raise UserError("%s at step %d (epoch %d) with learning_rate %g: lower learning_rate; %s holds the last good "
+                        "state" % (wrong, step, self.progress["epoch"], self.settings.learning_rate, self.run.path))
 
     def _finish_epoch(self):
         progress, watched = self.progress, self.model.watched
         train, valid = _finished(self.model, progress["sums"]), self.evaluate("valid")
+        for name, value in valid.items():
+            if math.isnan(value):  # before anything is saved: the last update spoilt the weights
+                self._diverged("the validation %s became nan" % name, progress["step"])
         better = self.stopping.update(valid[watched])
         self._tick()
         epoch = progress["epoch"]
@@ -194,7 +197,7 @@ class Trainer(object):
         if self._interrupted:
             self._save()
             self.run.say("interrupted at step %d; go on with: python -u %s --resume %s" % (
-                self.progress["step"], self.settings.script, quoted(self.run.path)))
+                self.progress["step"], self.settings.script, shlex.quote(self.run.path)))
             sys.exit(130)
 
 
