@@ -72,9 +72,7 @@ class DigitData(LabelledData):
         self.about = "%d pixels from 0 to %d, %s" % (
             self.steps, self.pixel_scale, "in one fixed random order" if permuted else "row by row")
         # One fixed order for all of P-MNIST: with another one its results could not be compared.
-        self._pixels = np.arange(self.steps)
-        if permuted:
-            np.random.RandomState(0).shuffle(self._pixels)
+        self._pixels = np.random.RandomState(0).permutation(self.steps) if permuted else np.arange(self.steps)
 
     def batches(self, split, epoch=0):
         """Batches of {"inputs": uint8 [T, B], "lengths": int32 [B] (all T), "labels": int32 [B]}, T = steps.

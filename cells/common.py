@@ -1,23 +1,12 @@
-"""What all cells share: their variables, their dropout masks, the LSTMs' state."""
+"""What all cells share: variables, the calls that unroll them, dropout masks, the LSTMs' state."""
 
 import collections
 
 import tensorflow.compat.v1 as tf
 
+from cells.loops import without_padding
+
 LSTMState = collections.namedtuple("LSTMState", ["c", "h"])
-
-
-def make_variables(scope, shapes, dtype, initializers=None):
-    """Create a variable for each entry of `shapes` (name -> tuple) under `scope`; returns an OrderedDict.
-
-    Matrices start Glorot-uniform over the whole matrix, vectors zero, unless `initializers` names something else.
-    """
-    initializers = initializers or {}
-    usual = {1: tf.zeros_initializer(), 2: tf.glorot_uniform_initializer()}
-    with tf.variable_scope(scope):
-        return collections.OrderedDict(
-            (name, tf.get_variable(name, shape, dtype, initializers.get(name, usual[len(shape)])))
-            for name, shape in shapes.items())
 
 
 def dropout_mask(uniform, rate):
@@ -36,14 +25,68 @@ def mask_shape(cell, inputs, depth):
     return tf.concat([tf.shape(inputs)[:-1], [cell.mask_size(depth)]], axis=0)
 
 
-def own_mask(cell, inputs):
-    """The mask that a cell draws itself, from cell.dropout, when it is given none; None without dropout."""
-    if no_dropout(cell.dropout):
-        return None
-    shape = mask_shape(cell, inputs, inputs.shape.as_list()[-1])
-    return dropout_mask(tf.random.uniform(shape, dtype=inputs.dtype), cell.dropout)
-
-
 def masked(values, mask):
     """`values` * `mask`; a mask of None means no dropout."""
     return values if mask is None else values * mask
+
+
+class Cell(object):
+    """A cell whose state is a tensor [B, N], or LSTMState of such. What tf.nn.dynamic_rnn calls is here.
+
+    Each cell has a `name`, `weight_shapes(input_depth)` (name -> shape of every variable, found without a graph) and
+    `step(x, state, mask)` -> (output, state), the equations over self.weights for an input [B, D]. It is fast with
+    `all_steps(x, state, mask, lengths)` -> (outputs [T, B, O], state at the end of each sequence) for x [T, B, D].
+    """
+
+    initializers = {}  # name -> how a variable starts, where not as the others
+
+    def __init__(self, state_size, output_size, dropout):
+        """state_size: N or LSTMState(N, N). output_size: O. dropout: a probability, number or scalar tensor."""
+        self.state_size = state_size
+        self.output_size = output_size
+        self.dropout = dropout
+        self.weights = None
+
+    def mask_size(self, input_depth):
+        """Features K of the dropout mask: one for each unit."""
+        return self.output_size
+
+    def build(self, input_depth, dtype=tf.float32):
+        """Create the variables under the cell's name, the first time it is called."""
+        if self.weights is None:
+            with tf.variable_scope(self.name):
+                self.weights = collections.OrderedDict(
+                    (name, self.variable(name, shape, input_depth, dtype))
+                    for name, shape in self.weight_shapes(input_depth).items())
+
+    def variable(self, name, shape, input_depth, dtype):
+        """A variable: matrices start Glorot-uniform over the whole matrix, vectors zero, or as `initializers` says."""
+        usual = {1: tf.zeros_initializer(), 2: tf.glorot_uniform_initializer()}[len(shape)]
+        return tf.get_variable(name, shape, dtype, self.initializers.get(name, usual))
+
+    def zero_state(self, batch_size, dtype):
+        """The first state: zeros."""
+        return tf.nest.map_structure(lambda units: tf.zeros([batch_size, units], dtype), self.state_size)
+
+    def final_hidden(self, state):
+        """What a classifier's head reads [B, N]: the state, or its h."""
+        return state.h if isinstance(state, LSTMState) else state
+
+    def __call__(self, inputs, state, scope=None, mask=None):
+        """One step, (output [B, O], state). `mask` [B, K] is already scaled (0 or 1 / (1 - rate)); None: drawn here."""
+        return self.step(*self._prepared(inputs, state, mask))
+
+    def sequence(self, inputs, state, mask=None, lengths=None):
+        """All steps over inputs [T, B, D] at once: (outputs [T, B, O], state at the end of each sequence).
+
+        The same as calling the cell T times, but faster. mask: [T, B, K] or None; lengths: [B] or None (all T).
+        """
+        outputs, end = self.all_steps(*self._prepared(inputs, state, mask), lengths)
+        return without_padding(outputs, lengths), end
+
+    def _prepared(self, inputs, state, mask):
+        depth = inputs.shape.as_list()[-1]
+        self.build(depth, inputs.dtype)
+        if mask is None and not no_dropout(self.dropout):
+            mask = dropout_mask(tf.random.uniform(mask_shape(self, inputs, depth), dtype=inputs.dtype), self.dropout)
+        return inputs, state, mask

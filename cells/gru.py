@@ -4,16 +4,9 @@ import collections
 
 import tensorflow.compat.v1 as tf
 
-from cells.common import make_variables, masked, own_mask
+from cells.common import Cell, masked
 from cells.loops import (at_ends, backward_loop, forward_loop, matmul_steps, sigmoid_gradient, tanh_gradient,
-                         weight_gradient, without_padding)
-
-
-def step(w, x, h, mask):
-    """One step of the GRU: h' from input x [B, D] and state h [B, N]."""
-    r, u = tf.split(tf.sigmoid(tf.matmul(tf.concat([x, h], axis=1), w["W_g"]) + w["b_g"]), 2, axis=1)
-    c = masked(tf.tanh(tf.matmul(tf.concat([x, r * h], axis=1), w["W_c"]) + w["b_c"]), mask)
-    return u * h + (1 - u) * c
+                         weight_gradient)
 
 
 def fast_steps(mask, lengths, x_g, x_c, h, w_g, w_c):
@@ -55,58 +48,33 @@ def fast_steps(mask, lengths, x_g, x_c, h, w_g, w_c):
     return (h[1:], at_ends(h, lengths)), gradient
 
 
-class GRUCell(object):
+class GRUCell(Cell):
     """State and output [B, num_units]; `dropout`: a probability, number or scalar tensor."""
 
-    def __init__(self, num_units, dropout=0.0, name="gru"):
-        self.state_size = num_units
-        self.output_size = num_units
-        self.dropout = dropout
-        self.name = name
-        self.weights = None
+    name = "gru"
+    initializers = {"b_g": tf.ones_initializer()}
 
-    def mask_size(self, input_depth):
-        """Features of the dropout mask: one for each unit."""
-        return self.state_size
+    def __init__(self, num_units, dropout=0.0):
+        super().__init__(num_units, num_units, dropout)
 
     def weight_shapes(self, input_depth):
-        """Name -> shape of every variable for inputs of depth D; needs no TensorFlow graph."""
+        """Name -> shape of every variable for inputs of depth D."""
         units = self.state_size
         return collections.OrderedDict([
             ("W_g", (input_depth + units, 2 * units)), ("b_g", (2 * units,)),
             ("W_c", (input_depth + units, units)), ("b_c", (units,))])
 
-    def build(self, input_depth, dtype=tf.float32, scope=None):
-        """Create the variables under `scope` or the cell's name, the first time it is called; b_g starts at 1."""
-        if self.weights is None:
-            self.weights = make_variables(scope or self.name, self.weight_shapes(input_depth), dtype,
-                                          {"b_g": tf.ones_initializer()})
-
-    def zero_state(self, batch_size, dtype):
-        """The first state [B, N]: zeros."""
-        return tf.zeros([batch_size, self.state_size], dtype)
-
-    def final_hidden(self, state):
-        """What a classifier's head reads: the state itself [B, N]."""
-        return state
-
-    def __call__(self, inputs, state, scope=None, mask=None):
-        """One step. `mask` [B, N] is already scaled (0 or 1 / keep); None: drawn from `self.dropout`."""
-        self.build(inputs.shape.as_list()[-1], inputs.dtype, scope)
-        mask = own_mask(self, inputs) if mask is None else mask
-        h = step(self.weights, inputs, state, mask)
+    def step(self, x, h, mask):
+        """One step: (h', h') from input x [B, D] and state h [B, N]."""
+        w = self.weights
+        r, u = tf.split(tf.sigmoid(tf.matmul(tf.concat([x, h], axis=1), w["W_g"]) + w["b_g"]), 2, axis=1)
+        c = masked(tf.tanh(tf.matmul(tf.concat([x, r * h], axis=1), w["W_c"]) + w["b_c"]), mask)
+        h = u * h + (1 - u) * c
         return h, h
 
-    def sequence(self, inputs, state, mask=None, lengths=None):
-        """All steps over inputs [T, B, D] at once: (outputs [T, B, N], state at the end of each sequence).
-
-        The same as calling the cell T times, but faster. mask: [T, B, N] or None; lengths: [B] or None (all T).
-        """
-        depth = inputs.shape.as_list()[-1]
-        self.build(depth, inputs.dtype)
-        mask = own_mask(self, inputs) if mask is None else mask
-        w, rows = self.weights, [depth, self.state_size]
+    def all_steps(self, x, h, mask, lengths):
+        """All steps over x [T, B, D] from the state h [B, N]."""
+        w, rows = self.weights, [x.shape.as_list()[-1], self.state_size]
         (w_gx, w_gh), (w_cx, w_ch) = tf.split(w["W_g"], rows), tf.split(w["W_c"], rows)
-        h, end = tf.custom_gradient(lambda *tensors: fast_steps(mask, lengths, *tensors))(
-            matmul_steps(inputs, w_gx, w["b_g"]), matmul_steps(inputs, w_cx, w["b_c"]), state, w_gh, w_ch)
-        return without_padding(h, lengths), end
+        return tf.custom_gradient(lambda *tensors: fast_steps(mask, lengths, *tensors))(
+            matmul_steps(x, w_gx, w["b_g"]), matmul_steps(x, w_cx, w["b_c"]), h, w_gh, w_ch)

@@ -5,16 +5,9 @@ import collections
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from cells.common import LSTMState, make_variables, masked, own_mask
+from cells.common import Cell, LSTMState, masked
 from cells.loops import (at_ends, backward_loop, forward_loop, matmul_steps, sigmoid_gradient, tanh_gradient,
-                         weight_gradient, without_padding)
-
-
-def step(w, forget_bias, x, state, mask):
-    """One step of the LSTM: (c', h') from input x [B, D] and state (c, h)."""
-    i, j, f, o = tf.split(tf.matmul(tf.concat([x, state.h], axis=1), w["W"]) + w["b"], 4, axis=1)
-    c = tf.sigmoid(f + forget_bias) * state.c + tf.sigmoid(i) * masked(tf.tanh(j), mask)
-    return LSTMState(c, tf.sigmoid(o) * tf.tanh(c))
+                         weight_gradient)
 
 
 def ifoj(weight):
@@ -61,57 +54,33 @@ def fast_steps(mask, lengths, x, c, h, w_h):
     return (h[1:], at_ends(c, lengths), at_ends(h, lengths)), gradient
 
 
-class LSTMCell(object):
+class LSTMCell(Cell):
     """State LSTMState(c, h), output h, all [B, num_units]; `dropout`: a probability, number or scalar tensor."""
 
-    def __init__(self, num_units, forget_bias=1.0, dropout=0.0, name="lstm"):
-        self.state_size = LSTMState(num_units, num_units)
-        self.output_size = num_units
-        self.forget_bias = forget_bias
-        self.dropout = dropout
-        self.name = name
-        self.weights = None
+    name = "lstm"
 
-    def mask_size(self, input_depth):
-        """Features of the dropout mask: one for each unit."""
-        return self.output_size
+    def __init__(self, num_units, forget_bias=1.0, dropout=0.0):
+        super().__init__(LSTMState(num_units, num_units), num_units, dropout)
+        self.forget_bias = forget_bias
 
     def weight_shapes(self, input_depth):
-        """Name -> shape of every variable for inputs of depth D; needs no TensorFlow graph."""
+        """Name -> shape of every variable for inputs of depth D."""
         units = self.output_size
         return collections.OrderedDict([("W", (input_depth + units, 4 * units)), ("b", (4 * units,))])
 
-    def build(self, input_depth, dtype=tf.float32, scope=None):
-        """Create the variables under `scope` or the cell's name, the first time it is called."""
-        if self.weights is None:
-            self.weights = make_variables(scope or self.name, self.weight_shapes(input_depth), dtype)
+    def step(self, x, state, mask):
+        """One step: (h', (c', h')) from input x [B, D] and state (c, h)."""
+        w = self.weights
+        i, j, f, o = tf.split(tf.matmul(tf.concat([x, state.h], axis=1), w["W"]) + w["b"], 4, axis=1)
+        c = tf.sigmoid(f + self.forget_bias) * state.c + tf.sigmoid(i) * masked(tf.tanh(j), mask)
+        h = tf.sigmoid(o) * tf.tanh(c)
+        return h, LSTMState(c, h)
 
-    def zero_state(self, batch_size, dtype):
-        """The first state: zeros."""
-        zeros = tf.zeros([batch_size, self.output_size], dtype)
-        return LSTMState(zeros, zeros)
-
-    def final_hidden(self, state):
-        """What a classifier's head reads: h [B, N]."""
-        return state.h
-
-    def __call__(self, inputs, state, scope=None, mask=None):
-        """One step. `mask` [B, N] is already scaled (0 or 1 / keep); None: drawn from `self.dropout`."""
-        self.build(inputs.shape.as_list()[-1], inputs.dtype, scope)
-        mask = own_mask(self, inputs) if mask is None else mask
-        state = step(self.weights, self.forget_bias, inputs, state, mask)
-        return state.h, state
-
-    def sequence(self, inputs, state, mask=None, lengths=None):
-        """All steps over inputs [T, B, D] at once: (outputs [T, B, N], state at the end of each sequence).
-
-        The same as calling the cell T times, but faster. mask: [T, B, N] or None; lengths: [B] or None (all T).
-        """
-        depth = inputs.shape.as_list()[-1]
-        self.build(depth, inputs.dtype)
-        mask = own_mask(self, inputs) if mask is None else mask
+    def all_steps(self, x, state, mask, lengths):
+        """All steps over x [T, B, D] from the state (c, h)."""
+        rows = [x.shape.as_list()[-1], self.output_size]
         bias = self.weights["b"] + self.forget_bias * np.repeat([0, 0, 1, 0], self.output_size)
-        w_x, w_h, bias = [ifoj(weight) for weight in tf.split(self.weights["W"], [depth, self.output_size]) + [bias]]
+        w_x, w_h, bias = [ifoj(weight) for weight in tf.split(self.weights["W"], rows) + [bias]]
         h, *end = tf.custom_gradient(lambda *tensors: fast_steps(mask, lengths, *tensors))(
-            matmul_steps(inputs, w_x, bias), state.c, state.h, w_h)
-        return without_padding(h, lengths), LSTMState(*end)
+            matmul_steps(x, w_x, bias), state.c, state.h, w_h)
+        return h, LSTMState(*end)

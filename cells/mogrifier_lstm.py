@@ -5,9 +5,8 @@ import collections
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from cells.common import LSTMState, masked, own_mask
-from cells.loops import (at_ends, backward_loop, forward_loop, sigmoid_gradient, tanh_gradient, weight_gradient,
-                         without_padding)
+from cells.common import Cell, LSTMState, masked
+from cells.loops import at_ends, backward_loop, forward_loop, sigmoid_gradient, tanh_gradient, weight_gradient
 
 try:
     from sonnet import AddBias, Linear
@@ -20,7 +19,8 @@ GATES = "jofi"  # the order of the kernel's columns
 def mogrify(w, rounds, x, h):
     """x and h after all rounds: the even ones gate x by h, the odd ones h by x, with 2 sigmoid(source A B + b).
 
-    Returns (x, h, each round's source A, each round's gate); with rank 0 there is no B, and A is one full matrix.
+    Round `number` is the paper's i = number + 1, and A B its factored Q^i (which gates x) or R^i (h). Returns (x, h,
+    each round's source A, each round's gate); with rank 0 there is no B, and A is one full matrix.
     """
     reduced, gates = [], []
     for number in range(rounds):
@@ -40,14 +40,6 @@ def lstm_gates(w, x, h):
 def next_c(j, f, i, c, mask):
     """c' [B, N]: at most what is forgotten can be written."""
     return f * c + tf.minimum(1 - f, i) * masked(j, mask)
-
-
-def step(w, rounds, x, state, mask):
-    """One step of the Mogrifier LSTM: (c', h') from input x [B, D] and state (c, h)."""
-    x, h, _, _ = mogrify(w, rounds, x, state.h)
-    j, o, f, i = lstm_gates(w, x, h)
-    c = next_c(j, f, i, state.c, mask)
-    return LSTMState(c, o * tf.tanh(c))
 
 
 def inputs_of_rounds(x, h, gates):
@@ -147,27 +139,21 @@ def sonnet_variable(name, shape, initializer, dtype):
     return module.b
 
 
-class MogrifierLSTMCell(object):
+class MogrifierLSTMCell(Cell):
     """State LSTMState(c, h), output h, all [B, num_units]; `dropout`: a probability, number or scalar tensor.
 
     `feature_mask_rounds` rounds of gating through matrices of rank `feature_mask_rank` (0: full matrices).
     """
 
-    def __init__(self, num_units, feature_mask_rounds=5, feature_mask_rank=40, dropout=0.0, name="mogrifier_lstm"):
-        self.state_size = LSTMState(num_units, num_units)
-        self.output_size = num_units
+    name = "mogrifier_lstm"
+
+    def __init__(self, num_units, feature_mask_rounds=5, feature_mask_rank=40, dropout=0.0):
+        super().__init__(LSTMState(num_units, num_units), num_units, dropout)
         self.feature_mask_rounds = feature_mask_rounds
         self.feature_mask_rank = feature_mask_rank
-        self.dropout = dropout
-        self.name = name
-        self.weights = None
-
-    def mask_size(self, input_depth):
-        """Features of the dropout mask: one for each unit."""
-        return self.output_size
 
     def weight_shapes(self, input_depth):
-        """Name -> shape of every variable for inputs of depth D; needs no TensorFlow graph."""
+        """Name -> shape of every variable for inputs of depth D."""
         units, rank = self.output_size, self.feature_mask_rank
         shapes = collections.OrderedDict()
         for number in range(self.feature_mask_rounds):
@@ -181,52 +167,33 @@ class MogrifierLSTMCell(object):
             shapes["b_" + gate] = (units,)
         return shapes
 
-    def build(self, input_depth, dtype=tf.float32, scope=None):
-        """Create the variables under `scope` or the cell's name, the first time it is called."""
-        if self.weights is None:
-            with tf.variable_scope(scope or self.name):
-                self.weights = collections.OrderedDict(
-                    (name, sonnet_variable(name, shape, self._initializer(name, shape, input_depth), dtype))
-                    for name, shape in self.weight_shapes(input_depth).items())
-
-    def _initializer(self, name, shape, input_depth):
-        """How Melis et al. start each weight: truncated-normal matrices (cut at 2 stddev), zero biases."""
+    def variable(self, name, shape, input_depth, dtype):
+        """A variable in a Sonnet module; matrices start truncated-normal (cut at 2 stddev) as in Melis et al."""
         if len(shape) == 1:
-            return tf.zeros_initializer()
-        if name == "W":
-            return lambda shape, dtype, partition_info=None: tf.concat(
-                [tf.random.truncated_normal([rows, shape[1]], 0.0, np.sqrt(1.3 / rows), dtype)
-                 for rows in (input_depth, self.output_size)], axis=0)
-        if self.feature_mask_rank == 0:
-            return tf.glorot_uniform_initializer()
-        round_input = self.output_size if int(name[2:]) % 2 == 0 else input_depth
-        return tf.truncated_normal_initializer(stddev=(1 / (round_input * self.feature_mask_rank)) ** 0.25)
+            initializer = tf.zeros_initializer()
+        elif name == "W":
+            def initializer(shape, dtype, partition_info=None):
+                return tf.concat([tf.random.truncated_normal([rows, shape[1]], 0.0, np.sqrt(1.3 / rows), dtype)
+                                  for rows in (input_depth, self.output_size)], axis=0)
+        elif self.feature_mask_rank == 0:
+            initializer = tf.glorot_uniform_initializer()
+        else:
+            fan_in = self.output_size if int(name[2:]) % 2 == 0 else input_depth  # rows of A, for A and B alike
+            initializer = tf.truncated_normal_initializer(stddev=(1 / (fan_in * self.feature_mask_rank)) ** 0.25)
+        return sonnet_variable(name, shape, initializer, dtype)
 
-    def zero_state(self, batch_size, dtype):
-        """The first state: zeros."""
-        zeros = tf.zeros([batch_size, self.output_size], dtype)
-        return LSTMState(zeros, zeros)
+    def step(self, x, state, mask):
+        """One step: (h', (c', h')) from input x [B, D] and state (c, h)."""
+        x, h, _, _ = mogrify(self.weights, self.feature_mask_rounds, x, state.h)
+        j, o, f, i = lstm_gates(self.weights, x, h)
+        c = next_c(j, f, i, state.c, mask)
+        h = o * tf.tanh(c)
+        return h, LSTMState(c, h)
 
-    def final_hidden(self, state):
-        """What a classifier's head reads: h [B, N]."""
-        return state.h
-
-    def __call__(self, inputs, state, scope=None, mask=None):
-        """One step. `mask` [B, N] is already scaled (0 or 1 / keep); None: drawn from `self.dropout`."""
-        self.build(inputs.shape.as_list()[-1], inputs.dtype, scope)
-        mask = own_mask(self, inputs) if mask is None else mask
-        state = step(self.weights, self.feature_mask_rounds, inputs, state, mask)
-        return state.h, state
-
-    def sequence(self, inputs, state, mask=None, lengths=None):
-        """All steps over inputs [T, B, D] at once: (outputs [T, B, N], state at the end of each sequence).
-
-        The same as calling the cell T times, but faster. mask: [T, B, N] or None; lengths: [B] or None (all T).
-        """
-        self.build(inputs.shape.as_list()[-1], inputs.dtype)
-        mask = own_mask(self, inputs) if mask is None else mask
+    def all_steps(self, x, state, mask, lengths):
+        """All steps over x [T, B, D] from the state (c, h)."""
         names = list(self.weights)
         h, *end = tf.custom_gradient(
             lambda *tensors: fast_steps(mask, lengths, self.feature_mask_rounds, names, *tensors))(
-                inputs, state.c, state.h, *[tf.identity(self.weights[name]) for name in names])
-        return without_padding(h, lengths), LSTMState(*end)
+                x, state.c, state.h, *[tf.identity(self.weights[name]) for name in names])
+        return h, LSTMState(*end)

@@ -36,10 +36,6 @@ def sequence_masks(cells, inputs, rate, seed):
     return masks
 
 
-def _fast(cell, inputs, state, mask, lengths):
-    return cell.sequence(inputs, state, mask, lengths)
-
-
 def _plain(cell, inputs, state, mask, lengths):
     cell_and_inputs = (cell, inputs) if mask is None else (_MaskFed(cell), (inputs, mask))
     return tf.nn.dynamic_rnn(*cell_and_inputs, sequence_length=lengths, initial_state=state, time_major=True)
@@ -50,8 +46,10 @@ def _run_stack(cells, path, inputs, states, masks, lengths):
     for layer, (cell, state, mask) in enumerate(zip(cells, states, masks)):
         with tf.variable_scope("layer_%d" % layer):
             cell.build(inputs.shape.as_list()[-1], inputs.dtype)
-            run = _fast if path == "sequence" and hasattr(cell, "sequence") else _plain
-            inputs, state = run(cell, inputs, state, mask, lengths)
+            if path == "sequence" and hasattr(cell, "all_steps"):
+                inputs, state = cell.sequence(inputs, state, mask, lengths)
+            else:
+                inputs, state = _plain(cell, inputs, state, mask, lengths)
         final_states.append(state)
     return inputs, final_states
 

@@ -58,8 +58,7 @@ class Network(object):
 
     def first_states(self, batch_size):
         """The cells' own first states, as placeholders that a sampler may feed others into."""
-        return tf.nest.map_structure(lambda zero: tf.placeholder_with_default(zero, zero.shape),
-                                     self.zero_states(batch_size))
+        return _fed(self.zero_states(batch_size))
 
     def carried_states(self, batch_size, reset):
         """First states that go from batch to batch: (placeholders, states), all zeros where none are fed.
@@ -67,7 +66,7 @@ class Network(object):
         reset: bool scalar tensor; where it is true the states are zeros, whatever is fed.
         """
         zeros = tf.nest.map_structure(tf.zeros_like, self.zero_states(batch_size))
-        fed = tf.nest.map_structure(lambda zero: tf.placeholder_with_default(zero, zero.shape), zeros)
+        fed = _fed(zeros)
         return fed, tf.cond(reset, lambda: zeros, lambda: fed, strict=True)
 
     def head(self, features):
@@ -77,8 +76,11 @@ class Network(object):
             kernel = tf.get_variable("kernel", [depth, self._head_outputs], tf.float32,
                                      tf.glorot_uniform_initializer())
             bias = tf.get_variable("bias", [self._head_outputs], tf.float32, tf.zeros_initializer())
-        rows = tf.matmul(tf.reshape(features, [-1, depth]), kernel) + bias
-        return tf.reshape(rows, tf.concat([tf.shape(features)[:-1], [self._head_outputs]], 0))
+        return tf.tensordot(features, kernel, 1) + bias
+
+
+def _fed(states):
+    return tf.nest.map_structure(lambda state: tf.placeholder_with_default(state, state.shape), states)
 
 
 class Model(object):

@@ -49,13 +49,13 @@ class RectifiedAdam(object):
         steps_done, moments = slots
         # No variable may change before every gradient, which may still have to read it, is there.
         with tf.control_dependencies(gradients):
-            rates = _rates(steps_done + 1)
-            updates = [self._update(g, w, m, v, rates) for g, w, (m, v) in zip(gradients, variables, moments)]
+            corrections = _corrections(steps_done + 1)
+            updates = [self._update(g, w, m, v, corrections) for g, w, (m, v) in zip(gradients, variables, moments)]
         with tf.control_dependencies(updates):
             return tf.assign_add(steps_done, 1) > 0
 
-    def _update(self, g, w, m, v, rates):
-        correction1, correction2, rectification = [tf.cast(rate, w.dtype.base_dtype) for rate in rates]
+    def _update(self, g, w, m, v, corrections):
+        correction1, correction2, rectification = [tf.cast(value, w.dtype.base_dtype) for value in corrections]
         if self._clip_gradients:
             usual_norm = tf.sqrt(tf.reduce_sum(v) / correction2)
             g = tf.clip_by_norm(g, self._clip_multiplier * usual_norm + CLIP_MARGIN)
@@ -66,7 +66,7 @@ class RectifiedAdam(object):
         return tf.group(tf.assign(v, v_new), tf.assign(m, m_new), tf.assign_sub(w, step))
 
 
-def _rates(t):
+def _corrections(t):
     """1 - beta1^t, 1 - beta2^t and r (1 where rho < 5), in float64, of step t = 1, 2, .."""
     t = tf.cast(t, tf.float64)
     beta2_t = tf.pow(tf.constant(BETA2, tf.float64), t)

@@ -67,10 +67,10 @@ class RunFolder(object):
         print(text, flush=True)
         self._log.write("%s  %s\n" % (datetime.datetime.now().strftime("%Y-%m-%d %H:%M:%S"), text))
 
-    def scalars(self, step, values, graph=None):
-        """Write {tag: number} for TensorBoard at `step`, and the graph once where it is given."""
+    def scalars(self, step, values):
+        """Write {tag: number} for TensorBoard at `step`, and the default graph once."""
         if self._events is None:
-            self._events = tf.summary.FileWriter(self.path, graph)
+            self._events = tf.summary.FileWriter(self.path, tf.get_default_graph())
         self._events.add_summary(tf.Summary(value=[
             tf.Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]), step)
 

@@ -95,9 +95,9 @@ def text(trainer):
 
 
 def _choose_token(logits, random):
-    likelihoods = np.exp(logits - logits[2:].max())
-    likelihoods[:2] = 0  # padding and the unknown are no text
-    sums = np.cumsum(likelihoods)
+    weights = np.exp(logits - logits[2:].max())
+    weights[:2] = 0  # padding and the unknown are no text
+    sums = np.cumsum(weights)
     return np.int32(np.searchsorted(sums, random.random() * sums[-1], side="right"))
 
 

@@ -23,7 +23,7 @@ from training.files import load_json, save_json
 from training.run_folder import RunFolder, run_path
 from training.search_space import extremes, search_space, suggest
 from training.settings import CHANGEABLE_LATER, read_settings
-from training.trial import Trial, call, train
+from training.trial import Trial, call, results_of, train
 
 # What may differ between two calls of one sweep.
 _FREE = ("sweep_trials", "final_seeds", "spark_master", "spark_parallelism")
@@ -145,7 +145,7 @@ class Sweep(object):
             reason = train(trial)["reason"]
             if reason:
                 raise UserError("the winner failed with seed %d: %s" % (seed, reason))
-            finals.append(_results(trial.folder))
+            finals.append(results_of(trial.folder))
         test = {name: _summary([result["test"][name] for result in finals]) for name in finals[0]["test"]}
         command = self._command(best["point"])
         save_json(self.run.file("sweep.json"), {
@@ -161,11 +161,11 @@ class Sweep(object):
 
     def _test_winner(self, best):
         folder = self._trial(best["trial"], best["point"]).folder
-        if "test" not in _results(folder):
+        if "test" not in results_of(folder):
             reason = call(self._script, self._later(evaluate=folder, evaluate_on_test=True))
             if reason:
                 raise UserError("the winner, %s, could not be tested: %s" % (folder, reason))
-        return _results(folder)
+        return results_of(folder)
 
     def _trial(self, number, point, **changed):
         name = number if isinstance(number, str) else "trial-%03d" % number
@@ -257,10 +257,6 @@ def _at(settings, point):
 
 def _options(values):
     return ["--%s=%s" % item for item in values.items()]
-
-
-def _results(folder):
-    return load_json(os.path.join(folder, "results.json"), "remove this folder")
 
 
 def _summary(values):

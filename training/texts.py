@@ -10,7 +10,7 @@ from collections import Counter
 import numpy as np
 
 SPECIAL_SYMBOLS = ["<padding>", "<unknown>"]
-PADDING, UNKNOWN = 0, 1
+UNKNOWN = 1  # id 0 is padding
 
 _CHUNK = 1 << 22
 _PUNCTUATION = str.maketrans(dict.fromkeys(string.punctuation.replace("'", ""), " "))

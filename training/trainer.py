@@ -107,7 +107,7 @@ class Trainer(object):
                 metrics = _finished(self.model, progress["sums"])
                 line.update(progress["batch"], loss=loss, **{self.model.watched: metrics[self.model.watched]})
                 if progress["step"] % self.settings.summary_steps == 0:
-                    self.run.scalars(progress["step"], {"step/loss": loss}, self.session.graph)
+                    self.run.scalars(progress["step"], {"step/loss": loss})
                 if time.time() - self._last_checkpoint > 60 * self.settings.checkpoint_minutes:
                     self._save()
                 self._pause_if_asked()
@@ -156,8 +156,7 @@ class Trainer(object):
         self.run.append_metrics(epoch, {"step": progress["step"], "seconds": round(progress["seconds"], 2),
                                         "train": train, "valid": valid})
         self.run.scalars(epoch, {"%s/%s" % (part, name): value for part, values in
-                                 (("train", train), ("valid", valid)) for name, value in values.items()},
-                         self.session.graph)
+                                 (("train", train), ("valid", valid)) for name, value in values.items()})
         self.run.say("epoch %d: %s train %.4f, valid %.4f%s  (%s in all)" % (
             epoch, watched, train[watched], valid[watched], ", the best so far" if better else "",
             duration(progress["seconds"])))

@@ -31,14 +31,14 @@ def train(trial, variables=()):
     variables: more of the environment.
     """
     _wait_for_others(trial.folder)
-    results, reason = _results(trial.folder), None
+    results, reason = results_of(trial.folder), None
     if results is None:
         words = trial.resume
         if not os.path.exists(os.path.join(trial.folder, "checkpoints", "last.npz")):
             shutil.rmtree(trial.folder, ignore_errors=True)  # killed before there was anything to go on from
             words = trial.begin
         reason = call(trial.script, words, variables)
-        results = _results(trial.folder)
+        results = results_of(trial.folder)
     record = {"trial": trial.number, "point": trial.point, "loss": None, "machine": platform.node(),
               "finished": datetime.datetime.now().strftime("%Y-%m-%d %H:%M:%S")}
     if reason is None:
@@ -89,7 +89,8 @@ def _end_with_parent():
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _results(folder):
+def results_of(folder):
+    """What results.json of a trial's folder holds, None where there is none yet. Raises UserError."""
     path = os.path.join(folder, "results.json")
     return load_json(path, "remove it") if os.path.exists(path) else None
 
