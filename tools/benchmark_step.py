@@ -3,10 +3,12 @@
     python tools/benchmark_step.py '{"path": "sequence", "cell": "RRU", "T": 200, "B": 16, "D": 88, "N": 1034}'
 
 It prints a JSON line once the step is ready ("flops", "version"), then for each line that it reads the seconds of a
-step, and at the end of its input its peak memory. Each path has a function that imports what it needs itself: the
-interpreter of "torch" has no TensorFlow.
+step, and at the end of its input its peak memory. With "profile": true it prints instead what the operations of
+a second step took. Each path has a function that imports what it needs itself: the interpreter of "torch" has no
+TensorFlow.
 """
 
+import collections
 import json
 import os
 import resource
@@ -26,11 +28,24 @@ def count_flops(parameters, spec):
 
 
 def tensorflow_session(graph_output, feed=None):
-    """A function that fetches `graph_output` once, from initialised variables."""
+    """A function that fetches `graph_output` once, from initialised variables; its argument may be RunOptions."""
     import tensorflow.compat.v1 as tf
     session = tf.Session()
     session.run(tf.global_variables_initializer())
-    return lambda: session.run(graph_output, feed)
+    return lambda *options_and_metadata: session.run(graph_output, feed, *options_and_metadata)
+
+
+def print_profile(step):
+    """Print the seconds of all kinds of operations in a step of tensorflow_session, of all threads together."""
+    import tensorflow.compat.v1 as tf
+    metadata, seconds = tf.RunMetadata(), collections.Counter()
+    step(tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE), metadata)
+    for device in metadata.step_stats.dev_stats:
+        for node in device.node_stats:
+            kind = node.timeline_label.partition(" = ")[2].partition("(")[0]
+            seconds[kind] += (node.op_end_rel_micros - node.op_start_rel_micros) / 1e6
+    for kind, value in seconds.most_common(12):
+        print("%-24s %8.4f s %5.1f %%" % (kind, value, 100 * value / sum(seconds.values())))
 
 
 def cell_step(spec):
@@ -46,8 +61,8 @@ def cell_step(spec):
     own = dict(cell_registry.published_hyperparameters(spec["cell"], None), **spec.get("hyperparameters", {}))
     cell = cell_registry.make_cell(spec["cell"], spec["N"], own)
     x = tf.placeholder(tf.float32, [None, None, spec["D"]])
-    outputs, _ = unroll([cell], x, dropout=spec["dropout"], seed=tf.constant([1, 2]), path=spec["path"],
-                        parts=spec["parts"] if spec["path"] == "sequence" else None)
+    outputs, _ = unroll([cell], x, dropout=spec.get("dropout", 0.0), seed=tf.constant([1, 2]), path=spec["path"],
+                        parts=spec.get("parts") if spec["path"] == "sequence" else None)
     loss = tf.reduce_mean(tf.square(outputs))
     update = RectifiedAdam(1e-3, True, 1.5).minimize(loss, tf.trainable_variables())
     inputs = np.random.RandomState(1).normal(size=(spec["T"], spec["B"], spec["D"]))
@@ -123,6 +138,8 @@ def main():
     spec = json.loads(sys.argv[1])
     step, flops, version_of_path = STEPS[spec["path"]](spec)
     step()
+    if spec.get("profile"):
+        return print_profile(step)
     print(json.dumps({"flops": flops, "version": version_of_path}), flush=True)
     for _ in sys.stdin:
         step()  # brings what other processes pushed out of the caches back into them
