@@ -271,6 +271,14 @@ def test_the_winner_is_tested_with_several_seeds(toy, capsys):
         assert os.path.getsize(os.path.join(folder, name)) > 5000
 
 
+def test_a_winner_whose_results_are_gone_is_named(toy):
+    with toy.open("--sweep_trials", "1") as sweep:
+        sweep.search()
+        os.remove(os.path.join(sweep.run.path, "trial-001", "results.json"))
+        with pytest.raises(UserError, match="trial-001/results.json is missing: remove this folder"):
+            sweep.finish()
+
+
 def test_a_sweep_in_which_nothing_succeeds_stops_early(toy):
     toy.orders(**{"t%d" % number: "nan" for number in range(1, 100)})
     with toy.open() as sweep:

@@ -23,11 +23,12 @@ from training.files import load_json, save_json
 from training.run_folder import RunFolder, run_path
 from training.search_space import extremes, search_space, suggest
 from training.settings import CHANGEABLE_LATER, read_settings
-from training.trial import Trial, call, results_of, train
+from training.trial import Trial, call, train
 
 # What may differ between two calls of one sweep.
 _FREE = ("sweep_trials", "final_seeds", "spark_master", "spark_parallelism")
-MAY_CHANGE = set(CHANGEABLE_LATER + _FREE) - {"epochs", "patience"}
+_OF_A_RUN = set(CHANGEABLE_LATER) - {"epochs", "patience"}
+MAY_CHANGE = _OF_A_RUN | set(_FREE)
 OWN_SETTINGS = _FREE + ("do_hyperparameter_optimization", "sweep_name", "search")
 # What does not belong to a point, and what is a run's own but is the same for all trials.
 _NOT_OF_A_POINT = set(OWN_SETTINGS + ("name", "resume", "evaluate")) | MAY_CHANGE
@@ -145,7 +146,7 @@ class Sweep(object):
             reason = train(trial)["reason"]
             if reason:
                 raise UserError("the winner failed with seed %d: %s" % (seed, reason))
-            finals.append(results_of(trial.folder))
+            finals.append(_results(trial.folder))
         test = {name: _summary([result["test"][name] for result in finals]) for name in finals[0]["test"]}
         command = self._command(best["point"])
         save_json(self.run.file("sweep.json"), {
@@ -161,11 +162,11 @@ class Sweep(object):
 
     def _test_winner(self, best):
         folder = self._trial(best["trial"], best["point"]).folder
-        if "test" not in results_of(folder):
+        if "test" not in _results(folder):
             reason = call(self._script, self._later(evaluate=folder, evaluate_on_test=True))
             if reason:
                 raise UserError("the winner, %s, could not be tested: %s" % (folder, reason))
-        return results_of(folder)
+        return _results(folder)
 
     def _trial(self, number, point, **changed):
         name = number if isinstance(number, str) else "trial-%03d" % number
@@ -177,7 +178,7 @@ class Sweep(object):
                      self._later(resume=folder, evaluate_on_test=settings.evaluate_on_test))
 
     def _later(self, **more):
-        values = {name: self.settings.values[name] for name in sorted(MAY_CHANGE - set(_FREE))
+        values = {name: self.settings.values[name] for name in sorted(_OF_A_RUN)
                   if name in self.settings.values}
         return _options(dict(values, **more))
 
@@ -257,6 +258,10 @@ def _at(settings, point):
 
 def _options(values):
     return ["--%s=%s" % item for item in values.items()]
+
+
+def _results(folder):
+    return load_json(os.path.join(folder, "results.json"), "remove this folder")
 
 
 def _summary(values):

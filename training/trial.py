@@ -31,14 +31,14 @@ def train(trial, variables=()):
     variables: more of the environment.
     """
     _wait_for_others(trial.folder)
-    results, reason = results_of(trial.folder), None
+    results, reason = _results(trial.folder), None
     if results is None:
         words = trial.resume
         if not os.path.exists(os.path.join(trial.folder, "checkpoints", "last.npz")):
             shutil.rmtree(trial.folder, ignore_errors=True)  # killed before there was anything to go on from
             words = trial.begin
         reason = call(trial.script, words, variables)
-        results = results_of(trial.folder)
+        results = _results(trial.folder)
     record = {"trial": trial.number, "point": trial.point, "loss": None, "machine": platform.node(),
               "finished": datetime.datetime.now().strftime("%Y-%m-%d %H:%M:%S")}
     if reason is None:
@@ -89,8 +89,7 @@ def _end_with_parent():
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def results_of(folder):
-    """What results.json of a trial's folder holds, None where there is none yet. Raises UserError."""
+def _results(folder):
     path = os.path.join(folder, "results.json")
     return load_json(path, "remove it") if os.path.exists(path) else None
 
