@@ -24,9 +24,9 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
-from cells.unroll import usable_cores
 from training.errors import OneLineParser, UserError, run_as_script
 from training.files import save_json
+from training.run_folder import environment
 
 SHAPES = {"music": dict(D=88, N=1034, B=16, T=200, output_size=64),
           "charlm": dict(D=64, N=512, B=64, T=256, output_size=128),
@@ -143,11 +143,10 @@ def machine():
     """What the numbers were measured on."""
     with open("/proc/cpuinfo") as file:
         models = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
-    commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "HEAD"], stdout=subprocess.PIPE,
-                            universal_newlines=True).stdout.strip()
-    return {"processor": models[0] if models else platform.processor(), "cores": usable_cores(),
-            "system": platform.platform(), "load_before": os.getloadavg()[0], "git_commit": commit,
-            "date": datetime.date.today().isoformat()}
+    known = environment()
+    return {"processor": models[0] if models else platform.processor(), "load_before": os.getloadavg()[0],
+            "date": datetime.date.today().isoformat(),
+            **{name: known[name] for name in ("cores", "system", "git_commit")}}
 
 
 def main():

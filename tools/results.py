@@ -69,15 +69,19 @@ def find_runs(folders):
                 saved = load_json(os.path.join(folder, "settings.json"), REMEDY)
                 results = load_json(os.path.join(folder, "results.json"), REMEDY)
                 if "test" in results and results["stop_reason"]:  # not a sweep's trials, nor what was cut off
-                    changed = changed_settings(results, saved["settings"])
-                    trials, point = winner(os.path.dirname(folder))
-                    if not point.items() <= own_settings(saved["settings"]).items():
-                        trials, point = 0, {}
-                    rest = [(name, value) for name, value in changed if name not in point]
-                    tuned = ["tuned (sweep %s)" % os.path.basename(os.path.dirname(folder))] if trials else []
-                    found = tuned + marks(results, rest)
-                    runs.append(Run(folder, results, tuple(found), command(results, saved["script"], changed), trials))
+                    runs.append(_run(folder, saved, results))
     return runs
+
+
+def _run(folder, saved, results):
+    changed = changed_settings(results, saved["settings"])
+    above = os.path.dirname(folder)
+    trials, point = winner(above)
+    if not point.items() <= own_settings(saved["settings"]).items():
+        trials, point = 0, {}
+    tuned = ["tuned (sweep %s)" % os.path.basename(above)] if trials else []
+    rest = [(name, value) for name, value in changed if name not in point]
+    return Run(folder, results, tuple(tuned + marks(results, rest)), command(results, saved["script"], changed), trials)
 
 
 def winner(folder):
