@@ -56,13 +56,17 @@ class Cell(object):
         if self.weights is None:
             with tf.variable_scope(self.name):
                 self.weights = collections.OrderedDict(
-                    (name, self.variable(name, shape, input_depth, dtype))
+                    (name, self.variable(name, shape, dtype, self.initializer(name, shape, input_depth)))
                     for name, shape in self.weight_shapes(input_depth).items())
 
-    def variable(self, name, shape, input_depth, dtype):
-        """A variable: matrices start Glorot-uniform over the whole matrix, vectors zero, or as `initializers` says."""
+    def initializer(self, name, shape, input_depth):
+        """How a variable starts: a whole matrix Glorot-uniform, vectors zero, or as `initializers` says."""
         usual = {1: tf.zeros_initializer(), 2: tf.glorot_uniform_initializer()}[len(shape)]
-        return tf.get_variable(name, shape, dtype, self.initializers.get(name, usual))
+        return self.initializers.get(name, usual)
+
+    def variable(self, name, shape, dtype, initializer):
+        """A new variable."""
+        return tf.get_variable(name, shape, dtype, initializer)
 
     def zero_state(self, batch_size, dtype):
         """The first state: zeros."""

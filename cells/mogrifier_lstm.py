@@ -121,24 +121,6 @@ def fast_steps(mask, lengths, rounds, names, x, c, h, *weights):
     return (h[1:], at_ends(c, lengths), at_ends(h, lengths)), gradient
 
 
-def sonnet_variable(name, shape, initializer, dtype):
-    """The variable of a new Sonnet module: a Linear's matrix or an AddBias's vector.
-
-    A module makes its variable when first connected, so it is connected to zeros here; nothing reads the result.
-    Without Sonnet 1 it is a variable of the same name, shape and initial distribution.
-    """
-    if Linear is None:
-        with tf.variable_scope(name):
-            return tf.get_variable("w" if len(shape) == 2 else "b", shape, dtype, initializer)
-    if len(shape) == 2:
-        module = Linear(shape[1], use_bias=False, initializers={"w": initializer}, name=name)
-        module(tf.zeros([1, shape[0]], dtype))
-        return module.w
-    module = AddBias(initializers={"b": initializer}, name=name)
-    module(tf.zeros((1,) + shape, dtype))
-    return module.b
-
-
 class MogrifierLSTMCell(Cell):
     """State LSTMState(c, h), output h, all [B, num_units]; `dropout`: a probability, number or scalar tensor.
 
@@ -167,20 +149,33 @@ class MogrifierLSTMCell(Cell):
             shapes["b_" + gate] = (units,)
         return shapes
 
-    def variable(self, name, shape, input_depth, dtype):
-        """A variable in a Sonnet module; matrices start truncated-normal (cut at 2 stddev) as in Melis et al."""
-        if len(shape) == 1:
-            initializer = tf.zeros_initializer()
-        elif name == "W":
-            def initializer(shape, dtype, partition_info=None):
-                return tf.concat([tf.random.truncated_normal([rows, shape[1]], 0.0, np.sqrt(1.3 / rows), dtype)
-                                  for rows in (input_depth, self.output_size)], axis=0)
-        elif self.feature_mask_rank == 0:
-            initializer = tf.glorot_uniform_initializer()
-        else:
+    def initializer(self, name, shape, input_depth):
+        """How a variable starts: matrices truncated-normal (cut at 2 stddev) as in Melis et al., unless rank is 0."""
+        if name == "W":
+            return lambda shape, dtype, partition_info=None: tf.concat(
+                [tf.random.truncated_normal([rows, shape[1]], 0.0, np.sqrt(1.3 / rows), dtype)
+                 for rows in (input_depth, self.output_size)], axis=0)
+        if name[0] in "AB" and self.feature_mask_rank:
             fan_in = self.output_size if int(name[2:]) % 2 == 0 else input_depth  # rows of A, for A and B alike
-            initializer = tf.truncated_normal_initializer(stddev=(1 / (fan_in * self.feature_mask_rank)) ** 0.25)
-        return sonnet_variable(name, shape, initializer, dtype)
+            return tf.truncated_normal_initializer(stddev=(1 / (fan_in * self.feature_mask_rank)) ** 0.25)
+        return super().initializer(name, shape, input_depth)
+
+    def variable(self, name, shape, dtype, initializer):
+        """The variable of a new Sonnet module: a Linear's matrix or an AddBias's vector.
+
+        A module makes its variable when first connected, so it is connected to zeros here; nothing reads the result.
+        Without Sonnet 1 it is a variable of the same name, shape and initial distribution.
+        """
+        if Linear is None:
+            with tf.variable_scope(name):
+                return super().variable("w" if len(shape) == 2 else "b", shape, dtype, initializer)
+        if len(shape) == 2:
+            module = Linear(shape[1], use_bias=False, initializers={"w": initializer}, name=name)
+            module(tf.zeros([1, shape[0]], dtype))
+            return module.w
+        module = AddBias(initializers={"b": initializer}, name=name)
+        module(tf.zeros((1,) + shape, dtype))
+        return module.b
 
     def step(self, x, state, mask):
         """One step: (h', (c', h')) from input x [B, D] and state (c, h)."""

@@ -67,7 +67,7 @@ def cell_step(spec):
     update = RectifiedAdam(1e-3, True, 1.5).minimize(loss, tf.trainable_variables())
     inputs = np.random.RandomState(1).normal(size=(spec["T"], spec["B"], spec["D"]))
     parameters = size.count(cell.weight_shapes(spec["D"]).values())
-    return tensorflow_session([loss, update], {x: inputs}), count_flops(parameters, spec), version()
+    return tensorflow_session([loss, update], {x: inputs}), count_flops(parameters, spec), tf.version.VERSION
 
 
 def matmul_step(spec):
@@ -82,7 +82,7 @@ def matmul_step(spec):
     h = tf.Variable(tf.random.normal([spec["B"], units]))
     for _ in range(PRODUCTS // 2):
         h = tf.matmul(tf.matmul(h, there), back)
-    return tensorflow_session(h[:, 0]), 2.0 * spec["B"] * units * columns * PRODUCTS, version()
+    return tensorflow_session(h[:, 0]), 2.0 * spec["B"] * units * columns * PRODUCTS, tf.version.VERSION
 
 
 def torch_step(spec):
@@ -120,13 +120,7 @@ def model_step(spec):
     feed = model.feed({"inputs": ids, "targets": ids, "lengths": full, "first_counted": none, "reset_state": False},
                       dropout=settings.dropout, mask_seed=(1, 2))
     return (tensorflow_session([model.loss, model.train_op], feed), count_flops(model.network.parameters, spec),
-            version())
-
-
-def version():
-    """The version of TensorFlow, 1.15 or 2.x."""
-    from training.run_folder import environment
-    return environment()["tensorflow"]
+            tf.version.VERSION)
 
 
 STEPS = {"sequence": cell_step, "dynamic_rnn": cell_step, "matmul": matmul_step, "torch": torch_step,

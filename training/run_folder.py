@@ -105,10 +105,9 @@ def environment():
         except (OSError, subprocess.CalledProcessError):
             return None
     changes = git("status", "--porcelain", "--untracked-files=no")
-    return {"python": platform.python_version(), "tensorflow": tf.VERSION if hasattr(tf, "VERSION") else
-            tf.__version__, "numpy": np.__version__, "machine": platform.machine(), "system": platform.platform(),
-            "cores": usable_cores(), "git_commit": git("rev-parse", "HEAD"),
-            "git_clean": None if changes is None else changes == ""}
+    return {"python": platform.python_version(), "tensorflow": tf.version.VERSION, "numpy": np.__version__,
+            "machine": platform.machine(), "system": platform.platform(), "cores": usable_cores(),
+            "git_commit": git("rev-parse", "HEAD"), "git_clean": None if changes is None else changes == ""}
 
 
 class Checkpoint(object):
