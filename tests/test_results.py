@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from tools import results as tool
+from tools import publishing, results as tool
 from training.errors import UserError
 
 ROOT = tool.ROOT
@@ -108,7 +108,7 @@ def test_a_run_that_was_cut_off_and_evaluated_is_no_result(tmp_path):
     run = make_run(tmp_path / "run", stop_reason=None)
     assert not rows(tmp_path)
     with pytest.raises(UserError, match="is not finished"):
-        tool.publish(str(run), str(tmp_path / "results"))
+        publishing.publish(str(run), str(tmp_path / "results"))
 
 
 def test_a_part_of_the_data_never_has_the_papers_value_beside_it(tmp_path):
@@ -142,22 +142,22 @@ def test_the_chart_is_written_beside_the_runs(tmp_path, capsys):
 
 def test_a_finished_run_is_published_without_its_checkpoints(tmp_path):
     run = make_run(tmp_path / "runs" / "seed7", log="".join("line %d\n" % i for i in range(1000)))
-    target = tool.publish(str(run), str(tmp_path / "results"))
+    target = publishing.publish(str(run), str(tmp_path / "results"))
     assert target == str(tmp_path / "results" / "music" / "JSB Chorales" / "RRU" / "seed7")
     assert sorted(os.listdir(target)) == ["learning_curve.png", "log.txt", "metrics.jsonl", "results.json",
                                           "settings.json"]
     log = open(os.path.join(target, "log.txt")).read().splitlines()
-    assert len(log) == tool.LOG_LINES + 1
+    assert len(log) == publishing.LOG_LINES + 1
     assert (log[0], log[100], log[-1]) == ("line 0", "... 800 lines left out ...", "line 999")
     with pytest.raises(UserError, match="remove what is there"):
-        tool.publish(str(run), str(tmp_path / "results"))
+        publishing.publish(str(run), str(tmp_path / "results"))
 
 
 def test_a_run_of_a_sweep_is_published_with_the_trials(tmp_path):
     make_run(tmp_path / "night" / "trial-003")
     for name in ("trials.jsonl", "trials.csv", "best_so_far.png"):
         (tmp_path / "night" / name).write_text("{}\n")
-    target = tool.publish(str(tmp_path / "night" / "trial-003"), str(tmp_path / "results"))
+    target = publishing.publish(str(tmp_path / "night" / "trial-003"), str(tmp_path / "results"))
     assert target.endswith("RRU/night/trial-003")
     assert set(os.listdir(os.path.dirname(target))) == {"trials.jsonl", "trials.csv", "best_so_far.png", "trial-003"}
 
@@ -169,9 +169,9 @@ def test_runs_that_were_not_tested_are_no_results(tmp_path):
     (run / "results.json").write_text(json.dumps(results))
     assert not rows(tmp_path)
     with pytest.raises(UserError, match="was not tested"):
-        tool.publish(str(run), str(tmp_path / "results"))
+        publishing.publish(str(run), str(tmp_path / "results"))
 
 
 def test_an_unfinished_run_is_not_published(tmp_path):
     with pytest.raises(UserError, match="let the run finish"):
-        tool.publish(str(tmp_path), str(tmp_path / "results"))
+        publishing.publish(str(tmp_path), str(tmp_path / "results"))

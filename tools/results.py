@@ -16,7 +16,6 @@ import collections
 import importlib
 import os
 import shlex
-import shutil
 import statistics
 import sys
 from urllib.parse import quote
@@ -25,6 +24,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
 import cell_registry
+from tools.publishing import publish
 from training import pictures
 from training.errors import OneLineParser, UserError, run_as_script
 from training.files import load_json, replacing
@@ -39,10 +39,6 @@ BEFORE = {"learning_rate_decay": False}  # how runs were made that are older tha
 # Metric -> its name in the table, the factor to the table's unit, digits behind the point. All of the test part.
 METRICS = {"window_nll": ("window NLL", 1, 3), "perplexity": ("perplexity", 1, 2), "bpc": ("BPC", 1, 3),
            "accuracy": ("accuracy %", 100, 2)}
-PUBLISHED_FILES = ("settings.json", "metrics.jsonl", "results.json", "learning_curve.png", "sample.mid",
-                   "pianoroll.png", "sample.txt", "confusion_matrix.png")
-SWEEP_FILES = ("settings.json", "trials.jsonl", "trials.csv", "best_so_far.png", "dimensions.png", "sweep.json")
-LOG_LINES = 200  # a longer log loses its middle when it is published
 START, END = "<!-- results: python -u tools/results.py --readme -->", "<!-- end of results -->"
 REMEDY = "remove the run's folder, or evaluate the run again"
 
@@ -236,52 +232,6 @@ def with_tables(text, markdown):
     if not (start and end):
         raise UserError("README.md lacks the lines %s and %s: put them where the tables shall be" % (START, END))
     return "%s%s\n%s\n%s%s" % (before, start, markdown, end, after)
-
-
-def publish(folder, results_folder):
-    """Copy a finished run without its checkpoints; returns results/<task>/<data set>/<cell>/<name>.
-
-    The name of a sweep's run is <sweep>/<trial>, and the sweep's table and pictures are copied into <sweep>. Raises
-    UserError where the run is not finished, was not tested, or is published already.
-    """
-    results = load_json(os.path.join(folder, "results.json"), "let the run finish, or evaluate it")
-    if not results["stop_reason"]:
-        raise UserError("%s is not finished: --resume it" % folder)
-    if "test" not in results:
-        raise UserError("%s was not tested: --evaluate it with --evaluate_on_test True" % folder)
-    if not results["environment"]["git_clean"]:
-        print("the commit of %s is unknown, or files had been changed: nobody can repeat it" % folder,
-              file=sys.stderr)
-    above, name = os.path.split(os.path.abspath(folder))
-    in_sweep = os.path.exists(os.path.join(above, "trials.jsonl"))
-    cell_folder = os.path.join(results_folder, results["task"], results["data_set"], results["cell"])
-    target = os.path.join(cell_folder, os.path.basename(above) if in_sweep else "", name)
-    try:
-        os.makedirs(target)
-        if in_sweep:
-            _copy(SWEEP_FILES, above, os.path.dirname(target))
-        _copy(PUBLISHED_FILES, folder, target)
-        with open(os.path.join(folder, "log.txt")) as log, open(os.path.join(target, "log.txt"), "w") as copy:
-            copy.writelines(shortened(list(log)))
-    except OSError as error:
-        raise UserError("%s cannot be published as %s (%s): remove what is there" % (
-            folder, target, error.strerror))
-    return target
-
-
-def _copy(names, source, target):
-    for name in names:
-        if os.path.exists(os.path.join(source, name)):
-            shutil.copyfile(os.path.join(source, name), os.path.join(target, name))
-
-
-def shortened(lines):
-    """The first and last lines of a log that has more than LOG_LINES, with a line that says what is missing."""
-    left_out = len(lines) - LOG_LINES
-    if left_out <= 0:
-        return lines
-    half = LOG_LINES // 2
-    return lines[:half] + ["... %d lines left out ...\n" % left_out] + lines[-half:]
 
 
 def main(arguments=None):
