@@ -55,9 +55,9 @@ class Cell(object):
         """Create the variables under the cell's name, the first time it is called."""
         if self.weights is None:
             with tf.variable_scope(self.name):
-                self.weights = collections.OrderedDict(
-                    (name, self.variable(name, shape, dtype, self.initializer(name, shape, input_depth)))
-                    for name, shape in self.weight_shapes(input_depth).items())
+                self.weights = {
+                    name: self.variable(name, shape, dtype, self.initializer(name, shape, input_depth))
+                    for name, shape in self.weight_shapes(input_depth).items()}
 
     def initializer(self, name, shape, input_depth):
         """How a variable starts: a whole matrix Glorot-uniform, vectors zero, or as `initializers` says."""

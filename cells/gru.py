@@ -1,7 +1,5 @@
 """The Gated Recurrent Unit (Cho et al. 2014), with dropout on the candidate (Semeniuta et al. 2016)."""
 
-import collections
-
 import tensorflow.compat.v1 as tf
 
 from cells.common import Cell, masked
@@ -10,8 +8,9 @@ from cells.loops import (at_ends, backward_loop, forward_loop, matmul_steps, sig
 
 
 def fast_steps(mask, lengths, x_g, x_c, h, w_g, w_c):
-    """All steps of the GRU, from the inputs' shares x_g [T, B, 2 N], x_c [T, B, N] of its pre-activations.
+    """All steps of the GRU.
 
+    x_g [T, B, 2 N] and x_c [T, B, N] are the inputs' shares of its pre-activations, biases included.
     Returns (h after each step [T, B, N], h at the end of each sequence [B, N]) and the function of their gradients
     (for tf.custom_gradient).
     """
@@ -60,9 +59,8 @@ class GRUCell(Cell):
     def weight_shapes(self, input_depth):
         """Name -> shape of every variable for inputs of depth D."""
         units = self.state_size
-        return collections.OrderedDict([
-            ("W_g", (input_depth + units, 2 * units)), ("b_g", (2 * units,)),
-            ("W_c", (input_depth + units, units)), ("b_c", (units,))])
+        return {"W_g": (input_depth + units, 2 * units), "b_g": (2 * units,),
+                "W_c": (input_depth + units, units), "b_c": (units,)}
 
     def step(self, x, h, mask):
         """One step: (h', h') from input x [B, D] and state h [B, N]."""

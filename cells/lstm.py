@@ -1,7 +1,5 @@
 """Long Short-Term Memory (Hochreiter and Schmidhuber 1997); dropout on the candidate (Semeniuta et al. 2016)."""
 
-import collections
-
 import numpy as np
 import tensorflow.compat.v1 as tf
 
@@ -11,7 +9,7 @@ from cells.loops import (at_ends, backward_loop, forward_loop, matmul_steps, sig
 
 
 def ifoj(weight):
-    """The columns of a matrix or bias, which are in the order i, j, f, o, in that of fast_steps."""
+    """A matrix or bias whose columns i, j, f, o are put in the order i, f, o, j, as fast_steps has them."""
     i, j, f, o = tf.split(weight, 4, axis=-1)
     return tf.concat([i, f, o, j], axis=-1)
 
@@ -66,7 +64,7 @@ class LSTMCell(Cell):
     def weight_shapes(self, input_depth):
         """Name -> shape of every variable for inputs of depth D."""
         units = self.output_size
-        return collections.OrderedDict([("W", (input_depth + units, 4 * units)), ("b", (4 * units,))])
+        return {"W": (input_depth + units, 4 * units), "b": (4 * units,)}
 
     def step(self, x, state, mask):
         """One step: (h', (c', h')) from input x [B, D] and state (c, h)."""

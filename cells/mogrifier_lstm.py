@@ -1,7 +1,5 @@
 """The Mogrifier LSTM (Melis et al. 2020): input and state gate each other in turn before an LSTM step."""
 
-import collections
-
 import numpy as np
 import tensorflow.compat.v1 as tf
 
@@ -19,7 +17,7 @@ GATES = "jofi"  # the order of the kernel's columns
 def mogrify(w, rounds, x, h):
     """x and h after all rounds: the even ones gate x by h, the odd ones h by x, with 2 sigmoid(source A B + b).
 
-    Round `number` is the paper's i = number + 1, and A B its factored Q^i (which gates x) or R^i (h). Returns (x, h,
+    Round `number` is Melis et al.'s i = number + 1, and A B its factored Q^i (which gates x) or R^i (h). Returns (x, h,
     each round's source A, each round's gate); with rank 0 there is no B, and A is one full matrix.
     """
     reduced, gates = [], []
@@ -137,7 +135,7 @@ class MogrifierLSTMCell(Cell):
     def weight_shapes(self, input_depth):
         """Name -> shape of every variable for inputs of depth D."""
         units, rank = self.output_size, self.feature_mask_rank
-        shapes = collections.OrderedDict()
+        shapes = {}
         for number in range(self.feature_mask_rounds):
             source, gated = (units, input_depth) if number % 2 == 0 else (input_depth, units)
             shapes["A_%d" % number] = (source, rank or gated)
@@ -150,7 +148,7 @@ class MogrifierLSTMCell(Cell):
         return shapes
 
     def initializer(self, name, shape, input_depth):
-        """How a variable starts: matrices truncated-normal (cut at 2 stddev) as in Melis et al., unless rank is 0."""
+        """How a variable starts: W, and A and B of low rank, truncated-normal (cut at 2 stddev) as in Melis et al."""
         if name == "W":
             return lambda shape, dtype, partition_info=None: tf.concat(
                 [tf.random.truncated_normal([rows, shape[1]], 0.0, np.sqrt(1.3 / rows), dtype)

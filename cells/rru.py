@@ -1,7 +1,5 @@
 """The Residual Recurrent Unit: a recurrent cell without gates (arXiv 2108.00527, section 3)."""
 
-import collections
-
 import numpy as np
 import tensorflow.compat.v1 as tf
 
@@ -32,9 +30,9 @@ def further_layers(w):
 def fast_steps(mask, lengths, x, h, w_h, zw_c, zb_c, retain, *further):
     """All steps of d = dropout(j(a)) with a = x + h W_h, and h' = sigmoid(10 s) h + z c with c = d W_c + b_c.
 
-    x [T, B, M] is the inputs' share of a; zw_c and zb_c are z W_c and z b_c, retain is sigmoid(10 s); `further` is
-    W_2, b_2, W_3, .. Returns (d [T, B, M], h at the end of each sequence [B, N]) and the function of their gradients
-    (for tf.custom_gradient).
+    x [T, B, M] is the inputs' share of a, b_J included; zw_c and zb_c are z W_c and z b_c, retain is sigmoid(10 s);
+    `further` is W_2, b_2, W_3, .. Returns (d [T, B, M], h at the end of each sequence [B, N]) and the function of
+    their gradients (for tf.custom_gradient).
     """
     further = list(zip(further[::2], further[1::2]))
     middle = w_h.shape.as_list()[1]
@@ -104,7 +102,7 @@ class RRUCell(Cell):
     def weight_shapes(self, input_depth):
         """Name -> shape of every variable for inputs of depth D."""
         units, middle = self.state_size, self.mask_size(input_depth)
-        shapes = collections.OrderedDict([("W_J", (input_depth + units, middle)), ("b_J", (middle,))])
+        shapes = {"W_J": (input_depth + units, middle), "b_J": (middle,)}
         for i in range(2, self.relu_layers + 1):
             shapes["W_%d" % i] = (middle, middle)
             shapes["b_%d" % i] = (middle,)

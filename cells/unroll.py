@@ -87,7 +87,8 @@ def unroll(cells, inputs, states=None, lengths=None, dropout=0.0, seed=None, pat
     zero and the state is carried (None: all sequences are T long). dropout: number or scalar tensor; the Python
     number 0 leaves every dropout operation out. seed: int tensor [2] (seed, step), needed with dropout.
     path: "sequence", the cells' fast path where they have one, or "dynamic_rnn", the same values by TensorFlow's loop.
-    parts: of the batch, unrolled side by side (None: parts_of_a_batch(), or 1 for dynamic_rnn); it changes no value.
+    parts: of the batch, unrolled side by side (None: parts_of_a_batch(), or 1 for dynamic_rnn); it changes values by
+    rounding only.
     Returns (outputs [T, B, O] of the top cell, list of the cells' final states at the true end of each sequence).
     """
     if states is None:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from training.errors import UserError
-from training.settings import read_settings
+from training.settings import command_line, read_settings
 
 SCRIPT = '''"""A script."""
 # ---- Data
@@ -136,6 +136,18 @@ def test_a_run_that_exists_keeps_its_settings(script, tmp_path):
     (run / "settings.json").write_text(json.dumps({"task": "music", "settings": {}}))
     with pytest.raises(UserError, match="task music"):
         read_settings(script, ["--evaluate", str(run)])
+
+
+def test_a_sweep_is_neither_resumed_nor_evaluated_as_a_run(script, tmp_path):
+    settings = {"cell_hyperparameters": {}, "do_hyperparameter_optimization": True}
+    (tmp_path / "settings.json").write_text(json.dumps({"task": "toys", "settings": settings}))
+    with pytest.raises(UserError, match="is a sweep"):
+        read_settings(script, ["--resume", str(tmp_path)])
+
+
+def test_a_command_line_is_read_as_it_was_meant():
+    line = command_line("toy_main.py", [("data_set_name", "JSB Chorales"), ("forget_bias", -5.1e-05), ("seed", 1)])
+    assert line == "python -u toy_main.py --data_set_name 'JSB Chorales' --forget_bias=-5.1e-05 --seed 1"
 
 
 def test_resume_and_evaluate_exclude_each_other(script, tmp_path):

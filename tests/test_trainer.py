@@ -156,8 +156,31 @@ def test_a_finished_run_can_be_evaluated_again_and_continued(finished, monkeypat
     assert read(path, "results.json")["environment"] == results["environment"]
     monkeypatch.undo()
     mm_main.main(arguments(tmp_path, "short", "--epochs", "2"))
-    mm_main.main(["--resume", folder(tmp_path, "short"), "--epochs", "4"])
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer_module.Trainer, "_train_epoch", lambda _: sys.exit(1))
+        with pytest.raises(SystemExit):
+            mm_main.main(["--resume", folder(tmp_path, "short"), "--epochs", "4"])
+    assert not os.path.exists(os.path.join(folder(tmp_path, "short"), "results.json"))  # those were of two epochs
+    mm_main.main(["--resume", folder(tmp_path, "short")])
     assert_same_run(path, folder(tmp_path, "short"))
+
+
+def test_interrupted_after_the_last_epoch_the_weights_are_still_the_last_ones(finished, monkeypatch):
+    tmp_path, _ = finished
+    finish_epoch = trainer_module.Trainer._finish_epoch
+
+    def finish_and_interrupt(trainer):
+        finish_epoch(trainer)
+        if trainer.stopping.reason:
+            trainer._on_signal(signal.SIGINT, None)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer_module.Trainer, "_finish_epoch", finish_and_interrupt)
+        patch.setattr(trainer_module.Trainer, "load_best", lambda _: pytest.fail("the best weights replace the last"))
+        with pytest.raises(SystemExit):
+            mm_main.main(arguments(tmp_path, "late", "--epochs", "4"))
+    mm_main.main(["--resume", folder(tmp_path, "late")])
+    assert_same_run(folder(tmp_path, "whole"), folder(tmp_path, "late"))
 
 
 def test_a_folder_that_exists_is_left_alone(finished):
@@ -212,9 +235,15 @@ def test_an_unwritable_runs_folder_is_reported_before_training(tmp_path):
 def test_a_damaged_checkpoint_is_named(tmp_path):
     mm_main.main(arguments(tmp_path, "damaged", "--epochs", "1"))
     path = os.path.join(folder(tmp_path, "damaged"), "checkpoints", "last.npz")
+    with np.load(path) as saved:
+        arrays = dict(saved)
     with open(path, "r+b") as file:
         file.truncate(1000)
     with pytest.raises(UserError, match="last.npz cannot be read"):
+        mm_main.main(["--resume", folder(tmp_path, "damaged")])
+    arrays["variable/head/bias"] = np.zeros(3, np.float32)  # as after a change of the vocabulary
+    np.savez(path, **arrays)
+    with pytest.raises(UserError, match="another head/bias of shape"):
         mm_main.main(["--resume", folder(tmp_path, "damaged")])
 
 

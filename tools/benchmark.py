@@ -173,7 +173,7 @@ def main():
         print_rows(rows)
         result["rows"] += rows
         save_json(options.out, result)  # each time, as a run takes long
-    print("written to %s" % options.out)
+    print("%s\nwritten to %s" % (markdown(result["rows"]), options.out))
 
 
 if __name__ == "__main__":

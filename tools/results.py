@@ -15,7 +15,6 @@ import argparse
 import collections
 import importlib
 import os
-import shlex
 import statistics
 import sys
 from urllib.parse import quote
@@ -30,6 +29,7 @@ from training.errors import OneLineParser, UserError, run_as_script
 from training.files import load_json, replacing
 from training.paper_results import PAPER_RESULTS, paper_value
 from training.progress import duration
+from training.settings import command_line
 
 SCRIPTS = ("mm_main", "lm_main", "sa_main", "mnist_main")
 # Settings that have the same published value in all data sets, so that no table PUBLISHED has them.
@@ -116,9 +116,8 @@ def marks(results, changed):
 
 def command(results, script, changed):
     """The command line that makes a run again; `changed` as of changed_settings."""
-    options = [("data_set_name", results["data_set"]), ("cell_name", results["cell"]), ("seed", results["seed"])]
-    return "python -u %s %s" % (script, " ".join("--%s %s" % (name, shlex.quote(str(value)))
-                                                 for name, value in options + changed))
+    run = [("data_set_name", results["data_set"]), ("cell_name", results["cell"]), ("seed", results["seed"])]
+    return command_line(script, run + changed)
 
 
 def published_settings(task, data_set_name, cell_name):
@@ -142,7 +141,7 @@ def rows_of(runs):
         return (list(PAPER_RESULTS).index(name) if name in PAPER_RESULTS else len(PAPER_RESULTS), name,
                 run.marks, run.results["seed"])
 
-    rows = collections.OrderedDict()
+    rows = {}
     for run in sorted(runs, key=place):
         key = run.results["task"], run.results["data_set"], run.marks
         cell = rows.setdefault(key, {}).setdefault(run.results["cell"], [])

@@ -1,7 +1,8 @@
 """The optimizer of the paper's experiments: Rectified Adam that normalises before it averages, adaptive clipping.
 
 Unlike in textbook RAdam (Liu et al. 2020) the running average is taken of the normalised gradient, from the first
-step on, and the clip norm of a variable follows the running average of its squared gradient.
+step on, and the clip norm of a variable follows the running average of its squared gradient: clip_multiplier times the
+root of that average's sum, plus CLIP_MARGIN.
 """
 
 import tensorflow.compat.v1 as tf
@@ -9,7 +10,7 @@ import tensorflow.compat.v1 as tf
 BETA1 = 0.9
 BETA2 = 0.999
 EPSILON = 1e-7
-CLIP_MARGIN = 0.01  # the clip norm of the first step, when no squared gradient is known
+CLIP_MARGIN = 0.01  # part of every clip norm; all of it at the first step, when no squared gradient is known
 
 
 class RectifiedAdam(object):

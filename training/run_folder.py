@@ -133,9 +133,11 @@ class Checkpoint(object):
     def load(self, session, path, remedy):
         """Set the variables; returns (progress, list of further arrays). Raises UserError, ending in `remedy`."""
         saved = load_arrays(path, remedy)
-        missing = ["variable/" + name for name in self._variables if "variable/" + name not in saved]
-        if missing:
-            raise UserError("%s has no %s: it was not written by this version of the scripts" % (path, missing[0]))
+        for name, variable in self._variables.items():
+            found = saved.get("variable/" + name)
+            if found is None or found.shape != tuple(variable.shape.as_list()):
+                raise UserError("%s has %s %s of shape %s: the data or the scripts are not those of the run" % (
+                    path, "no" if found is None else "another", name, variable.shape))
         session.run(self._assign, {placeholder: saved["variable/" + name]
                                    for name, placeholder in self._values.items()})
         further = [saved["array/%d" % i] for i in range(sum(name.startswith("array/") for name in saved))]

@@ -16,6 +16,7 @@ import math
 import operator
 import os
 import re
+import shlex
 import textwrap
 
 import cell_registry
@@ -33,17 +34,19 @@ class Settings(object):
     """The settings of one run, read as attributes; `script` names the script they belong to, `task` its task."""
 
     def __init__(self, script, task, values):
-        self.__dict__.update(script=script, task=task, values=dict(values))
-
-    def __getattr__(self, name):
-        try:
-            return self.__dict__["values"][name]
-        except KeyError:
-            raise AttributeError("there is no setting %s" % name)
+        self.__dict__.update(values, script=script, task=task, values=dict(values))
 
     def changed(self, **values):
         """A copy with some settings changed."""
         return Settings(self.script, self.task, dict(self.values, **values))
+
+
+def command_line(script, options):
+    """The command, quoted for a shell, that calls a script with `options`, pairs of name and value."""
+    words = []
+    for name, value in options:  # argparse takes a word such as -5e-05 for an option of its own
+        words += ["--%s=%s" % (name, value)] if str(value).startswith("-") else ["--" + name, str(value)]
+    return " ".join(["python", "-u", script] + [shlex.quote(word) for word in words])
 
 
 class Constant(object):
@@ -164,9 +167,11 @@ def read_settings(script_globals, arguments=None):
 
     script, task = os.path.basename(script_globals["__file__"]), script_globals["TASK"]
     tops = {constant.name: constant.value for constant in constants}
-    old_run = given.get("resume", tops["resume"]) or given.get("evaluate", tops["evaluate"])
-    if old_run:
-        return Settings(script, task, _settings_of_run(old_run, task, given, tops, table))
+    actions = {action: given.get(action, tops[action]) for action in ("resume", "evaluate")}
+    if all(actions.values()):
+        raise UserError("resume and evaluate are both given: a run is either trained further or only evaluated")
+    if any(actions.values()):
+        return Settings(script, task, _settings_of_run(actions, task, given, tops, table))
 
     values = dict(tops, **given)
     data_set_name = by_name["data_set_name"].check(values["data_set_name"], choices)
@@ -194,15 +199,15 @@ def _hyperparameters(values, given, by_name, choices):
     return own
 
 
-def _settings_of_run(folder, task, given, tops, table):
-    remedy = "give the folder of a run that this script made"
+def _settings_of_run(actions, task, given, tops, table):
+    folder, remedy = actions["resume"] or actions["evaluate"], "give the folder of a run that this script made"
     saved = load_json(os.path.join(folder, "settings.json"), remedy)
     if saved.get("task") != task:
         raise UserError("%s is a run of the task %s, not %s: use the script that made it" % (
             folder, saved.get("task"), task))
-    if all(given.get(action, tops[action]) for action in ("resume", "evaluate")):
-        raise UserError("resume and evaluate are both given: a run is either trained further or only evaluated")
-    actions = {"resume": given.get("resume", tops["resume"]), "evaluate": given.get("evaluate", tops["evaluate"])}
+    if saved["settings"].get("do_hyperparameter_optimization"):
+        raise UserError("%s is a sweep: give the folder of one of its trials; the command that began the sweep goes "
+                        "on with it" % folder)
     kept = dict(saved["settings"], **saved["settings"]["cell_hyperparameters"])
     published = dict(table.get(kept["data_set_name"], {}),
                      **cell_registry.published_hyperparameters(kept["cell_name"], kept["data_set_name"]))
@@ -213,6 +218,5 @@ def _settings_of_run(folder, task, given, tops, table):
         raise UserError("%s cannot be changed in a run that exists; only %s can" % (
             fixed[0], ", ".join(CHANGEABLE_LATER)))
     changed = {name: value for name, value in given.items() if name in CHANGEABLE_LATER}
-    # Runs of earlier versions lack some settings; a run is never a sweep.
-    whole = dict(dict(tops, do_hyperparameter_optimization=False), **saved["settings"])
-    return dict(whole, **changed, **actions)
+    # Runs of earlier versions lack some settings.
+    return dict(dict(tops, do_hyperparameter_optimization=False), **dict(saved["settings"], **changed, **actions))

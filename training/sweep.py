@@ -9,7 +9,6 @@ import itertools
 import json
 import os
 import re
-import shlex
 import shutil
 import statistics
 import sys
@@ -22,7 +21,7 @@ from training.errors import UserError
 from training.files import load_json, save_json
 from training.run_folder import RunFolder, run_path
 from training.search_space import extremes, search_space, suggest
-from training.settings import CHANGEABLE_LATER, read_settings
+from training.settings import CHANGEABLE_LATER, command_line, read_settings
 from training.trial import Trial, call, train
 
 # What may differ between two calls of one sweep.
@@ -186,9 +185,7 @@ class Sweep(object):
         """The command line that trains a point again, whatever is edited at the top of the script."""
         values = _at(self.settings, point)
         values.update(values.pop("cell_hyperparameters"))
-        words = [word for name, value in values.items() if name not in _NOT_OF_A_POINT
-                 for word in ("--" + name, str(value))]
-        return " ".join(["python", "-u", self.settings.script] + [shlex.quote(word) for word in words])
+        return command_line(self.settings.script, [item for item in values.items() if item[0] not in _NOT_OF_A_POINT])
 
     def _numbers_of_folders(self):
         found = (re.match(r"trial-(\d+)$", name) for name in os.listdir(self.run.path))

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 import shlex
 import signal
 import sys
@@ -62,12 +63,16 @@ class Trainer(object):
         resume and ends the process with status 130.
         """
         self._describe()
+        if self.stopping.reason is None:
+            with contextlib.suppress(FileNotFoundError):  # of a finished run that goes on: they are true no longer
+                os.remove(self.run.file("results.json"))
         before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         self._last_checkpoint = self._last_tick = time.time()
         try:
             while self.stopping.reason is None:
                 self._train_epoch()
                 self._finish_epoch()
+            self._pause_if_asked()  # while the weights are still the last ones, not the best
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
