@@ -119,7 +119,7 @@ def ratios(row, rows):
 
 def markdown(rows):
     """README's table of the sequence path's rows."""
-    lines = ["| shape | cell | TensorFlow | GFLOP/s | of dynamic_rnn | of bare products | of PyTorch |",
+    lines = ["| shape | cell | TensorFlow | GFLOP/s | times dynamic_rnn | times bare products | times PyTorch |",
              "| --- | --- | --- | ---: | ---: | ---: | ---: |"]
     for row in rows:
         if row["path"] == "sequence":
