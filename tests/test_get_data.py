@@ -484,6 +484,19 @@ def test_the_script_says_what_to_install_when_there_is_no_python(tmp_path):
     assert result.stderr.count("\n") == 1 and "install python3" in result.stderr
 
 
+def test_files_and_hosts_are_the_published_ones():
+    checksums = {file.name: file.checksum for download in DOWNLOADS for file in download.files}
+    assert checksums["enwik8"] == "a1fa5ffddb56f4953e226637dabbb36a"
+    assert checksums["text8"] == "3bea1919949baf155f99411df5fada7e"
+    assert checksums["imdb.npz"] == "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f"
+    original = {"mm": "http://www-etud.iro.umontreal.ca/~boulanni/", "sa": "https://storage.googleapis.com/",
+                "mnist": "https://storage.googleapis.com/"}
+    for download in DOWNLOADS:
+        texts = "http://mattmahoney.net/dc/" if download.name.endswith(".zip") else "http://www.fit.vutbr.cz/~imikolov/"
+        assert download.urls[0].startswith(original.get(download.task, texts))
+        assert urllib.parse.unquote(download.urls[0]).endswith("/" + download.name)
+
+
 def test_the_table_of_sources_is_whole():
     sets = {name for download in DOWNLOADS for name in download.sets}
     assert sets == {"JSB Chorales", "Nottingham", "MuseData", "Piano-midi.de", "penn", "pennchar", "enwik8",

@@ -69,6 +69,16 @@ def test_word_symbols_are_by_frequency_then_first_appearance():
     assert texts.make_ids(words, symbols).tolist() == [4, 2, 3, 3, 2, 1, 1]
 
 
+def test_penn_knows_the_9648_commonest_words_and_the_literature_all(tmp_path):
+    words = " ".join("w%d" % i for i in range(9700))
+    write_unchanged(tmp_path, ptb_train_txt=words + " w9699\n", ptb_valid_txt="w9647\n", ptb_test_txt="w9646 w9698\n")
+    data = lm_utils.load(settings(tmp_path, "penn"))
+    assert data.vocabulary_size == 9650
+    assert data.tokens("train")[-2:].tolist() == [2, 2]  # w9699 is the commonest
+    assert (data.tokens("valid").tolist(), data.tokens("test").tolist()) == ([texts.UNKNOWN], [9649, texts.UNKNOWN])
+    assert lm_utils.load(settings(tmp_path, "penn-standard")).vocabulary_size == 9703
+
+
 def test_character_symbols_are_by_code_and_chunks_change_nothing(monkeypatch):
     codes = texts.code_points("“banana” an Ünique".encode("utf-8"))
     symbols = texts.make_symbols(codes)

@@ -3,7 +3,7 @@
 import collections
 import json
 import math
-import pickle
+import re
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ import test_mnist_utils
 import test_sa_utils
 from training import report, trainer
 from training.errors import UserError, run_as_script
-from training.settings import read_constants
+from training.settings import read_constants, read_settings
 
 SCRIPTS = (sa_main, lm_main, mm_main, mnist_main)
 # Cells with options that keep their graphs small: building them takes most of the time.
@@ -112,6 +112,7 @@ def test_two_steps_and_an_evaluation(folder, data_set, cell_name):
     assert (results["epochs"], results["best_epoch"], results["steps"]) == (1, 1, 2)
     assert case.parameters / 2 < results["parameters"] <= case.parameters and results["hidden_units"] >= 1
     assert results["watched"] == case.metrics[0]
+    assert results["lower_is_better"] == (case.metrics[0] != "accuracy")
     for split in ("valid", "test"):
         assert set(results[split]) == set(case.metrics)
         assert all(math.isfinite(value) and value >= 0 for value in results[split].values())
@@ -174,6 +175,54 @@ def test_the_table_has_all_that_is_none_at_the_top(script):
     unset = {constant.name for constant in read_constants(vars(script)) if constant.value is None}
     for values in script.PUBLISHED.values():
         assert set(values) == unset
+
+
+# As in the paper's files; pennchar's learning rate, dropout and sizes are inferred, text8 and P-MNIST as their like.
+PUBLISHED_EXPERIMENTS = """
+                     | music | penn | pennchar | enwik8 | IMDB | MNIST
+window_size          |   200 |   64 |      512 |    256 |  512 |     -
+batch_size           |    16 |  128 |       64 |     64 |   64 |    64
+number_of_layers     |     1 |    2 |        2 |      2 |    2 |     2
+number_of_parameters |   5e6 | 20e6 |     24e6 |   48e6 |  2e6 |  70e3
+embedding_size       |     - |   64 |       16 |     32 |   64 |     -
+learning_rate        |  1e-3 | 3e-3 |     1e-3 |   1e-3 | 1e-3 |  1e-3
+clip_multiplier      |   1.5 |   10 |       10 |     10 |    5 |     5
+dropout              |    .5 |   .5 |       .5 |     .7 |   .5 |    .7
+patience             |     7 |    7 |        3 |      3 |    5 |     5
+stateful             |     - |    0 |        1 |      1 |    - |     -
+zero_state_chance    |     - |   .1 |       .1 |     .1 |    - |     -
+label_smoothing      |     - |    - |        - |      - |   .1 |    .1
+transpose            |     0 |    - |        - |      - |    - |     -
+bucket_by_length     |     - |    - |        - |      - |    0 |     -
+clip_gradients       |     1 |    1 |        1 |      1 |    1 |     1
+learning_rate_decay  |     0 |    0 |        0 |      0 |    0 |     0
+mixed_precision      |     0 |    0 |        0 |      0 |    0 |     0
+sweep_trials         |   100 |  100 |      100 |    100 |  100 |   100
+output_size          |    64 |  128 |      128 |    128 |   64 |    64
+relu_layers          |     1 |    1 |        1 |      2 |    2 |     1
+middle_layer_size_multiplier | 2 | 2 |       2 |      4 |    2 |     2
+feature_mask_rounds  |     5 |    5 |        5 |      6 |    5 |     5
+feature_mask_rank    |    40 |   40 |       40 |     79 |   40 |    40
+forget_bias          |     1 |    1 |        1 |      1 |    1 |     1
+"""
+COLUMNS = [(mm_main, "JSB Chorales"), (mm_main, "Nottingham"), (mm_main, "MuseData"), (mm_main, "Piano-midi.de"),
+           (lm_main, "penn"), (lm_main, "penn-standard"), (lm_main, "pennchar"), (lm_main, "enwik8"),
+           (lm_main, "text8"), (sa_main, "IMDB"), (mnist_main, "SequentialMNIST"), (mnist_main, "P-MNIST")]
+HEADINGS = dict({"penn-standard": "penn", "text8": "enwik8", "SequentialMNIST": "MNIST", "P-MNIST": "MNIST"},
+                **{name: "music" for script, name in COLUMNS if script is mm_main})
+
+
+@pytest.mark.parametrize("script, data_set", COLUMNS)
+def test_settings_are_those_of_the_published_experiments(script, data_set):
+    (_, *headings), *rows = [re.split(r" *\| *", line.strip()) for line in PUBLISHED_EXPERIMENTS.strip("\n").split("\n")]
+    column = 1 + headings.index(HEADINGS.get(data_set, data_set))
+    expected = {row[0]: float(row[column]) for row in rows if row[column] != "-"}
+    found = {}
+    for cell_name in CELLS:
+        values = read_settings(vars(script), ["--data_set_name", data_set, "--cell_name", cell_name]).values
+        found.update(values, **values["cell_hyperparameters"])
+    assert {name: found[name] for name in expected} == expected
+    assert not {row[0] for row in rows} - set(expected) & set(found)
 
 
 # --- GPU settings ---

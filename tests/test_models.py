@@ -9,11 +9,14 @@ import tensorflow.compat.v1 as tf
 import cell_registry
 import lm_main
 import lm_utils
+import mm_main
+import mm_utils
 import mnist_main
 import mnist_utils
 import sa_main
 import sa_utils
 import test_lm_utils
+import test_mm_utils
 import test_mnist_utils
 import test_sa_utils
 
@@ -27,8 +30,7 @@ def settings_for(folder, data_set, cell_name="RRU", **changes):
                   number_of_parameters=3000, number_of_layers=2, dropout=0.0, batch_size=3, window_size=WINDOW,
                   embedding_size=4, stateful=False, zero_state_chance=0.1, label_smoothing=0.1, learning_rate=1e-3,
                   clip_gradients=True, clip_multiplier=5.0, seed=1, gpu="", allow_growth=True,
-                  mixed_precision=False,
-                  bucket_by_length=False)
+                  mixed_precision=False, bucket_by_length=False, transpose=0)
     return types.SimpleNamespace(**dict(values, **changes))
 
 
@@ -73,6 +75,56 @@ def evaluated(session, model, data, split):
 def text(tmp_path):
     test_lm_utils.write_letters(tmp_path, 200, valid=31)
     return tmp_path
+
+
+@pytest.mark.parametrize("cell_name", ["RRU", "LSTM"])
+def test_music_is_the_mean_over_windows_of_means_over_their_steps(session, tmp_path, cell_name):
+    test_mm_utils.write_source(tmp_path, test_mm_utils.made_up_splits(), "Nottingham")
+    settings = settings_for(tmp_path, "Nottingham", cell_name, number_of_parameters=20000, number_of_layers=1)
+    model, data = build(session, mm_main, mm_utils, settings)
+
+    def losses_of_windows(batch):
+        """Of each window the losses of its steps, each window alone, in float64."""
+        for i, length in enumerate(batch["lengths"]):
+            alone = {"inputs": batch["inputs"][:length, i:i + 1], "targets": batch["targets"][:length, i:i + 1],
+                     "lengths": [length]}
+            logits = logits_of(session, model, alone)[0][:, 0].astype(np.float64)
+            yield (np.log1p(np.exp(logits)) - logits * alone["targets"][:, 0]).sum(1)
+
+    batches = data.batches("test")
+    windows = [losses for i in range(len(batches)) for losses in losses_of_windows(batches[i])]
+    assert len({len(losses) for losses in windows}) > 2
+    found = evaluated(session, model, data, "test")
+    window_nll = np.mean([losses.mean() for losses in windows])
+    frame_nll = np.concatenate(windows).mean()
+    assert abs(window_nll - frame_nll) > 0.01
+    np.testing.assert_allclose(found["window_nll"], (window_nll, len(windows)), rtol=1e-5)
+    np.testing.assert_allclose(found["frame_nll"], (frame_nll, sum(map(len, windows))), rtol=1e-5)
+    assert model.watched == "window_nll" and model.lower_is_better
+    batch = max((batch for batch in data.batches("train", 1)), key=lambda batch: np.ptp(batch["lengths"]))
+    loss = np.mean([losses.mean() for losses in losses_of_windows(batch)])
+    np.testing.assert_allclose(session.run(model.loss, model.feed(batch)), loss, rtol=1e-5)
+
+
+def test_music_starts_from_the_cells_own_first_state(session, tmp_path):
+    test_mm_utils.write_source(tmp_path, test_mm_utils.made_up_splits(), "Nottingham")
+    settings = settings_for(tmp_path, "Nottingham", number_of_parameters=20000, number_of_layers=1)
+    model, data = build(session, mm_main, mm_utils, settings)
+    state, = session.run(model.outputs["first_states"], model.feed(data.batches("test")[0]))
+    units = model.network.hidden_units
+    np.testing.assert_allclose(state, np.tile(np.eye(1, units) * np.sqrt(units) / 4, [len(state), 1]), rtol=1e-6)
+
+
+def test_initial_values_of_embedding_and_head(session, text):
+    model = lm_main.build_model(settings_for(text, "pennchar", embedding_size=40, number_of_parameters=60000),
+                                lm_utils.load(settings_for(text, "pennchar")))
+    session.run(tf.global_variables_initializer())
+    values = {variable.op.name: session.run(variable) for variable in tf.trainable_variables()}
+    limits = {"embedding": 1, "head/kernel": np.sqrt(6 / sum(values["head/kernel"].shape))}
+    for name, limit in limits.items():
+        assert 0.95 * limit < abs(values[name]).max() <= limit
+        np.testing.assert_allclose(values[name].std(), limit / np.sqrt(3), rtol=0.15)  # of a uniform distribution
+    assert not values["head/bias"].any() and model.network.hidden_units > 1
 
 
 def lm_batch(inputs, targets=None, reset=None):

@@ -34,19 +34,24 @@ def numpy_steps(w, gradients, learning_rate, clip_multiplier):
 @pytest.mark.parametrize("dtype, tolerance", [(tf.float64, 1e-9), (tf.float32, 1e-3)])
 def test_equals_numpy_over_a_thousand_steps(clip_multiplier, dtype, tolerance):
     random = np.random.RandomState(0)
-    # Gradients of changing size, so that clipping sometimes binds and sometimes does not.
-    gradients = random.randn(STEPS, 3, 4) * np.exp(random.randn(STEPS, 1, 1))
-    start = random.randn(3, 4)
-    expected = list(numpy_steps(start, gradients, 0.01, clip_multiplier))
+    # Gradients of changing size, so that clipping sometimes binds and sometimes does not. Two variables, of which
+    # one has far larger gradients: each is clipped by its own norm.
+    shapes, scales = ([3, 4], [5]), (1, 100)
+    starts = [random.randn(*shape) for shape in shapes]
+    gradients = [scale * random.randn(STEPS, *shape) * np.exp(random.randn(STEPS, *[1 for _ in shape]))
+                 for shape, scale in zip(shapes, scales)]
+    expected = [list(numpy_steps(start, given, 0.01, clip_multiplier)) for start, given in zip(starts, gradients)]
     with tf.Graph().as_default(), tf.Session() as session:
-        w = tf.get_variable("w", dtype=dtype, initializer=tf.constant(start, dtype))
-        g = tf.placeholder(dtype, [3, 4])
-        step = RectifiedAdam(0.01, clip_multiplier is not None, clip_multiplier or 1.0).apply([g], [w])
+        weights = [tf.get_variable("w%d" % len(start.shape), dtype=dtype, initializer=tf.constant(start, dtype))
+                   for start in starts]
+        fed = [tf.placeholder(dtype, shape) for shape in shapes]
+        step = RectifiedAdam(0.01, clip_multiplier is not None, clip_multiplier or 1.0).apply(fed, weights)
         session.run(tf.global_variables_initializer())
         for i in range(STEPS):
-            session.run(step, {g: gradients[i]})
+            session.run(step, {placeholder: given[i] for placeholder, given in zip(fed, gradients)})
             if i in (0, 1, 4, 5, 6, 30, STEPS - 1):
-                np.testing.assert_allclose(session.run(w), expected[i], rtol=tolerance, atol=tolerance)
+                for found, path in zip(session.run(weights), expected):
+                    np.testing.assert_allclose(found, path[i], rtol=tolerance, atol=tolerance)
 
 
 def test_first_clipped_gradient_has_norm_one_hundredth():

@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 
 import pytest
 
 from tools import publishing, results as tool
 from training.errors import UserError
+from training.paper_results import PAPER_RESULTS
 
 ROOT = tool.ROOT
 JSB = os.path.join(ROOT, "results", "music", "JSB Chorales", "RRU", "seed1")
@@ -41,6 +43,16 @@ def test_readme_has_the_table_of_the_published_runs():
     text = open(os.path.join(ROOT, "README.md"), encoding="utf-8").read()
     markdown = tool.for_readme(rows(os.path.join(ROOT, "results")))
     assert tool.with_tables(text, markdown) == text, "run: python -u tools/results.py --readme"
+
+
+def test_readme_has_the_papers_numbers():
+    text = open(os.path.join(ROOT, "README.md"), encoding="utf-8").read()
+    table = text[text.index("## The paper's results"):text.index("## Results")]
+    rows = [re.findall(r"\d+\.\d+", line) for line in table.splitlines() if re.search(r"\| (\+|-|\+/-) \|", line)]
+    scales = [100 if row.metric == "accuracy" else 1 for row in PAPER_RESULTS.values()]
+    expected = [["%.2f" % (scale * row.values[cell]) for cell in ("RRU", "GRU", "LSTM", "MogrifierLSTM")]
+                for scale, row in zip(scales, PAPER_RESULTS.values())]
+    assert rows == expected and len(rows) == 11
 
 
 def test_seeds_with_the_published_settings_share_an_entry(tmp_path):

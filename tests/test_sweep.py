@@ -24,7 +24,7 @@ from training.errors import UserError
 from training.search_space import extremes, search_space, suggest
 from training.settings import read_settings
 from training.sweep import Sweep, read_records
-from training.trial import call
+from training.trial import Trial, call, train
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SEARCH = {"number_of_parameters": ("integer", 30000, 60000), "learning_rate": ("log", 1e-3, 1e-2),
@@ -321,6 +321,15 @@ def test_why_a_process_failed_is_its_last_word(tmp_path):
         assert call(str(script), []) == reason
 
 
+@pytest.mark.parametrize("lower_is_better, loss", [(True, 0.75), (False, -0.75)])
+def test_what_a_sweep_minimises(tmp_path, lower_is_better, loss):
+    (tmp_path / "results.json").write_text(json.dumps({
+        "valid": {"accuracy": 0.75}, "watched": "accuracy", "lower_is_better": lower_is_better, "seconds": 1.0,
+        "epochs": 4, "best_epoch": 3, "parameters": 5, "hidden_units": 1}))
+    record = train(Trial(1, {}, str(tmp_path), "unused", [], []))
+    assert (record["loss"], record["value"], record["reason"]) == (loss, 0.75, None)
+
+
 # --- Search spaces ---
 
 def space_of(script, *words):
@@ -334,7 +343,9 @@ def test_dimensions_are_those_of_task_and_cell():
         "middle_layer_size_multiplier": ("uniform", 0.1, 8.0)}
     assert space_of(lm_main, "--cell_name", "MogrifierLSTM")["feature_mask_rounds"] == ("choice", [5, 6])
     assert space_of(lm_main)["number_of_parameters"] == ("integer", 10000000, 30000000)
-    assert space_of(lm_main, "--data_set_name", "text8")["number_of_parameters"] == ("integer", 24000000, 96000000)
+    assert space_of(lm_main, "--data_set_name", "text8")["number_of_parameters"] == ("integer", 10000000, 30000000)
+    assert space_of(lm_main, "--number_of_parameters", "600000")["number_of_parameters"] == (
+        "integer", 300000, 1200000)
     assert space_of(sa_main)["number_of_parameters"] == ("integer", 1000000, 4000000)
     assert space_of(sa_main, "--cell_name", "LSTM")["forget_bias"] == ("uniform", -3.0, 3.0)
     assert sorted(space_of(sa_main, "--cell_name", "GRU")) == ["dropout", "learning_rate", "number_of_parameters"]
@@ -354,6 +365,11 @@ def test_points_lie_within_their_dimensions(cell_name):
                 assert extremes(space[name])[0] <= value <= extremes(space[name])[1]
                 assert isinstance(value, int) == (space[name][0] == "integer")
         earlier.append({"point": json.loads(json.dumps(point)), "loss": point["dropout"] if number % 3 else None})
+
+
+def test_a_logarithmic_dimension_is_uniform_in_the_logarithm():
+    rates = [suggest({"learning_rate": ("log", 1e-4, 1e-2)}, [], number)["learning_rate"] for number in range(60)]
+    assert 20 <= sum(rate < 1e-3 for rate in rates) <= 40  # of uniform ones 5
 
 
 def test_tpe_finds_what_is_good():

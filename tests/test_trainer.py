@@ -1,5 +1,6 @@
 """The trainer through mm_main.py: it learns, repeats itself, survives kill -9, and says what went wrong."""
 
+import collections
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import time
 import numpy as np
 import pytest
 
+import lm_main
 import mm_main
 from training import trainer as trainer_module
 from training.errors import UserError
@@ -89,20 +91,72 @@ def finished(tmp_path_factory):
     return tmp_path, read(folder(tmp_path, "whole"), "results.json")
 
 
-def test_the_learning_rate_falls_in_a_line_where_asked(tmp_path, monkeypatch):
-    rates, feed = [], Model.feed
+Fed = collections.namedtuple("Fed", "state dropout mask_seed learning_rate")
 
-    def noted(model, batch, *state_dropout_and_seed):
-        rates.extend(state_dropout_and_seed[3:])
-        return feed(model, batch, *state_dropout_and_seed)
 
+@pytest.fixture
+def fed(monkeypatch):
+    """What is fed beside the batch, of all steps to come: a pair of lists, of training and of evaluation."""
+    training, evaluation, feed = [], [], Model.feed
+
+    def noted(model, batch, state=None, dropout=0.0, mask_seed=(0, 0), learning_rate=None):
+        (evaluation if learning_rate is None else training).append(Fed(state, dropout, mask_seed, learning_rate))
+        return feed(model, batch, state, dropout, mask_seed, learning_rate)
     monkeypatch.setattr(Model, "feed", noted)
+    return training, evaluation
+
+
+def test_the_learning_rate_falls_in_a_line_where_asked(tmp_path, fed):
     for decay in ("True", "False"):
         mm_main.main(arguments(tmp_path, decay, "--epochs", "4", "--learning_rate_decay", decay))
+    rates = [step.learning_rate for step in fed[0]]
     by_epoch = len(rates) // 8
     np.testing.assert_allclose(rates[::by_epoch], [0.01, 0.0075, 0.005, 0.0025] + 4 * [0.01])
     one, other = [read(folder(tmp_path, decay), "metrics.jsonl") for decay in ("True", "False")]
     assert one[0]["train"] == other[0]["train"] and one[1]["train"] != other[1]["train"]
+
+
+def test_dropout_is_on_in_training_and_off_in_evaluation(tmp_path, fed):
+    mm_main.main(arguments(tmp_path, "a", "--epochs", "2", "--seed", "3"))
+    training, evaluation = fed
+    assert [(step.dropout, step.mask_seed) for step in training] == [(0.5, (3, i)) for i in range(len(training))]
+    assert evaluation and all(step.dropout == 0 for step in evaluation)
+
+
+def test_a_stateful_run_carries_its_state_and_resumes_with_it(tmp_path, fed, monkeypatch):
+    def run(name, *more):
+        lm_main.main(["--data_set_name", "PythonDocs", "--cell_name", "LSTM", "--number_of_parameters", "20000",
+                      "--epochs", "2", "--window_size", "64", "--batch_size", "256", "--zero_state_chance", "0",
+                      "--data_folder", str(tmp_path / "data"), "--runs_folder", str(tmp_path), "--name", name])
+        return str(tmp_path / "language" / "PythonDocs" / "LSTM" / name)
+
+    whole = run("whole")
+    steps = len(fed[0]) // 2
+    assert steps > 3 and [i for i, step in enumerate(fed[0]) if step.state is None] == [0, steps]
+    train_step = trainer_module.Trainer._train_step
+
+    def interrupted_in_mid_epoch(trainer, batch):
+        if trainer.progress["step"] == steps + 1:
+            trainer._on_signal(signal.SIGINT, None)
+        return train_step(trainer, batch)
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(trainer_module.Trainer, "_train_step", interrupted_in_mid_epoch)
+        run("cut")
+    cut = os.path.join(os.path.dirname(whole), "cut")
+    lm_main.main(["--resume", cut])
+    assert_same_run(whole, cut)
+
+
+def test_the_weights_of_the_best_epoch_are_evaluated(tmp_path, monkeypatch):
+    mm_main.main(arguments(tmp_path, "one", "--epochs", "1"))
+    evaluate = trainer_module.Trainer.evaluate
+    monkeypatch.setattr(trainer_module.Trainer, "evaluate", lambda trainer, split: {
+        name: value + 100 * trainer.stopping.epochs_done for name, value in evaluate(trainer, split).items()})
+    mm_main.main(arguments(tmp_path, "three", "--epochs", "3"))  # each epoch is worse than the one before
+    one, three = [read(folder(tmp_path, name), "results.json") for name in ("one", "three")]
+    assert (three["epochs"], three["best_epoch"]) == (3, 1)
+    for split in ("valid", "test"):
+        np.testing.assert_allclose(three[split]["window_nll"] - 300, one[split]["window_nll"], rtol=1e-9)
 
 
 def test_a_run_leaves_everything_a_reader_needs(finished):

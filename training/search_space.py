@@ -16,15 +16,15 @@ RANDOM_TRIALS = 10  # before TPE's first suggestion; hyperopt's own 20 would lea
 
 # The dimensions of all tasks; those of a cell stand in cell_registry.py.
 COMMON = {"learning_rate": ("log", 1e-4, 1e-2), "dropout": ("uniform", 0.0, 0.8)}
-# Of number_of_parameters by task; half to twice the set number elsewhere, or where it is not in this range.
+# Of number_of_parameters by task; half to twice the set number in other tasks, or where it is below this range.
 PARAMETERS = {"music": (1000000, 15000000), "language": (10000000, 30000000)}
 
 
 def search_space(settings):
     """{name: dimension} by task and cell, as settings.search changes it (None: not swept). Raises UserError."""
     size = settings.number_of_parameters
-    low, high = PARAMETERS.get(settings.task, (0, 0))
-    if not low <= size <= high:
+    low, high = PARAMETERS.get(settings.task, (math.inf, math.inf))
+    if size < low:
         low, high = max(size // 2, 1), 2 * size
     space = dict(COMMON, number_of_parameters=("integer", low, high))
     space.update({name: hyperparameter.search
