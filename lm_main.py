@@ -61,7 +61,7 @@ evaluate = ""  # folder of a run whose best checkpoint to evaluate, without trai
 evaluate_on_test = True  # read the test split at the end; a sweep's trials do not [bool]
 checkpoint_minutes = 5.0  # time between checkpoints within an epoch [float > 0]
 summary_steps = 20  # steps between TensorBoard's scalars within an epoch [int >= 1]
-temperature = 1.0  # of the sample: below 1 nearer to the likeliest, above 1 nearer to chance [float > 0]
+temperature = 1.0  # of the sample: below 1 nearer to the likeliest, above 1 nearer to chance [float >= 0.01]
 prompt = ""  # the text that the sample goes on from; empty: the beginning of the test text [text]
 
 # ---- GPU

@@ -180,9 +180,9 @@ def test_unwritable_ready_folder(tmp_path):
 def test_ready_files_are_opened_when_asked_for_and_damage_is_named(tmp_path):
     write_letters(tmp_path, 20)
     ready = tmp_path / "lm" / "ready" / "pennchar"
+    data = lm_utils.load(settings(tmp_path))
     (ready / "test.npy").unlink()
     (ready / "valid.npy").write_bytes((ready / "valid.npy").read_bytes()[:-4])
-    data = lm_utils.load(settings(tmp_path))
     assert len(data.batches("train")[0]["lengths"]) == 2 and data.facts("test")["tokens"] == 9
     with pytest.raises(UserError, match="test.npy is missing: run `python -u lm_utils.py"):
         data.batches("test")[0]
@@ -191,8 +191,10 @@ def test_ready_files_are_opened_when_asked_for_and_damage_is_named(tmp_path):
     np.save(str(ready / "test.npy"), np.zeros(5, np.uint8))
     with pytest.raises(UserError, match="does not fit"):
         data.tokens("test")
+    lm_utils.prepare("pennchar", str(tmp_path))
+    size = (ready / "vocabulary.json").stat().st_size
     for broken in ("{", "[]", json.dumps({"symbols": ["a"], "facts": {"tokens": {"train": 1}}})):
-        (ready / "vocabulary.json").write_text(broken)
+        (ready / "vocabulary.json").write_text(broken.ljust(size))  # of another size it would be prepared again
         with pytest.raises(UserError, match="vocabulary.json .*run `python -u lm_utils.py"):
             lm_utils.load(settings(tmp_path))
 

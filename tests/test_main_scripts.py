@@ -288,5 +288,5 @@ def test_without_mixed_precision_a_bad_step_ends_the_run(folder, spoil):
 
 def test_mixed_precision_gives_up_after_many_bad_steps(folder, spoil):
     spoil(35)
-    with pytest.raises(UserError, match="left out 21 steps in a row, .* at step 21 .*holds the last good state"):
+    with pytest.raises(UserError, match="left out 21 steps in a row, .* at step 21 .*keeps the last good state"):
         train(folder, "SequentialDigits", "RRU", "--mixed_precision", "True", "--batch_size", "2")

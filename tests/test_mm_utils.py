@@ -6,6 +6,8 @@ import json
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -173,8 +175,8 @@ def test_frequency_baseline_equals_plain_loops(prepared):
 
 
 def test_test_data_are_opened_only_when_asked_for(prepared):
-    (prepared[0] / "mm" / "ready" / NAME / "test.npz").write_bytes(b"not an archive")
     data = mm_utils.load(settings_for(prepared[0]))
+    (prepared[0] / "mm" / "ready" / NAME / "test.npz").write_bytes(b"not an archive")
     assert data.batches("train")[0] and data.facts("valid") and data.frequency_baseline("valid")
     with pytest.raises(UserError, match=r"test\.npz cannot be read .* run `python -u mm_utils\.py --data_folder"):
         data.batches("test")
@@ -183,9 +185,32 @@ def test_test_data_are_opened_only_when_asked_for(prepared):
 def test_ready_file_with_other_content_is_refused(prepared):
     path = prepared[0] / "mm" / "ready" / NAME / "valid.npz"
     arrays = dict(np.load(path))
+    data = mm_utils.load(settings_for(prepared[0]))
     np.savez(path, **dict(arrays, steps=arrays["steps"][:-1]))
     with pytest.raises(UserError, match="is not what mm_utils.py writes: run `python -u mm_utils.py"):
-        mm_utils.load(settings_for(prepared[0])).batches("valid")
+        data.batches("valid")
+
+
+@pytest.mark.parametrize("change", [lambda path: path.unlink(), lambda path: path.write_bytes(path.read_bytes()[:-9])])
+def test_ready_files_that_are_gone_or_cut_are_made_again_at_once(prepared, change):
+    path = prepared[0] / "mm" / "ready" / NAME / "test.npz"
+    whole = path.read_bytes()
+    change(path)
+    mm_utils.load(settings_for(prepared[0]))
+    assert path.read_bytes() == whole
+    change(path)
+    (prepared[0] / "mm" / "unchanged" / (NAME + ".pickle")).unlink()
+    with pytest.raises(UserError, match="Nottingham.pickle is missing: run `bash get_data.sh"):
+        mm_utils.load(settings_for(prepared[0]))
+
+
+def test_a_cut_archive_is_one_line(prepared):
+    """Of such a file numpy 1.19 leaves an object whose end Python tells of on standard error."""
+    path = prepared[0] / "mm" / "ready" / NAME / "test.npz"
+    path.write_bytes(path.read_bytes()[:-9])
+    code = "from training import errors, files; errors.run_as_script(lambda: files.load_arrays(%r, 'mend it'))" % str(path)
+    ended = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, universal_newlines=True)
+    assert ended.returncode == 2 and ended.stderr.count("\n") == 1 and "test.npz cannot be read" in ended.stderr
 
 
 def test_preparing_again_repairs_and_changes_nothing_else(prepared, monkeypatch, capsys):

@@ -154,10 +154,10 @@ def test_missing_and_cut_files_name_the_command(tmp_path):
     with pytest.raises(UserError, match="mnist.npz cannot be read"):
         mnist_utils.load(settings(tmp_path))
     archive.write_bytes(whole)
-    mnist_utils.load(settings(tmp_path))
+    data = mnist_utils.load(settings(tmp_path))
     (tmp_path / "mnist" / "ready" / "MNIST" / "train.npz").write_bytes(b"half a file")
     with pytest.raises(UserError, match="train.npz cannot be read .* run `python -u mnist_utils.py"):
-        mnist_utils.load(settings(tmp_path)).batches("train")
+        data.batches("train")
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):

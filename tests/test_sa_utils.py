@@ -241,10 +241,10 @@ def test_missing_and_cut_files_name_the_command(tmp_path):
     with pytest.raises(UserError, match="imdb.npz cannot be read"):
         sa_utils.load(settings(tmp_path))
     archive.write_bytes(whole)
-    sa_utils.load(settings(tmp_path))
+    data = sa_utils.load(settings(tmp_path))
     (tmp_path / "sa" / "ready" / "IMDB" / "valid.npz").write_bytes(b"half a file")
     with pytest.raises(UserError, match="valid.npz cannot be read .* run `python -u sa_utils.py"):
-        sa_utils.load(settings(tmp_path)).batches("valid")
+        data.batches("valid")
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):

@@ -19,19 +19,48 @@ quick = False  # hurry [bool]
 epochs = 3  # the most epochs [int >= 1]
 resume = ""  # run to go on with [text]
 evaluate = ""  # run to evaluate [text]
+LIMIT = 7
+_own = 8
 def build():
     hidden = 3  # not a constant [int >= 1]
 '''
 
 
-@pytest.fixture
-def script(tmp_path):
-    path = tmp_path / "some_main.py"
-    path.write_text(SCRIPT)
+def script_of(folder, text):
+    """The globals of a script with this text."""
+    path = folder / "some_main.py"
+    path.write_text(text)
     script_globals = {"__file__": str(path), "TASK": "toys",
                       "PUBLISHED": {"small": {"dropout": 0.25}, "large": {"dropout": 0.75}, "IMDB": {}}}
-    exec(SCRIPT, script_globals)
+    exec(text, script_globals)
     return script_globals
+
+
+@pytest.fixture
+def script(tmp_path):
+    return script_of(tmp_path, SCRIPT)
+
+
+@pytest.mark.parametrize("edited", [
+    "batch_size=64  # examples [int >= 1]", "batch_size = 64 # examples [int >= 1]",
+    "batch_size = (\n    60 +  # many\n    4)  # examples [int >= 1]"])
+def test_a_constant_may_be_edited_freely(tmp_path, edited):
+    script = script_of(tmp_path, SCRIPT.replace("batch_size = 4  # examples [int >= 1]", edited))
+    assert read_settings(script, []).batch_size == 64
+    assert read_settings(script, ["--batch_size", "5"]).batch_size == 5
+
+
+@pytest.mark.parametrize("edited", ["batch_size = 64", "batch_size = 64  # try 64"])
+def test_a_constant_that_lost_its_comment_is_named(tmp_path, edited):
+    script = script_of(tmp_path, SCRIPT.replace("batch_size = 4  # examples [int >= 1]", edited))
+    with pytest.raises(UserError, match="line 8 of some_main.py: the constant batch_size has lost its comment"):
+        read_settings(script, [])
+
+
+def test_a_wrong_name_in_the_table_is_named(script):
+    script["PUBLISHED"]["large"]["batchsize"] = 32
+    with pytest.raises(UserError, match="PUBLISHED of some_main.py has batchsize for large.*did you mean batch_size"):
+        read_settings(script, [])
 
 
 def test_none_takes_the_published_value_of_the_data_set(script):
@@ -54,7 +83,7 @@ def test_none_on_the_command_line_takes_the_published_value_too(script):
 def test_values_have_the_types_of_their_kinds(script):
     settings = read_settings(script, ["--quick", "True", "--batch_size", "7"])
     assert settings.quick is True and settings.batch_size == 7
-    assert "hidden" not in settings.values
+    assert not {"hidden", "LIMIT", "_own"} & set(settings.values)
 
 
 def test_hyperparameters_belong_to_the_cell_and_the_data_set(script):
@@ -90,6 +119,8 @@ def test_hyperparameters_belong_to_the_cell_and_the_data_set(script):
     (["--batch_size", "[3]"], ["batch_size", "int >= 1"]),
     (["--batch_size", "True"], ["batch_size", "int >= 1"]),
     (["--batch_size", "1e999"], ["batch_size", "int >= 1"]),
+    (["--batch_size", str(2 ** 31)], ["batch_size", "2147483648", "less than 2^31"]),
+    (["--resume", "x\udcff"], ["resume", "text"]),
     (["--dropout", "1e999"], ["dropout", "float >= 0, < 1"]),
     (["--resume", "nowhere"], ["nowhere", "missing"]),
 ])
@@ -133,9 +164,31 @@ def test_a_run_that_exists_keeps_its_settings(script, tmp_path):
         read_settings(script, ["--resume", str(run), "--dropout", "None"])
     with pytest.raises(UserError, match="batch_size cannot be changed"):
         read_settings(script, ["--resume", str(run), "--batch_size", "9"])
+    assert read_settings(script, ["--evaluate", str(run)]).epochs == 3
+    with pytest.raises(UserError, match="epochs cannot be changed in a run that is only evaluated"):
+        read_settings(script, ["--evaluate", str(run), "--epochs", "9"])
     (run / "settings.json").write_text(json.dumps({"task": "music", "settings": {}}))
     with pytest.raises(UserError, match="task music"):
         read_settings(script, ["--evaluate", str(run)])
+
+
+@pytest.mark.parametrize("changed, named", [
+    ({"cell_name": "XRU"}, "cell_name is 'XRU'"), ({"batch_size": "x"}, "batch_size is 'x'"),
+    ({"dropout": 7}, "dropout is 7"), ({"cell_hyperparameters": {"relu_layers": 0}}, "relu_layers is 0"),
+    ({"data_set_name": "huge"}, "data_set_name is 'huge'")])
+def test_wrong_settings_of_a_run_are_named(script, tmp_path, changed, named):
+    saved = dict(read_settings(script, []).values, **changed)
+    (tmp_path / "settings.json").write_text(json.dumps({"task": "toys", "settings": saved}))
+    with pytest.raises(UserError, match="settings.json: " + named):
+        read_settings(script, ["--resume", str(tmp_path)])
+
+
+@pytest.mark.parametrize("content", ["[]", "5", "null", '{"task": "toys"}', '{"task": "toys", "settings": 5}',
+                                     '{"task": "toys", "settings": {}}'])
+def test_what_is_not_the_settings_of_a_run_is_named(script, tmp_path, content):
+    (tmp_path / "settings.json").write_text(content)
+    with pytest.raises(UserError, match="settings.json .*give the folder of a run"):
+        read_settings(script, ["--resume", str(tmp_path)])
 
 
 def test_a_sweep_is_neither_resumed_nor_evaluated_as_a_run(script, tmp_path):

@@ -130,7 +130,7 @@ def test_killed_trials_and_sweeps_lose_nothing_and_the_test_split_is_the_winners
     mm_utils.prepare("JSB Chorales", str(data))
     test_split = data / "mm" / "ready" / "JSB Chorales" / "test.npz"
     whole = test_split.read_bytes()
-    test_split.write_text("whoever opens this fails")
+    test_split.write_bytes(b"whoever opens this fails".ljust(len(whole)))
     words = ["--data_folder", str(data), "--runs_folder", str(tmp_path / "runs"), "--sweep_trials", "3",
              "--do_hyperparameter_optimization", "True", "--search", str(SEARCH), "--epochs", "60",
              "--patience", "100", "--batch_size", "2"]

@@ -286,19 +286,62 @@ def test_an_unwritable_runs_folder_is_reported_before_training(tmp_path):
         mm_main.main(arguments(tmp_path, "nowhere"))
 
 
+def test_a_run_that_fails_before_its_first_checkpoint_leaves_no_folder(tmp_path, monkeypatch):
+    def full(*_):
+        raise trainer_module.tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="out of memory"):
+        patch.setattr(trainer_module.Trainer, "_save", full)
+        mm_main.main(arguments(tmp_path, "large"))
+    assert not os.path.exists(folder(tmp_path, "large"))
+
+
 def test_a_damaged_checkpoint_is_named(tmp_path):
     mm_main.main(arguments(tmp_path, "damaged", "--epochs", "1"))
     path = os.path.join(folder(tmp_path, "damaged"), "checkpoints", "last.npz")
     with np.load(path) as saved:
         arrays = dict(saved)
+    settings = read(folder(tmp_path, "damaged"), "settings.json")
     with open(path, "r+b") as file:
         file.truncate(1000)
     with pytest.raises(UserError, match="last.npz cannot be read"):
-        mm_main.main(["--resume", folder(tmp_path, "damaged")])
-    arrays["variable/head/bias"] = np.zeros(3, np.float32)  # as after a change of the vocabulary
+        mm_main.main(["--resume", folder(tmp_path, "damaged"), "--epochs", "2"])
+    for changed, named in [({"variable/head/bias": np.zeros(3, np.float32)}, "another head/bias of shape"),
+                           ({"progress": "{}"}, "has a progress of nothing"),
+                           ({"progress": "5"}, "has no progress that can be read")]:
+        np.savez(path, **dict(arrays, **changed))
+        with pytest.raises(UserError, match=named):
+            mm_main.main(["--resume", folder(tmp_path, "damaged"), "--epochs", "2"])
+    assert read(folder(tmp_path, "damaged"), "settings.json") == settings
     np.savez(path, **arrays)
-    with pytest.raises(UserError, match="another head/bias of shape"):
-        mm_main.main(["--resume", folder(tmp_path, "damaged")])
+    metrics = os.path.join(folder(tmp_path, "damaged"), "metrics.jsonl")
+    with open(metrics, "a") as file:
+        file.write('{"epo')
+    with pytest.raises(UserError, match="metrics.jsonl has a line that cannot be read"):
+        mm_main.main(["--resume", folder(tmp_path, "damaged"), "--epochs", "2"])
+
+
+def test_what_a_kill_left_half_written_is_removed(tmp_path):
+    mm_main.main(arguments(tmp_path, "a", "--epochs", "1"))
+    left = os.path.join(folder(tmp_path, "a"), "checkpoints", "last.npz.123.part")
+    open(left, "w").close()
+    mm_main.main(["--evaluate", folder(tmp_path, "a")])
+    assert sorted(os.listdir(os.path.dirname(left))) == ["best.npz", "last.npz"]
+
+
+def test_a_full_disk_is_one_line_and_the_run_goes_on_later(finished):
+    tmp_path, _ = finished
+    limit = 100000  # bytes of a file: enough for all but a checkpoint
+    code = ("import resource, sys, mm_main; from training.errors import run_as_script; "
+            "resource.setrlimit(resource.RLIMIT_FSIZE, (%d, resource.RLIM_INFINITY)); "
+            "run_as_script(lambda: mm_main.main(sys.argv[1:]))" % limit)
+    mm_main.main(arguments(tmp_path, "full", "--epochs", "1"))
+    resume = ["--resume", folder(tmp_path, "full"), "--epochs", "4"]
+    ended = subprocess.run([sys.executable, "-c", code] + resume, cwd=ROOT, stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, universal_newlines=True)
+    own = [line for line in ended.stderr.splitlines() if "error: " in line or "Traceback" in line]
+    assert ended.returncode == 2 and len(own) == 1 and "cannot be written" in own[0] and "--resume" in own[0]
+    mm_main.main(resume)
+    assert_same_run(folder(tmp_path, "whole"), folder(tmp_path, "full"))
 
 
 @pytest.mark.parametrize("words, named", [

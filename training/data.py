@@ -16,7 +16,7 @@ from training.errors import OneLineParser, UserError
 from training.files import load_arrays, save_array, save_arrays, save_json
 
 SPLITS = ("train", "valid", "test")
-MADE_FROM = "made_from.json"  # beside the ready files: size and time of each source
+MADE_FROM = "made_from.json"  # beside the ready files: size and time of each source, size of each ready file
 _SAVE = {".npz": lambda path, arrays: save_arrays(path, **arrays), ".npy": save_array, ".json": save_json}
 
 # One data set on its way: the paths of its sources, the folder of its ready files, and the commands that help
@@ -51,15 +51,17 @@ class Task(object):
             # Removed first, written last: after a kill no such file stands beside those of two preparations.
             with contextlib.suppress(FileNotFoundError):
                 os.remove(os.path.join(place.folder, MADE_FROM))
-            for file, content in list(files.items()) + [(MADE_FROM, made_from)]:
+            for file, content in files.items():
                 _SAVE[os.path.splitext(file)[1]](os.path.join(place.folder, file), content)
+            sizes = {file: os.path.getsize(os.path.join(place.folder, file)) for file in files}
+            save_json(os.path.join(place.folder, MADE_FROM), {"sources": made_from, "ready": sizes})
         except OSError as error:
             raise UserError("%s cannot be prepared (%s): check rights and free space of %s" % (
                 name, error, place.folder)) from error
         return place.folder
 
     def load(self, settings):
-        """The data set that `settings` names, prepared first where it is not yet, or its sources have changed.
+        """The data set that `settings` names, prepared first where it is not yet or no longer, or its sources changed.
 
         Reads data_set_name, data_folder and what the data class reads. Raises UserError, with the command that
         helps, for an unknown data set and for missing or damaged files.
@@ -140,9 +142,11 @@ def _is_current(place):
     try:
         with open(os.path.join(place.folder, MADE_FROM)) as file:
             made_from = json.load(file)
-        return all(made_from[os.path.basename(path)] == _size_and_time(path)
-                   for path in place.sources if os.path.exists(path))
-    except (OSError, ValueError, KeyError, TypeError):
+        return (all(made_from["sources"][os.path.basename(path)] == _size_and_time(path)
+                    for path in place.sources if os.path.exists(path))
+                and all(os.path.getsize(os.path.join(place.folder, name)) == size
+                        for name, size in made_from["ready"].items()))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return False
 
 

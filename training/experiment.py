@@ -1,12 +1,17 @@
 """One experiment from the command line to the report: what the main() of all four scripts does."""
 
+import errno
+
 import tensorflow.compat.v1 as tf
 
 from training import report
+from training.errors import UserError
 from training.model import out_of_memory
 from training.run_folder import RunFolder
 from training.settings import read_settings
 from training.trainer import Trainer
+
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES)
 
 
 def run(script_globals, load, build_model, show, arguments=None):
@@ -32,3 +37,8 @@ def run(script_globals, load, build_model, show, arguments=None):
                     show(trainer)
         except tf.errors.ResourceExhaustedError:
             raise out_of_memory(settings)
+        except OSError as error:
+            if error.errno not in _DISK:
+                raise
+            raise UserError("the run's files cannot be written (%s): make room or mend the disk, then go on with "
+                            "--resume" % error)

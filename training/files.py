@@ -73,8 +73,11 @@ def load_pickle(path, remedy):
 
 def save_arrays(path, **arrays):
     """Write named numpy arrays as one .npz, atomically."""
-    with replacing(path) as file:
-        np.savez(file, **arrays)
+    # Not by np.savez: where the disk is full, its archive complains once more when it is freed.
+    with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(name + ".npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
 
 def load_arrays(path, remedy, names=None):
@@ -83,6 +86,7 @@ def load_arrays(path, remedy, names=None):
     Raises UserError where the file is missing or damaged, or lacks one of them.
     """
     with _named_in_errors(path, remedy):
+        zipfile.ZipFile(path).close()  # of a damaged one np.load leaves an object that fails once more when it is freed
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in names or archive.files}
 

@@ -1,10 +1,12 @@
 """One run, one folder: settings, log, metrics by epoch, TensorBoard events, checkpoints, results."""
 
 import datetime
+import glob
 import json
 import os
 import platform
 import shlex
+import shutil
 import subprocess
 
 import numpy as np
@@ -12,14 +14,15 @@ import tensorflow.compat.v1 as tf
 
 from cells.unroll import usable_cores
 from training.errors import UserError
-from training.files import hold, load_arrays, load_json, replacing, save_json
+from training.files import hold, load_arrays, load_json, replacing, save_arrays, save_json
 
 
 class RunFolder(object):
     """runs/<task>/<data set>/<cell>/<name>/, held by one process at a time; use it in a `with` statement.
 
-    A new run never takes a folder that exists; one to resume or evaluate must exist. Raises UserError where the
-    folder cannot be made, exists already, is missing, or another process holds it.
+    A new run never takes a folder that exists; one to resume or evaluate must exist. A new one that ends with an error
+    before its first checkpoint leaves no folder. Raises UserError where the folder cannot be made, exists already, is
+    missing, or another process holds it.
     """
 
     def __init__(self, settings):
@@ -28,17 +31,24 @@ class RunFolder(object):
         name = settings.name or datetime.datetime.now().strftime("%Y%m%d-%H%M%S") + "-seed%d" % settings.seed
         self.path = os.path.normpath(self.existing or run_path(settings, name))
         self._make()
-        self._log = open(self.file("log.txt"), "a", buffering=1)
         self._events = None
-        if not settings.evaluate:
-            save_json(self.file("settings.json"), {
-                "task": settings.task, "script": settings.script, "environment": environment(),
-                "settings": dict(settings.values, resume="", evaluate="")})
+        if not self.existing:
+            self.save_settings()
+
+    def save_settings(self):
+        """Write settings.json, of a run that is begun or goes on."""
+        save_json(self.file("settings.json"), {
+            "task": self.settings.task, "script": self.settings.script, "environment": environment(),
+            "settings": dict(self.settings.values, resume="", evaluate="")})
 
     def _make(self):
         try:
             os.makedirs(self.path, exist_ok=bool(self.existing))
             self._lock = hold(self.path)
+            for folder in ("", "checkpoints"):
+                for name in glob.glob(os.path.join(glob.escape(self.path), folder, "*.part")):
+                    os.remove(name)  # what a kill left half-written
+            self._log = open(self.file("log.txt"), "a", buffering=1)
         except FileExistsError:
             raise UserError("%s exists already: give another --name, or --resume %s" % (
                 self.path, shlex.quote(self.path)))
@@ -48,10 +58,12 @@ class RunFolder(object):
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, error=None, *_):
         if self._events:
             self._events.close()
         self._log.close()
+        if error and not self.existing and not os.path.exists(self.file("checkpoints")):
+            shutil.rmtree(self.path)
         self._lock.close()
 
     def file(self, name):
@@ -81,11 +93,16 @@ class RunFolder(object):
             file.writelines(json.dumps(line, sort_keys=True) + "\n" for line in lines)
 
     def metrics(self):
-        """The dicts of all epochs so far."""
-        if not os.path.exists(self.file("metrics.jsonl")):
+        """The dicts of all epochs so far. Raises UserError where a line is damaged."""
+        path = self.file("metrics.jsonl")
+        if not os.path.exists(path):
             return []
-        with open(self.file("metrics.jsonl")) as file:
-            return [json.loads(line) for line in file]
+        with open(path) as file:
+            lines = file.read().splitlines()
+        try:
+            return [dict(line, epoch=line["epoch"]) for line in map(json.loads, lines)]
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError("%s has a line that cannot be read (%s): mend or remove it" % (path, error))
 
 
 def run_path(settings, name):
@@ -106,8 +123,17 @@ def environment():
             return None
     changes = git("status", "--porcelain", "--untracked-files=no")
     return {"python": platform.python_version(), "tensorflow": tf.version.VERSION, "numpy": np.__version__,
-            "machine": platform.machine(), "system": platform.platform(), "cores": usable_cores(),
+            "machine": platform.machine(), "processor": _processor(), "system": platform.platform(),
+            "cores": usable_cores(), "gpus": len(tf.config.experimental.list_physical_devices("GPU")),
             "git_commit": git("rev-parse", "HEAD"), "git_clean": None if changes is None else changes == ""}
+
+
+def _processor():
+    try:
+        with open("/proc/cpuinfo") as file:
+            return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
 
 
 class Checkpoint(object):
@@ -126,9 +152,8 @@ class Checkpoint(object):
     def save(self, session, path, progress, arrays=()):
         """Write the variables' values, `progress` and a sequence of further `arrays`."""
         further = {"array/%d" % i: array for i, array in enumerate(arrays)}
-        with replacing(path) as file:
-            np.savez(file, progress=json.dumps(progress), **further, **{
-                "variable/" + name: value for name, value in session.run(self._variables).items()})
+        save_arrays(path, progress=json.dumps(progress), **further, **{
+            "variable/" + name: value for name, value in session.run(self._variables).items()})
 
     def load(self, session, path, remedy):
         """Set the variables; returns (progress, list of further arrays). Raises UserError, ending in `remedy`."""
@@ -141,4 +166,7 @@ class Checkpoint(object):
         session.run(self._assign, {placeholder: saved["variable/" + name]
                                    for name, placeholder in self._values.items()})
         further = [saved["array/%d" % i] for i in range(sum(name.startswith("array/") for name in saved))]
-        return json.loads(str(saved["progress"])), further
+        try:
+            return dict(json.loads(str(saved["progress"]))), further
+        except (KeyError, TypeError, ValueError):
+            raise UserError("%s has no progress that can be read: %s" % (path, remedy))

@@ -5,8 +5,9 @@ A constant is a line `name = value  # meaning [kind and range]` above the first 
     learning_rate = None  # step size of the optimizer [float > 0]
 
 Kinds are int, float, bool, text, dict, "data set" (a key of the script's table PUBLISHED) and "cell" (a name in
-the registry); int and float may be followed by conditions such as `>= 1` or `>= 0, < 1`. The command line wins
-over the constant, the constant over the table; None, on the command line too, stands for the value in the table.
+the registry); int and float may be followed by conditions such as `>= 1` or `>= 0, < 1`; an int is below 2^31. The
+command line wins over the constant, the constant over the table; None, on the command line too, stands for the value in
+the table.
 """
 
 import argparse
@@ -18,16 +19,18 @@ import os
 import re
 import shlex
 import textwrap
+import tokenize
 
 import cell_registry
 from training.errors import OneLineParser, UserError
 from training.files import load_json
 
-_CONSTANT = re.compile(r"^(\w+) = (.+?)\s+# (.+?) \[([^\]]+)\]$")
-_GROUP = re.compile(r"^# ---- (.+)$")
+_MEANING = re.compile(r"# (.+) \[([^\]]+)\]$")
+_GROUP = re.compile(r"# ---- (.+)")
 _CONDITIONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 CHANGEABLE_LATER = ("epochs", "patience", "data_folder", "runs_folder", "checkpoint_minutes", "summary_steps",
                     "gpu", "allow_growth", "evaluate_on_test", "temperature", "prompt")
+_OF_TRAINING = ("epochs", "patience")  # of those: an evaluation leaves when a run ended as it was
 
 
 class Settings(object):
@@ -73,6 +76,8 @@ class Constant(object):
         except (ValueError, SyntaxError, TypeError, OverflowError):
             expected = "one of " + ", ".join(names) if names else _EXPECTED.get(kind, self.allowed)
             raise UserError("%s is %r, but must be: %s" % (self.name, value, expected))
+        if kind == "int" and converted >= 2 ** 31:
+            raise UserError("%s is %d, but must be less than 2^31" % (self.name, converted))
         return converted
 
 
@@ -86,6 +91,8 @@ def _converted(kind, value):
         raise ValueError
     if kind == "dict" and not all(isinstance(key, str) for key in value):
         raise ValueError
+    if kind == "text":
+        value.encode("utf-8")  # a ValueError for bytes of another encoding, which no file of a run could hold
     if kind == "float" and not math.isfinite(value):
         raise ValueError
     return float(value) if kind == "float" else value
@@ -96,19 +103,35 @@ _TYPES = {"int": int, "float": (int, float), "bool": bool, "text": str, "dict": 
 
 
 def read_constants(script_globals):
-    """The constants of a script in order, with the values that its globals have now."""
-    constants, group = [], "Settings"
-    with open(script_globals["__file__"]) as file:
-        for line in file:
-            if line.startswith(("def ", "class ")):
-                break
-            if _GROUP.match(line):
-                group = _GROUP.match(line).group(1).strip()
-            match = _CONSTANT.match(line.rstrip())
-            if match:
-                name, _, meaning, allowed = match.groups()
-                constants.append(Constant(name, script_globals[name], meaning, allowed, group))
+    """The constants of a script in order, with the values that its globals have now; one may take several lines.
+
+    Raises UserError for a constant without its comment.
+    """
+    constants, group, words, comments = [], "Settings", [], []
+    with tokenize.open(script_globals["__file__"]) as file:
+        for token in tokenize.generate_tokens(file.readline):
+            if token.type == tokenize.COMMENT and words:
+                comments.append(token.string)
+            elif token.type == tokenize.COMMENT and _GROUP.match(token.string):
+                group = _GROUP.match(token.string).group(1).strip()
+            elif token.type == tokenize.NEWLINE:
+                if words[0] in ("def", "class"):
+                    break
+                if words[1:2] == ["="] and words[0].islower() and not words[0].startswith("_"):
+                    constants.append(_constant(script_globals, words[0], comments, token.start[0], group))
+                words, comments = [], []
+            elif token.type in (tokenize.NAME, tokenize.OP, tokenize.STRING, tokenize.NUMBER):
+                words.append(token.string)
     return constants
+
+
+def _constant(script_globals, name, comments, line, group):
+    for comment in comments:
+        if _MEANING.match(comment):
+            return Constant(name, script_globals[name], *_MEANING.match(comment).groups(), group)
+    raise UserError("line %d of %s: the constant %s has lost its comment `# meaning [kind and range]`: put it back as "
+                    "it was (or begin the name with _ if it is none)" % (
+                        line, os.path.basename(script_globals["__file__"]), name))
 
 
 def _cell_constants():
@@ -142,10 +165,14 @@ def _parse(script_globals, constants, arguments):
                                             help=about.replace("%", "%%"))
     given, unknown = parser.parse_known_args(arguments)
     if unknown:
-        near = difflib.get_close_matches(unknown[0].lstrip("-"), [constant.name for constant in constants], 1)
-        hint = ", did you mean --%s?" % near[0] if near else ""
+        hint = _hint(unknown[0].lstrip("-"), [constant.name for constant in constants], "--")
         parser.error("%s is not a setting of %s%s" % (unknown[0], script, hint))
     return vars(given)
+
+
+def _hint(name, names, prefix):
+    near = difflib.get_close_matches(name, list(names), 1)
+    return ", did you mean %s%s?" % (prefix, near[0]) if near else ""
 
 
 def read_settings(script_globals, arguments=None):
@@ -155,68 +182,98 @@ def read_settings(script_globals, arguments=None):
     value}}). arguments: the command line, sys.argv[1:] where None. With --resume or --evaluate the settings are
     those of the named run, and only what CHANGEABLE_LATER names can be given. Raises UserError.
     """
-    constants = read_constants(script_globals)
-    cell_constants = _cell_constants()
-    given = _parse(script_globals, constants + cell_constants, arguments)
-    table = script_globals["PUBLISHED"]
-    choices = {"data set": list(table), "cell": list(cell_registry.CELLS)}
-    by_name = {constant.name: constant for constant in constants + cell_constants}
-    published = set().union([constant.name for constant in cell_constants], *table.values())
-    given = {name: None if value == "None" and name in published else by_name[name].check(value, choices)
-             for name, value in given.items()}
-
-    script, task = os.path.basename(script_globals["__file__"]), script_globals["TASK"]
-    tops = {constant.name: constant.value for constant in constants}
-    actions = {action: given.get(action, tops[action]) for action in ("resume", "evaluate")}
+    reader = _Reader(script_globals)
+    given = {name: None if value == "None" and name in reader.published else reader.check(name, value)
+             for name, value in _parse(script_globals, list(reader.by_name.values()), arguments).items()}
+    actions = {action: given.get(action, reader.tops[action]) for action in ("resume", "evaluate")}
     if all(actions.values()):
         raise UserError("resume and evaluate are both given: a run is either trained further or only evaluated")
-    if any(actions.values()):
-        return Settings(script, task, _settings_of_run(actions, task, given, tops, table))
-
-    values = dict(tops, **given)
-    data_set_name = by_name["data_set_name"].check(values["data_set_name"], choices)
-    for constant in constants:
-        if values[constant.name] is None:
-            if constant.name not in table[data_set_name]:
-                raise UserError("%s has no published value for %s: set it at the top of %s or give --%s (%s)" % (
-                    constant.name, data_set_name, script, constant.name, constant.allowed))
-            values[constant.name] = table[data_set_name][constant.name]
-        values[constant.name] = constant.check(values[constant.name], choices)
-    values["cell_hyperparameters"] = _hyperparameters(values, given, by_name, choices)
-    return Settings(script, task, {name: value for name, value in values.items() if name in tops})
+    values = reader.of_run(actions, given) if any(actions.values()) else reader.complete(reader.tops, given)
+    return Settings(reader.script, script_globals["TASK"], values)
 
 
-def _hyperparameters(values, given, by_name, choices):
-    cell_name = values["cell_name"]
-    own = cell_registry.published_hyperparameters(cell_name, values["data_set_name"])
-    wanted = dict(values["cell_hyperparameters"])
-    wanted.update({name: value for name, value in given.items() if by_name[name].group.startswith("Cell ")})
-    for name, value in wanted.items():
-        if name not in own:
-            raise UserError("%s is not a hyperparameter of %s; it has: %s" % (
-                name, cell_name, ", ".join(sorted(own)) or "none of its own"))
-        own[name] = own[name] if value is None else by_name[name].check(value, choices)
-    return own
+class _Reader(object):
+    """A script's constants and table, and how they become the values of all settings."""
 
+    def __init__(self, script_globals):
+        constants, cell_constants = read_constants(script_globals), _cell_constants()
+        self.script, self._task = os.path.basename(script_globals["__file__"]), script_globals["TASK"]
+        self._table = script_globals["PUBLISHED"]
+        self._choices = {"data set": list(self._table), "cell": list(cell_registry.CELLS)}
+        self.by_name = {constant.name: constant for constant in constants + cell_constants}
+        self.tops = {constant.name: constant.value for constant in constants}
+        for data_set_name, values in self._table.items():
+            for name in set(values) - set(self.tops):
+                raise UserError("the table PUBLISHED of %s has %s for %s, which is none of its constants%s" % (
+                    self.script, name, data_set_name, _hint(name, self.tops, "")))
+        self.published = set().union([constant.name for constant in cell_constants], *self._table.values())
 
-def _settings_of_run(actions, task, given, tops, table):
-    folder, remedy = actions["resume"] or actions["evaluate"], "give the folder of a run that this script made"
-    saved = load_json(os.path.join(folder, "settings.json"), remedy)
-    if saved.get("task") != task:
-        raise UserError("%s is a run of the task %s, not %s: use the script that made it" % (
-            folder, saved.get("task"), task))
-    if saved["settings"].get("do_hyperparameter_optimization"):
-        raise UserError("%s is a sweep: give the folder of one of its trials; the command that began the sweep goes "
-                        "on with it" % folder)
-    kept = dict(saved["settings"], **saved["settings"]["cell_hyperparameters"])
-    published = dict(table.get(kept["data_set_name"], {}),
-                     **cell_registry.published_hyperparameters(kept["cell_name"], kept["data_set_name"]))
-    given = {name: published.get(name) if value is None else value for name, value in given.items()}
-    fixed = [name for name, value in given.items()
-             if name not in CHANGEABLE_LATER + tuple(actions) and kept.get(name) != value]
-    if fixed:
-        raise UserError("%s cannot be changed in a run that exists; only %s can" % (
-            fixed[0], ", ".join(CHANGEABLE_LATER)))
-    changed = {name: value for name, value in given.items() if name in CHANGEABLE_LATER}
-    # Runs of earlier versions lack some settings.
-    return dict(dict(tops, do_hyperparameter_optimization=False), **dict(saved["settings"], **changed, **actions))
+    def check(self, name, value):
+        """`value` as the kind of the constant `name`. Raises UserError."""
+        return self.by_name[name].check(value, self._choices)
+
+    def complete(self, values, given):
+        """All settings: `values` with what is `given` on the command line, and the table's where a value is None."""
+        values = dict(values, **given)
+        data_set_name = self.check("data_set_name", values["data_set_name"])
+        for name in self.tops:
+            if values[name] is None:
+                if name not in self._table[data_set_name]:
+                    raise UserError("%s has no published value for %s: set it at the top of %s or give --%s (%s)" % (
+                        name, data_set_name, self.script, name, self.by_name[name].allowed))
+                values[name] = self._table[data_set_name][name]
+            values[name] = self.check(name, values[name])
+        values["cell_hyperparameters"] = self._hyperparameters(values, given)
+        return {name: values[name] for name in self.tops}
+
+    def _hyperparameters(self, values, given):
+        cell_name = values["cell_name"]
+        own = cell_registry.published_hyperparameters(cell_name, values["data_set_name"])
+        wanted = dict(values["cell_hyperparameters"])
+        wanted.update({name: value for name, value in given.items() if self.by_name[name].group.startswith("Cell ")})
+        for name, value in wanted.items():
+            if name not in own:
+                raise UserError("%s is not a hyperparameter of %s; it has: %s" % (
+                    name, cell_name, ", ".join(sorted(own)) or "none of its own"))
+            own[name] = own[name] if value is None else self.check(name, value)
+        return own
+
+    def of_run(self, actions, given):
+        """All settings of the run to resume or to evaluate, changed as is `given`."""
+        folder = actions["resume"] or actions["evaluate"]
+        saved = self._saved(folder)
+        kept = dict(saved, **saved["cell_hyperparameters"])
+        published = dict(self._table[kept["data_set_name"]],
+                         **cell_registry.published_hyperparameters(kept["cell_name"], kept["data_set_name"]))
+        given = {name: published.get(name) if value is None else value for name, value in given.items()}
+        changeable = [name for name in CHANGEABLE_LATER if actions["resume"] or name not in _OF_TRAINING]
+        for name, value in given.items():
+            if name not in changeable + list(actions) and kept.get(name) != value:
+                raise UserError("%s cannot be changed in a run that %s; only %s can" % (
+                    name, "exists" if actions["resume"] else "is only evaluated", ", ".join(changeable)))
+        return dict(saved, **{name: given[name] for name in changeable if name in given}, **actions)
+
+    def _saved(self, folder):
+        """What settings.json of a run holds, checked."""
+        path, remedy = os.path.join(folder, "settings.json"), "give the folder of a run that this script made"
+        content = load_json(path, remedy)
+        try:
+            task, saved = content["task"], dict(content["settings"])
+        except (KeyError, TypeError, ValueError):
+            raise UserError("%s is not the settings of a run: %s" % (path, remedy))
+        if task != self._task:
+            raise UserError("%s is a run of the task %s, not %s: use the script that made it" % (
+                folder, task, self._task))
+        if saved.get("do_hyperparameter_optimization"):
+            raise UserError("%s is a sweep: give the folder of one of its trials; the command that began the sweep "
+                            "goes on with it" % folder)
+        for name in ("data_set_name", "cell_name", "cell_hyperparameters"):
+            if name not in saved:
+                raise UserError("%s lacks %s: %s" % (path, name, remedy))
+        try:
+            # Runs of earlier versions lack some settings.
+            values = dict(self.tops, do_hyperparameter_optimization=False)
+            values.update((name, value) for name, value in saved.items() if name in self.tops)
+            return self.complete(values, {})
+        except UserError as error:
+            raise UserError("%s: %s" % (path, error))

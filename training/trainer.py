@@ -63,7 +63,8 @@ class Trainer(object):
         resume and ends the process with status 130.
         """
         self._describe()
-        if self.stopping.reason is None:
+        if self.stopping.reason is None and self.run.existing:
+            self.run.save_settings()
             with contextlib.suppress(FileNotFoundError):  # of a finished run that goes on: they are true no longer
                 os.remove(self.run.file("results.json"))
         before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -146,8 +147,9 @@ class Trainer(object):
             self._diverged(wrong, progress["step"] + 1)
 
     def _diverged(self, wrong, step):
-        raise UserError("%s at step %d (epoch %d) with learning_rate %g: lower learning_rate; %s holds the last good "
-                        "state" % (wrong, step, self.progress["epoch"], self.settings.learning_rate, self.run.path))
+        raise UserError("%s at step %d (epoch %d) with learning_rate %g: start a new run with a lower learning_rate; "
+                        "%s keeps the last good state" % (
+                            wrong, step, self.progress["epoch"], self.settings.learning_rate, self.run.path))
 
     def _finish_epoch(self):
         progress, watched = self.progress, self.model.watched
@@ -184,7 +186,11 @@ class Trainer(object):
         self._last_checkpoint = time.time()
 
     def _go_on(self):
+        self.run.metrics()  # a damaged line is named now, not after an epoch
         progress, carried = self._all.load(self.session, self.run.file(LAST), "start a new run")
+        if set(progress) != set(self.progress) | {"stopping"}:
+            raise UserError("%s has a progress of %s: start a new run" % (
+                self.run.file(LAST), ", ".join(sorted(progress)) or "nothing"))
         self.stopping.restore(progress.pop("stopping"))
         self.progress = progress
         self._carried = tf.nest.pack_sequence_as(self.model.state_in, carried) if carried else None
