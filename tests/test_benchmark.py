@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 
 import pytest
@@ -33,17 +34,43 @@ def test_rows_of_a_small_shape(monkeypatch, tmp_path, capsys):
     assert line.startswith("music") and line.count(" of dynamic_rnn") == line.count(" of matmul") == 1
 
 
-def test_an_interpreter_that_does_not_do_is_named(monkeypatch, tmp_path):
-    monkeypatch.setattr(benchmark, "SHAPES", {"music": dict(D=3, N=4, B=2, T=5, output_size=2)})
-    with pytest.raises(UserError, match="GRU by sequence ended early"):
-        run(monkeypatch, "--cells", "GRU", "--tf2_python", "/bin/false", "--out", str(tmp_path / "latest.json"))
+@pytest.mark.parametrize("option, value", [
+    ("--tf2_python", "/bin/false"), ("--torch_python", "/bin/true"), ("--torch_python", "/nonexist"),
+    ("--repeats", "0"), ("--repeats", "many"), ("--dropout", "2"), ("--dropout", "-1"), ("--parts", "0"),
+    ("--parts", "-1"), ("--out", "."), ("--out", "new/"), ("--out", "/dev/null/latest.json")])
+def test_wrong_options_are_named_before_anything_is_measured(monkeypatch, tmp_path, option, value):
+    monkeypatch.setattr(benchmark, "Worker", None)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="^%s is '%s'" % (option, value)):
+        run(monkeypatch, "--out", "latest.json", option, value)
     assert not list(tmp_path.iterdir())
+
+
+def test_where_our_path_fails_the_others_are_ended():
+    other = benchmark.Worker(sys.executable, dict(cell="RRU", path="matmul", B=2, N=3, columns=4))
+    ours = benchmark.Worker("/bin/false", dict(cell="RRU", path="sequence"))
+    with pytest.raises(UserError, match="RRU by sequence ended early"):
+        benchmark.measure("music", [ours, other], 1)
+    assert other._process.returncode < 0
+
+
+@pytest.mark.parametrize("arguments, named", [
+    ([], "[]"), (["{"], "{"), (["{}"], "{}"), (["null"], "null"), (['{"path": "walk"}'], "walk"),
+    (['{"path": "matmul", "B": 2}'], "lacks N, columns")])
+def test_a_wrong_spec_is_named_by_the_worker(arguments, named):
+    script = os.path.join(benchmark.ROOT, "tools", "benchmark_step.py")
+    result = subprocess.run([sys.executable, script] + arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            universal_newlines=True)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1 and named in result.stderr
 
 
 def test_a_comparison_that_fails_is_left_out(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(benchmark, "SHAPES", {"music": dict(D=3, N=4, B=2, T=5, output_size=2)})
-    out = tmp_path / "latest.json"
-    run(monkeypatch, "--cells", "GRU", "--repeats", "1", "--torch_python", "/bin/false", "--out", str(out))
+    out, torch = tmp_path / "latest.json", tmp_path / "python"
+    torch.write_text('#!/bin/sh\n[ "$1" = -c ] && echo "ModuleSpec(name=\'torch\')"\n')  # and makes no step
+    torch.chmod(0o755)
+    run(monkeypatch, "--cells", "GRU", "--repeats", "1", "--torch_python", str(torch), "--out", str(out))
     assert [row["path"] for row in json.loads(out.read_text())["rows"]] == ["sequence", "dynamic_rnn", "matmul"]
     assert "left out: GRU by torch ended early" in capsys.readouterr().err
 

@@ -13,6 +13,7 @@ all of them alike. Shown are medians. Let nothing else run meanwhile. The rows a
 import argparse
 import contextlib
 import datetime
+import errno
 import json
 import os
 import statistics
@@ -24,8 +25,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
 from training.errors import OneLineParser, UserError, run_as_script
-from training.files import save_json
+from training.files import replacing, save_json
 from training.run_folder import environment
+from training.settings import Constant
 
 SHAPES = {"music": dict(D=88, N=1034, B=16, T=200, output_size=64),
           "charlm": dict(D=64, N=512, B=64, T=256, output_size=128),
@@ -77,6 +79,11 @@ class Worker(object):
                 "version": self._about["version"], "steps": len(self.seconds), "step_seconds": round(seconds, 5),
                 "gflops": round(self._about["flops"] / seconds / 1e9, 3), "peak_rss_gb": round(peak, 2)}
 
+    def stop(self):
+        """End the process at once, where it has not ended."""
+        self._process.kill()
+        self._process.wait()
+
 
 def specs(shape, cell, options, interpreters):
     """[(interpreter, spec)] of the workers for a cell at a shape."""
@@ -96,16 +103,20 @@ def measure(shape, workers, repeats):
 
     A path of comparison that fails is left out, with a line that says so. Raises UserError where ours fails.
     """
-    for act in [Worker.wait] + repeats * [Worker.turn]:
-        for worker in list(workers):
-            try:
-                act(worker)
-            except UserError as error:
-                if worker.spec["path"] in ("sequence", "model"):
-                    raise
-                print("left out: %s" % error, file=sys.stderr, flush=True)
-                workers.remove(worker)
-    return [worker.finish(shape) for worker in workers]
+    try:
+        for act in [Worker.wait] + repeats * [Worker.turn]:
+            for worker in list(workers):
+                try:
+                    act(worker)
+                except UserError as error:
+                    if worker.spec["path"] in ("sequence", "model"):
+                        raise
+                    print("left out: %s" % error, file=sys.stderr, flush=True)
+                    workers.remove(worker)
+        return [worker.finish(shape) for worker in workers]
+    finally:
+        for worker in workers:  # after an error they would measure on, for nobody
+            worker.stop()
 
 
 def ratios(row, rows):
@@ -145,20 +156,55 @@ def machine():
             **{name: known[name] for name in ("processor", "cores", "system", "git_commit")}}
 
 
+def allowed(option, kind):
+    """A type for argparse: `kind` in the notation of training/settings.py. What it converts raises UserError."""
+    return lambda text: Constant(option, None, "", kind, "").check(text, {})
+
+
+def check_interpreter(option, path, package):
+    """Raises UserError where `path` is no Python that has `package`."""
+    code = "import importlib.util; print(importlib.util.find_spec(%r))" % package
+    try:
+        found = subprocess.run([path, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+    except OSError:
+        found = b""
+    if not found.startswith(b"ModuleSpec"):
+        raise UserError("%s is %r, which is no Python with %s: give the path of one" % (option, path, package))
+
+
+def check_writable(path):
+    """Raises UserError where the rows cannot be written to `path`; what is there stays as it is."""
+    try:
+        if os.path.isdir(path) or not os.path.basename(path):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with replacing(path + ".check"):
+            pass
+        os.remove(path + ".check")
+    except OSError as error:
+        raise UserError("--out is %r, which cannot be written (%s): give another file" % (path, error.strerror))
+
+
 def main():
     """Measure, print the table and write the rows. Raises UserError."""
     parser = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shapes", nargs="*", choices=list(SHAPES), default=list(SHAPES), help="of %(choices)s")
     parser.add_argument("--cells", nargs="+", choices=list(COLUMNS), default=list(COLUMNS), help="of %(choices)s")
-    parser.add_argument("--repeats", type=int, default=7, help="steps of each path (default: %(default)s)")
-    parser.add_argument("--dropout", type=float, default=0.0, help="PyTorch's layers have none (default: 0)")
-    parser.add_argument("--parts", type=int, help="of a batch, unrolled side by side (default: as the scripts do)")
+    parser.add_argument("--repeats", type=allowed("--repeats", "int >= 1"), default=7,
+                        help="steps of each path (default: %(default)s)")
+    parser.add_argument("--dropout", type=allowed("--dropout", "float >= 0, < 1"), default=0.0,
+                        help="PyTorch's layers have none (default: 0)")
+    parser.add_argument("--parts", type=allowed("--parts", "int >= 1"),
+                        help="of a batch, unrolled side by side (default: as the scripts do)")
     parser.add_argument("--torch_python", help="an interpreter with PyTorch, to compare with its layers")
     parser.add_argument("--tf2_python", help="an interpreter with TensorFlow 2.x, to measure it too")
     parser.add_argument("--largest", action="store_true", help="also a step of the largest model, for its memory")
     parser.add_argument("--out", default=os.path.join(ROOT, "benchmarks", "latest.json"), help="file for the rows")
     options = parser.parse_args()
     interpreters = {"tensorflow": sys.executable, "tf2": options.tf2_python, "torch": options.torch_python}
+    for name, package in (("tf2", "tensorflow"), ("torch", "torch")):
+        if interpreters[name]:
+            check_interpreter("--%s_python" % name, interpreters[name], package)
+    check_writable(options.out)
     result = {"machine": machine(), "dropout": options.dropout, "parts": options.parts, "rows": []}
     groups = [(shape, specs(shape, cell, options, interpreters))
               for shape in options.shapes for cell in options.cells]

@@ -125,15 +125,38 @@ def model_step(spec):
 
 STEPS = {"sequence": cell_step, "dynamic_rnn": cell_step, "matmul": matmul_step, "torch": torch_step,
          "model": model_step}
+# What a spec of each path has to have.
+NEEDED = {"sequence": "cell B T D N", "dynamic_rnn": "cell B T D N", "matmul": "B N columns", "torch": "cell B T D N",
+          "model": "data_set_name cell vocabulary_size B T"}
+
+
+def read_spec(arguments):
+    """The spec that the command line gives. Raises ValueError that says what is wrong with it and what to do."""
+    try:
+        spec, = map(json.loads, arguments)
+        needed = NEEDED[spec["path"]].split()
+    except (ValueError, TypeError, KeyError):
+        raise ValueError("the arguments are %r: give one, a JSON object with a path of %s" % (
+            arguments, ", ".join(STEPS)))
+    missing = [name for name in needed if name not in spec]
+    if missing:
+        raise ValueError("%s lacks %s: add what the path %s needs" % (
+            arguments[0], ", ".join(missing), spec["path"]))
+    return spec
 
 
 def main():
-    """Answer the requests on standard input; see the text at the top."""
-    spec = json.loads(sys.argv[1])
+    """Answer the requests on standard input; see the text at the top. Returns the exit status."""
+    try:
+        spec = read_spec(sys.argv[1:])
+    except ValueError as error:  # not by training.errors: to import it would change how PyTorch's memory is kept
+        print("error: %s" % error, file=sys.stderr)
+        return 2
     step, flops, version_of_path = STEPS[spec["path"]](spec)
     step()
     if spec.get("profile"):
-        return print_profile(step)
+        print_profile(step)
+        return 0
     print(json.dumps({"flops": flops, "version": version_of_path}), flush=True)
     for _ in sys.stdin:
         step()  # brings what other processes pushed out of the caches back into them
@@ -141,7 +164,8 @@ def main():
         step()
         print(time.perf_counter() - start, flush=True)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** 20, flush=True)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
