@@ -24,7 +24,7 @@ def make_run(folder, of=JSB, test=None, settings=(), hyperparameters=(), log="a 
     saved["settings"]["cell_hyperparameters"].update(hyperparameters)
     results.update(changes)
     if test is not None:
-        results["test"][results["watched"]] = test
+        results["test"][results["watched"]] = results["valid"][results["watched"]] = test
     (folder / "settings.json").write_text(json.dumps(saved))
     (folder / "results.json").write_text(json.dumps(results))
     (folder / "metrics.jsonl").write_text("{}\n")
@@ -77,7 +77,7 @@ def test_a_repeated_seed_counts_once(tmp_path, capsys):
     ({"settings": {"clip_gradients": False}}, "clip_gradients False"),
     ({"hyperparameters": {"relu_layers": 2}}, "relu_layers 2"),
     ({"settings": {"epochs": 31}}, "epochs 31"),
-    ({"environment": {"tensorflow": "2.11.0"}}, "TensorFlow 2.11.0"),
+    ({"environment": {"tensorflow": "2.11.0", "cores": 2}}, "TensorFlow 2.11.0"),
 ])
 def test_what_differs_from_a_published_run_is_marked(tmp_path, change, mark):
     make_run(tmp_path / "published")
@@ -142,6 +142,34 @@ def test_unknown_runs_and_missing_folders_are_named(tmp_path):
         tool.find_runs([str(tmp_path)])
     with pytest.raises(UserError, match="lacks the lines"):
         tool.with_tables("a text", "a table")
+
+
+@pytest.mark.parametrize("name, content, named", [
+    ("results.json", "{", "cannot be read"), ("results.json", "null", "task"), ("results.json", "5", "task"),
+    ("results.json", '{"test": {}}', "task"), ("results.json", '{"test": {}, "stop_reason": "x"}', "task"),
+    ("results.json", "[]", "task"), ("settings.json", "{}", "script, settings"), ("settings.json", "[]", "script"),
+    ("settings.json", '{"script": "mm_main.py", "settings": {}}', ": settings"),
+    ("../sweep.json", '{"trials": 3, "winner": null}', ": winner")])
+def test_damaged_files_are_named(tmp_path, name, content, named):
+    run = make_run(tmp_path / "night" / "run")
+    (run / name).write_text(content)
+    with pytest.raises(UserError, match=os.path.basename(name) + " .*" + named):
+        tool.find_runs([str(tmp_path)])
+    if name == "results.json":
+        with pytest.raises(UserError, match=name + " .*" + named):
+            publishing.publish(str(run), str(tmp_path / "results"))
+        assert not (tmp_path / "results").exists()
+
+
+def test_results_without_the_value_of_their_metric_are_named(tmp_path):
+    make_run(tmp_path / "run", test="low")
+    with pytest.raises(UserError, match="results.json .* valid, test"):
+        tool.find_runs([str(tmp_path)])
+
+
+def test_to_publish_nothing_is_refused():
+    with pytest.raises(UserError, match="--publish names no run"):
+        tool.main(["--publish"])
 
 
 def test_the_chart_is_written_beside_the_runs(tmp_path, capsys):

@@ -4,8 +4,8 @@ import os
 import shutil
 import sys
 
+from tools.run_files import load_results
 from training.errors import UserError
-from training.files import load_json
 
 PUBLISHED_FILES = ("settings.json", "metrics.jsonl", "results.json", "learning_curve.png", "sample.mid",
                    "pianoroll.png", "sample.txt", "confusion_matrix.png")
@@ -17,14 +17,14 @@ def publish(folder, results_folder):
     """Copy a finished run without its checkpoints; returns results/<task>/<data set>/<cell>/<name>.
 
     The name of a sweep's run is <sweep>/<trial>, and the sweep's table and pictures are copied into <sweep>. Raises
-    UserError where the run is not finished, was not tested, or is published already.
+    UserError where the run is not finished, was not tested, is damaged, or is published already.
     """
-    results = load_json(os.path.join(folder, "results.json"), "let the run finish, or evaluate it")
+    results = load_results(folder, "let the run finish, or evaluate it")
     if not results["stop_reason"]:
         raise UserError("%s is not finished: --resume it" % folder)
     if "test" not in results:
         raise UserError("%s was not tested: --evaluate it with --evaluate_on_test True" % folder)
-    if not results["environment"]["git_clean"]:
+    if not results["environment"].get("git_clean"):
         print("the commit of %s is unknown, or files had been changed: nobody can repeat it" % folder,
               file=sys.stderr)
     above, name = os.path.split(os.path.abspath(folder))

@@ -24,9 +24,10 @@ sys.path.insert(0, ROOT)
 
 import cell_registry
 from tools.publishing import publish
+from tools.run_files import SETTINGS, SWEEP, load_checked, load_results
 from training import pictures
 from training.errors import OneLineParser, UserError, run_as_script
-from training.files import load_json, replacing
+from training.files import replacing
 from training.paper_results import PAPER_RESULTS, paper_value
 from training.progress import duration
 from training.settings import command_line
@@ -62,8 +63,8 @@ def find_runs(folders):
         for folder, subfolders, files in os.walk(top):
             subfolders.sort()
             if "results.json" in files:
-                saved = load_json(os.path.join(folder, "settings.json"), REMEDY)
-                results = load_json(os.path.join(folder, "results.json"), REMEDY)
+                saved = load_checked(os.path.join(folder, "settings.json"), SETTINGS, REMEDY)
+                results = load_results(folder, REMEDY)
                 if "test" in results and results["stop_reason"]:  # not a sweep's trials, nor what was cut off
                     runs.append(_run(folder, saved, results))
     return runs
@@ -81,11 +82,14 @@ def _run(folder, saved, results):
 
 
 def winner(folder):
-    """(number of trials, the winner's point) of the sweep in a folder; (0, {}) where there is no finished sweep."""
+    """(number of trials, the winner's point) of the sweep in a folder; (0, {}) where there is no finished sweep.
+
+    Raises UserError where its sweep.json is damaged.
+    """
     path = os.path.join(folder, "sweep.json")
     if not os.path.exists(path):
         return 0, {}
-    sweep = load_json(path, "run the sweep again, it only reports anew")
+    sweep = load_checked(path, SWEEP, "run the sweep again, it only reports anew")
     return sweep["trials"], sweep["winner"]["point"]
 
 
@@ -234,13 +238,15 @@ def with_tables(text, markdown):
 
 
 def main(arguments=None):
-    """Publish runs, or show those that are there."""
+    """Publish runs, or show those that are there. Raises UserError."""
     parser = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="*", help="where to look for runs (default: results)")
     parser.add_argument("--readme", action="store_true", help="put the tables into README.md")
     parser.add_argument("--publish", action="store_true", help="the folders are runs: copy them into results")
     options = parser.parse_args(arguments)
     published = os.path.join(ROOT, "results")
+    if options.publish and not options.folders:
+        raise UserError("--publish names no run: give the folders of the runs to copy")
     if options.publish:
         for folder in options.folders:
             print(publish(folder, published))
