@@ -48,9 +48,11 @@ def test_readme_has_the_table_of_the_published_runs():
 def test_readme_has_the_papers_numbers():
     text = open(os.path.join(ROOT, "README.md"), encoding="utf-8").read()
     table = text[text.index("## The paper's results"):text.index("## Results")]
-    rows = [re.findall(r"\d+\.\d+", line) for line in table.splitlines() if re.search(r"\| (\+|-|\+/-) \|", line)]
+    signs = [(line, re.search(r"\| (\+|-|\+/-) \|", line)) for line in table.splitlines()]
+    rows = [[sign.group(1)] + re.findall(r"\d+\.\d+", line) for line, sign in signs if sign]
     scales = [100 if row.metric == "accuracy" else 1 for row in PAPER_RESULTS.values()]
-    expected = [["%.2f" % (scale * row.values[cell]) for cell in ("RRU", "GRU", "LSTM", "MogrifierLSTM")]
+    expected = [[row.tuned] + ["%.2f" % (scale * row.values[cell])
+                               for cell in ("RRU", "GRU", "LSTM", "MogrifierLSTM")]
                 for scale, row in zip(scales, PAPER_RESULTS.values())]
     assert rows == expected and len(rows) == 11
 
@@ -60,7 +62,7 @@ def test_seeds_with_the_published_settings_share_an_entry(tmp_path):
         make_run(tmp_path / ("seed%d" % seed), test=nll, seed=seed)
     markdown = tool.table(rows(tmp_path))
     assert markdown.count("\n") == 2
-    assert "| window NLL | **8.133** ± 0.153 (n = 3)<br>paper 7.72, +0.413<br>seed [1]" in markdown
+    assert "| window NLL | **8.133** ± 0.153 (n = 3)<br>paper, tuned 7.72, +0.413<br>seed [1]" in markdown
     link = os.path.relpath(str(tmp_path / "seed3"), ROOT).replace(" ", "%20")
     assert "[3](%s) | - | - | - |" % link in markdown
 
@@ -84,7 +86,7 @@ def test_what_differs_from_a_published_run_is_marked(tmp_path, change, mark):
     make_run(tmp_path / "other", **change)
     markdown = tool.table(rows(tmp_path))
     assert "| music, JSB Chorales | " in markdown and "| music, JSB Chorales<br>*%s* | " % mark in markdown
-    assert markdown.count("paper 7.72") == 2
+    assert markdown.count("paper, tuned 7.72") == 2
 
 
 def test_winners_of_sweeps_share_a_row(tmp_path):
@@ -103,6 +105,8 @@ def test_winners_of_sweeps_share_a_row(tmp_path):
     assert ("music", "JSB Chorales", ("dropout 0.1", "learning_rate 0.002")) in found
     markdown = tool.table(found)
     assert markdown.count("/night/trials.csv)") == 2 and " of [12 trials](" in markdown
+    assert "**7.900** ± 0.000 (n = 2)<br>paper 7.72, +0.180<br>" in markdown  # tuned as the paper's
+    assert markdown.count("<br>paper, tuned 7.72, ") == 1  # of the row that did not win
     assert "--dropout 0.3 " in tool.details(found)
 
 

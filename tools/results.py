@@ -186,7 +186,8 @@ def _entry(runs, marks):
     ours = "**%.*f**" % (digits, mean) + ("" if deviation is None else " ± %.*f" % (digits, deviation))
     lines = ["%s (n = %d)" % (ours, len(runs))]
     if paper is not None:
-        lines.append("paper %.2f, %+.*f" % (paper, digits, mean - paper))
+        only_theirs = PAPER_RESULTS[runs[0].results["data_set"]].tuned == "+" and not runs[0].trials
+        lines.append("paper%s %.2f, %+.*f" % (", tuned" if only_theirs else "", paper, digits, mean - paper))
     links = ["[%s](%s)" % (run.results["seed"], quote(os.path.relpath(run.folder, ROOT))) for run in runs]
     if runs[0].trials:
         trials = os.path.join(os.path.dirname(runs[0].folder), "trials.csv")
