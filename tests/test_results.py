@@ -199,11 +199,15 @@ def test_a_finished_run_is_published_without_its_checkpoints(tmp_path):
 
 def test_a_run_of_a_sweep_is_published_with_the_trials(tmp_path):
     make_run(tmp_path / "night" / "trial-003")
-    for name in ("trials.jsonl", "trials.csv", "best_so_far.png"):
-        (tmp_path / "night" / name).write_text("{}\n")
+    names = {"trials.jsonl", "trials.csv", "best_so_far.png", "settings.json", "log.txt"}
+    for name in names:
+        (tmp_path / "night" / name).write_text("{}\n" * 1000)
     target = publishing.publish(str(tmp_path / "night" / "trial-003"), str(tmp_path / "results"))
     assert target.endswith("RRU/night/trial-003")
-    assert set(os.listdir(os.path.dirname(target))) == {"trials.jsonl", "trials.csv", "best_so_far.png", "trial-003"}
+    sweep = os.path.dirname(target)
+    assert set(os.listdir(sweep)) == names | {"trial-003"}
+    assert "... 800 lines left out ..." in open(os.path.join(sweep, "log.txt")).read()
+    assert [run.folder for run in tool.find_runs([str(tmp_path / "results")])] == [target]
 
 
 def test_runs_that_were_not_tested_are_no_results(tmp_path):

@@ -8,16 +8,18 @@ from tools.run_files import load_results
 from training.errors import UserError
 
 PUBLISHED_FILES = ("settings.json", "metrics.jsonl", "results.json", "learning_curve.png", "sample.mid",
-                   "pianoroll.png", "sample.txt", "confusion_matrix.png")
-SWEEP_FILES = ("settings.json", "trials.jsonl", "trials.csv", "best_so_far.png", "dimensions.png", "sweep.json")
+                   "pianoroll.png", "sample.txt", "confusion_matrix.png", "log.txt")
+SWEEP_FILES = ("settings.json", "trials.jsonl", "trials.csv", "best_so_far.png", "dimensions.png", "sweep.json",
+               "log.txt")
 LOG_LINES = 200  # a longer log loses its middle when it is published
 
 
 def publish(folder, results_folder):
     """Copy a finished run without its checkpoints; returns results/<task>/<data set>/<cell>/<name>.
 
-    The name of a sweep's run is <sweep>/<trial>, and the sweep's table and pictures are copied into <sweep>. Raises
-    UserError where the run is not finished, was not tested, is damaged, or is published already.
+    The name of a sweep's run is <sweep>/<trial>, and the sweep's settings (with its search space), log, table and
+    pictures are copied into <sweep>. Raises UserError where the run is not finished, was not tested, is damaged, or
+    is published already.
     """
     results = load_results(folder, "let the run finish, or evaluate it")
     if not results["stop_reason"]:
@@ -36,8 +38,6 @@ def publish(folder, results_folder):
         if in_sweep:
             _copy(SWEEP_FILES, above, os.path.dirname(target))
         _copy(PUBLISHED_FILES, folder, target)
-        with open(os.path.join(folder, "log.txt")) as log, open(os.path.join(target, "log.txt"), "w") as copy:
-            copy.writelines(shortened(list(log)))
     except OSError as error:
         raise UserError("%s cannot be published as %s (%s): remove what is there" % (
             folder, target, error.strerror))
@@ -45,9 +45,14 @@ def publish(folder, results_folder):
 
 
 def _copy(names, source, target):
+    """Copy those of the files that are there, the log shortened."""
     for name in names:
-        if os.path.exists(os.path.join(source, name)):
-            shutil.copyfile(os.path.join(source, name), os.path.join(target, name))
+        path, copy = os.path.join(source, name), os.path.join(target, name)
+        if name == "log.txt" and os.path.exists(path):
+            with open(path) as log, open(copy, "w") as file:
+                file.writelines(shortened(list(log)))
+        elif os.path.exists(path):
+            shutil.copyfile(path, copy)
 
 
 def shortened(lines):
