@@ -379,7 +379,7 @@ def test_output_that_nobody_reads_ends_it_quietly(downloads, tmp_path):
     assert process.stderr.read() == "" and process.wait() == 141
 
 
-@pytest.mark.parametrize("mirror", ["/no/such/folder", "ftp://host/data"])
+@pytest.mark.parametrize("mirror", ["/no/such/folder", "ftp://host/data", "http://[bad", "http://a..b/data"])
 def test_an_unusable_mirror_is_named(run, mirror):
     status, output = run(mirror=mirror)
     assert status == 2 and mirror in output and output.count("\n") == 1

@@ -53,10 +53,20 @@ def look(download, file, folder):
 
 
 def mirror_address(text):
-    """The address, with a slash at its end, of a mirror given as a folder or a URL. Empty if `text` is empty."""
+    """The address, with a slash at its end, of a mirror given as a folder or a URL. Empty if `text` is empty.
+
+    Raises UserError where it is neither.
+    """
     address = pathlib.Path(text).resolve().as_uri() if os.path.isdir(text) else text
-    if text and urlsplit(address).scheme not in ("http", "https", "file"):
-        raise UserError("RRU_DATA_MIRROR is %r: set it to a folder or to an http:, https: or file: address" % text)
+    try:
+        parts = urlsplit(address)
+        (parts.hostname or "").encode("idna")  # as it is when the host is looked up
+        usable = parts.scheme in ("http", "https", "file")
+    except ValueError:
+        usable = False
+    if text and not usable:
+        raise UserError("RRU_DATA_MIRROR is %r: set it to a folder or to a valid http:, https: or file: address"
+                        % text)
     return address and quote(address, safe="/:?=&%@+,;~[]").rstrip("/") + "/"
 
 
