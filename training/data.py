@@ -1,5 +1,6 @@
 """What the data modules of all tasks share: ready files made from source files, splits, analysis."""
 
+import argparse
 import contextlib
 import itertools
 import json
@@ -110,8 +111,8 @@ class Task(object):
 
 
 def _steps(text):
-    if int(text) < 2:
-        raise ValueError
+    if not (text.isdecimal() and 2 <= int(text) < 2 ** 31):
+        raise argparse.ArgumentTypeError("%r is no whole number from 2 on, below 2^31" % text)
     return int(text)
 
 

@@ -1,5 +1,7 @@
 """What a run leaves for people to look at: final evaluation, summary, results.json and learning curve."""
 
+import resource
+
 from training import pictures
 from training.files import save_json
 from training.paper_results import paper_value
@@ -26,6 +28,7 @@ def final(trainer):
         "epochs": stopping.epochs_done, "best_epoch": stopping.best_epoch, "stop_reason": stopping.reason,
         "steps": progress["step"], "seconds": round(progress["seconds"], 1),
         "steps_per_second": round(progress["step"] / max(progress["seconds"], 1e-9), 3),
+        "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** 20, 2),  # of this process
         "watched": watched, "lower_is_better": trainer.model.lower_is_better,
         "counts": counts, "data_share": share,
         "frequency_baseline": {split: trainer.data.frequency_baseline(split) for split in evaluated},
@@ -48,7 +51,8 @@ def summary(results, folder):
         ("data set, cell", "%s, %s" % (results["data_set"], results["cell"])),
         ("parameters", "{:,} ({:,} hidden units)".format(results["parameters"], results["hidden_units"])),
         ("epochs", "%d, the best was %d" % (results["epochs"], results["best_epoch"])),
-        ("time", "%s, %.2f steps/s" % (duration(results["seconds"]), results["steps_per_second"])),
+        ("time, memory", "%s, %.2f steps/s, %.1f GB" % (
+            duration(results["seconds"]), results["steps_per_second"], results["peak_memory_gb"])),
     ]
     if results["data_share"] != 1:
         rows.insert(1, ("data", "only %s, not comparable with the paper" % data_label(results)))

@@ -53,7 +53,8 @@ class RunFolder(object):
             raise UserError("%s exists already: give another --name, or --resume %s" % (
                 self.path, shlex.quote(self.path)))
         except OSError as error:
-            raise UserError("%s cannot be written (%s): choose another runs_folder" % (self.path, error.strerror))
+            raise UserError("%s cannot be written (%s): %s" % (
+                self.path, error.strerror, "mend its rights" if self.existing else "choose another runs_folder"))
 
     def __enter__(self):
         return self
