@@ -228,6 +228,54 @@ def test_a_bad_line_within_the_records_is_named(toy):
         toy.open("--sweep_trials", "2")
 
 
+@pytest.mark.parametrize("line", [
+    '5', '[]', '{}', '{"trial": 1}', '{"trial": 1, "point": {}, "loss": null, "reason": "nan"}',
+    '{"trial": 1, "point": {"dropout": 0.5}, "loss": 0.2, "reason": null, "metric": "nll", "epochs": 4, "seconds": 1}'])
+def test_a_line_that_is_no_record_is_named(toy, line):
+    with toy.open("--sweep_trials", "1") as sweep:
+        sweep.search()
+        path = sweep.run.file("trials.jsonl")
+    with open(path, "a") as file:
+        file.write(line + "\n")
+    with pytest.raises(UserError, match=r"trials.jsonl: line 2 cannot .* of a trial \(%s" % re.escape(line[:60])):
+        toy.open("--sweep_trials", "2")
+
+
+@pytest.mark.parametrize("text", ["5", "{}", '{"settings": 5}', '{"settings": {}}'])
+def test_settings_of_a_sweep_or_a_trial_without_settings_are_named(toy, text):
+    with toy.open() as sweep:
+        unfinished = folder_of(toy.folder) / "trial-001"
+        unfinished.mkdir()
+        (unfinished / "settings.json").write_text(text)
+        with pytest.raises(UserError, match="trial-001/settings.json (has no settings|lacks dropout): remove this"):
+            sweep.search()
+    (folder_of(toy.folder) / "settings.json").write_text(text)
+    with pytest.raises(UserError, match="(settings.json has no settings|is not a sweep): .*give another --sweep_name"):
+        toy.open()
+
+
+def test_a_sweep_name_that_is_a_file_is_named(toy):
+    folder_of(toy.folder).parent.mkdir(parents=True)
+    folder_of(toy.folder).write_text("mine")
+    with pytest.raises(UserError, match="sweep/settings.json is missing: remove .*/sweep or give another --sweep_name"):
+        toy.open()
+    assert folder_of(toy.folder).read_text() == "mine"
+
+
+@pytest.mark.parametrize("text, reason", [("{", "cannot be read"), ("{}", "lacks seconds"), ("5", "lacks seconds")])
+def test_a_trial_whose_results_are_damaged_failed(toy, text, reason):
+    with toy.open("--sweep_trials", "1") as sweep:
+        sweep.search()
+        os.remove(sweep.run.file("trials.jsonl"))
+        with open(sweep.run.file("trial-001/results.json"), "w") as file:
+            file.write(text)
+    with toy.open("--sweep_trials", "2") as sweep:
+        sweep.search()
+        assert "trial-001/results.json " + reason in sweep.records[0]["reason"]
+        assert sweep.records[1]["reason"] is None and sweep.best["trial"] == 2
+    assert len(toy.calls()) == 2
+
+
 def test_an_interrupted_trial_is_continued(toy):
     toy.orders(t2="wait")
     with toy.open("--sweep_trials", "2") as sweep:
@@ -275,7 +323,7 @@ def test_a_winner_whose_results_are_gone_is_named(toy):
     with toy.open("--sweep_trials", "1") as sweep:
         sweep.search()
         os.remove(os.path.join(sweep.run.path, "trial-001", "results.json"))
-        with pytest.raises(UserError, match="trial-001/results.json is missing: remove this folder"):
+        with pytest.raises(UserError, match="trial-001/results.json is missing: remove it, and"):
             sweep.finish()
 
 
@@ -325,7 +373,7 @@ def test_why_a_process_failed_is_its_last_word(tmp_path):
 def test_what_a_sweep_minimises(tmp_path, lower_is_better, loss):
     (tmp_path / "results.json").write_text(json.dumps({
         "valid": {"accuracy": 0.75}, "watched": "accuracy", "lower_is_better": lower_is_better, "seconds": 1.0,
-        "epochs": 4, "best_epoch": 3, "parameters": 5, "hidden_units": 1}))
+        "epochs": 4, "best_epoch": 3, "parameters": 5, "hidden_units": 1, "seed": 1}))
     record = train(Trial(1, {}, str(tmp_path), "unused", [], []))
     assert (record["loss"], record["value"], record["reason"]) == (loss, 0.75, None)
 

@@ -96,10 +96,7 @@ def _train(values, folder):
                 "the project, the data and the runs, at the same paths" % (platform.node(), sweep_folder)}
     os.chdir(folder)
     gpu = TaskContext.get().resources().get("gpu")
-    try:
-        record = train(trial, {"CUDA_VISIBLE_DEVICES": ",".join(gpu.addresses)} if gpu else {})
-    except UserError as error:
-        return {"status": STATUS_FAIL, "failure": str(error)}
+    record = train(trial, {"CUDA_VISIBLE_DEVICES": ",".join(gpu.addresses)} if gpu else {})
     return {"status": STATUS_OK, "loss": 0.0, "record": record}  # the sweep reads the record only
 
 

@@ -22,7 +22,7 @@ from training.files import load_json, save_json
 from training.run_folder import RunFolder, run_path
 from training.search_space import extremes, search_space, suggest
 from training.settings import CHANGEABLE_LATER, command_line, read_settings
-from training.trial import Trial, call, train
+from training.trial import Trial, call, results, train
 
 # What may differ between two calls of one sweep.
 _FREE = ("sweep_trials", "final_seeds", "spark_master", "spark_parallelism")
@@ -33,6 +33,9 @@ OWN_SETTINGS = _FREE + ("do_hyperparameter_optimization", "sweep_name", "search"
 _NOT_OF_A_POINT = set(OWN_SETTINGS + ("name", "resume", "evaluate")) | MAY_CHANGE
 _NEVER_SWEPT = _NOT_OF_A_POINT | {"data_set_name", "cell_name", "cell_hyperparameters", "seed"}
 HOPELESS = 5  # so many failures, and nothing else, end a sweep
+# What is read of a trial's record, and its kind; the second, of one that did not fail.
+_IN_RECORD = {"trial": int, "point": dict, "loss": (int, float, type(None)), "reason": (str, type(None))}
+_IN_SUCCESS = {"metric": str, "value": (int, float), "epochs": int, "seconds": (int, float)}
 
 
 def run(settings, script_globals):
@@ -63,12 +66,12 @@ class Sweep(object):
     def __init__(self, settings, space, script):
         self.settings, self.space, self._script = settings, space, script
         path = run_path(settings, settings.sweep_name)
-        exists = os.path.isdir(path)
+        exists = os.path.exists(path)
         if exists:
             _check_same(path, settings)
         self.run = RunFolder(settings.changed(name=settings.sweep_name, resume=path if exists else ""))
         self._trials = self.run.file("trials.jsonl")
-        self.records, dropped = read_records(self._trials)
+        self.records, dropped = read_records(self._trials, space)
         if dropped:
             self.run.say("%s: the last line was cut short and is dropped" % self._trials)
         self._bar = tqdm.tqdm(total=settings.sweep_trials, initial=len(self.records), desc="sweep",
@@ -145,7 +148,7 @@ class Sweep(object):
             reason = train(trial)["reason"]
             if reason:
                 raise UserError("the winner failed with seed %d: %s" % (seed, reason))
-            finals.append(_results(trial.folder))
+            finals.append(results(trial.folder))
         test = {name: _summary([result["test"][name] for result in finals]) for name in finals[0]["test"]}
         command = self._command(best["point"])
         save_json(self.run.file("sweep.json"), {
@@ -161,11 +164,11 @@ class Sweep(object):
 
     def _test_winner(self, best):
         folder = self._trial(best["trial"], best["point"]).folder
-        if "test" not in _results(folder):
+        if "test" not in results(folder):
             reason = call(self._script, self._later(evaluate=folder, evaluate_on_test=True))
             if reason:
                 raise UserError("the winner, %s, could not be tested: %s" % (folder, reason))
-        return _results(folder)
+        return results(folder)
 
     def _trial(self, number, point, **changed):
         name = number if isinstance(number, str) else "trial-%03d" % number
@@ -193,8 +196,12 @@ class Sweep(object):
                       if match and os.path.exists(self.run.file(match.group() + "/settings.json")))
 
     def _point_of_folder(self, number):
-        values = load_json(self.run.file("trial-%03d/settings.json" % number), "remove this folder")["settings"]
-        values.update(values["cell_hyperparameters"])
+        folder = self.run.file("trial-%03d" % number)
+        values = _settings_in(folder, "remove this folder")
+        values.update(values.get("cell_hyperparameters", {}))
+        missing = sorted(set(self.space) - set(values))
+        if missing:
+            raise UserError("%s/settings.json lacks %s: remove this folder" % (folder, ", ".join(missing)))
         return {name: values[name] for name in self.space}
 
     def _keep_best(self):
@@ -208,10 +215,10 @@ class Sweep(object):
             self.run.say(text)
 
 
-def read_records(path):
+def read_records(path, dimensions=()):
     """The records in trials.jsonl, and whether a last line that a kill cut short was dropped from the file.
 
-    Raises UserError for any other line that cannot be read.
+    dimensions: the names that a point must have. Raises UserError for any other line that is no record.
     """
     records, whole = [], 0
     if not os.path.exists(path):
@@ -223,19 +230,36 @@ def read_records(path):
                 record = json.loads(line.decode("utf-8"))
             except ValueError:
                 record = None
-            if record is None or not line.endswith(b"\n"):
-                if number < len(lines):
-                    raise UserError("%s: line %d cannot be read: mend or remove it" % (path, number))
+            if number == len(lines) and (record is None or not line.endswith(b"\n")):
                 file.truncate(whole)
                 return records, True
+            if not _is_record(record, dimensions):
+                raise UserError("%s: line %d cannot be read as the record of a trial (%.60s): mend or remove it" % (
+                    path, number, line.decode("utf-8", "replace")))
             records.append(record)
             whole += len(line)
     return records, False
 
 
+def _is_record(record, dimensions):
+    if not isinstance(record, dict):
+        return False
+    kinds = _IN_RECORD if record.get("loss") is None else dict(_IN_RECORD, **_IN_SUCCESS)
+    return all(name in record and isinstance(record[name], kind) for name, kind in kinds.items()) and (
+        set(dimensions) <= set(record["point"]))
+
+
+def _settings_in(folder, remedy):
+    """The settings in the settings.json of a sweep or a trial. Raises UserError, ending in `remedy`."""
+    path = os.path.join(folder, "settings.json")
+    saved = load_json(path, remedy)
+    if not isinstance(saved, dict) or not isinstance(saved.get("settings"), dict):
+        raise UserError("%s has no settings: %s" % (path, remedy))
+    return saved["settings"]
+
+
 def _check_same(path, settings):
-    saved = load_json(os.path.join(path, "settings.json"), "remove this folder or give another --sweep_name")
-    saved = saved["settings"]
+    saved = _settings_in(path, "remove %s or give another --sweep_name" % path)
     if not saved.get("do_hyperparameter_optimization"):
         raise UserError("%s is not a sweep: give another --sweep_name" % path)
     now = json.loads(json.dumps(dict(settings.values, name=settings.sweep_name)))
@@ -255,10 +279,6 @@ def _at(settings, point):
 
 def _options(values):
     return ["--%s=%s" % item for item in values.items()]
-
-
-def _results(folder):
-    return load_json(os.path.join(folder, "results.json"), "remove this folder")
 
 
 def _summary(values):

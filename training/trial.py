@@ -20,6 +20,9 @@ from training.progress import BAR_FILE
 Trial = collections.namedtuple("Trial", "number point folder script begin resume")
 Trial.__doc__ = """folder: its run's. begin, resume: the script's command line to start it and to go on with it."""
 
+_IN_RECORD = ("seconds", "epochs", "best_epoch", "parameters", "hidden_units")
+_IN_RESULTS = _IN_RECORD + ("valid", "watched", "lower_is_better", "seed")
+
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
 
@@ -31,26 +34,38 @@ def train(trial, variables=()):
     variables: more of the environment.
     """
     _wait_for_others(trial.folder)
-    results, reason = _results(trial.folder), None
-    if results is None:
+    reason = None
+    if not os.path.exists(os.path.join(trial.folder, "results.json")):
         words = trial.resume
         if not os.path.exists(os.path.join(trial.folder, "checkpoints", "last.npz")):
             shutil.rmtree(trial.folder, ignore_errors=True)  # killed before there was anything to go on from
             words = trial.begin
         reason = call(trial.script, words, variables)
-        results = _results(trial.folder)
     record = {"trial": trial.number, "point": trial.point, "loss": None, "machine": platform.node(),
               "finished": datetime.datetime.now().strftime("%Y-%m-%d %H:%M:%S")}
     if reason is None:
-        value = results["valid"][results["watched"]]
-        record.update({name: results[name] for name in ("seconds", "epochs", "best_epoch", "parameters",
-                                                        "hidden_units")})
-        record.update(metric=results["watched"], value=value)
+        try:
+            found = results(trial.folder)
+        except UserError as error:
+            return dict(record, reason=str(error))
+        value = found["valid"][found["watched"]]
+        record.update({name: found[name] for name in _IN_RECORD}, metric=found["watched"], value=value)
         if math.isfinite(value):
-            record["loss"] = value if results["lower_is_better"] else -value
+            record["loss"] = value if found["lower_is_better"] else -value
         else:
             reason = "the validation metric is %s" % value
     return dict(record, reason=reason)
+
+
+def results(folder):
+    """What the results.json of a trial holds. Raises UserError where it is missing, damaged or incomplete."""
+    path = os.path.join(folder, "results.json")
+    remedy = "remove it, and the trial's line in trials.jsonl, to have them made again"
+    found = load_json(path, remedy)
+    missing = [name for name in _IN_RESULTS if not isinstance(found, dict) or name not in found]
+    if missing:
+        raise UserError("%s lacks %s: %s" % (path, ", ".join(missing), remedy))
+    return found
 
 
 def call(script, words, variables=()):
@@ -87,11 +102,6 @@ def call(script, words, variables=()):
 
 def _end_with_parent():
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _results(folder):
-    path = os.path.join(folder, "results.json")
-    return load_json(path, "remove it") if os.path.exists(path) else None
 
 
 def _wait_for_others(folder):
