@@ -46,10 +46,7 @@ def run(settings, script_globals):
     """
     space = search_space(settings)
     for name, dimension in space.items():
-        if name in _NEVER_SWEPT:
-            raise UserError("search: %s is the same in all trials: leave it out, and make a sweep for each" % name)
-        for value in extremes(dimension):
-            read_settings(script_globals, ["--cell_name=" + settings.cell_name, "--%s=%s" % (name, value)])
+        _check_dimension(settings, script_globals, name, dimension)
     with Sweep(settings, space, os.path.abspath(script_globals["__file__"])) as sweep:
         try:
             sweep.search()
@@ -58,6 +55,20 @@ def run(settings, script_globals):
             sweep.run.say("interrupted after %d of %d trials; the same command goes on" % (
                 len(sweep.records), settings.sweep_trials))
             sys.exit(130)
+
+
+def _check_dimension(settings, script_globals, name, dimension):
+    if name in _NEVER_SWEPT:
+        raise UserError("search: %s is the same in all trials: leave it out, and make a sweep for each" % name)
+    fixed = ["--data_set_name=" + settings.data_set_name, "--cell_name=" + settings.cell_name]
+    for value in extremes(dimension):
+        trial = read_settings(script_globals, fixed + ["--%s=%s" % (name, value)])
+        read = dict(trial.values, **trial.cell_hyperparameters)[name]
+        if read != value:  # a trial's settings.json would not have the value of the point
+            raise UserError("search: the value %r of %s means %r in a trial: write that instead" % (value, name, read))
+        if dimension[0] in ("uniform", "log") and isinstance(read, int):
+            raise UserError('search: %s is a whole number, but %r has others too: take ("integer", low, high)' % (
+                name, dimension))
 
 
 class Sweep(object):
