@@ -1,8 +1,9 @@
-"""Sweeps on Spark: side by side, continued, with a worker that dies, one GPU for a trial, and what is said without Spark."""
+"""Sweeps on Spark: side by side, continued, with a worker that dies, a GPU for a trial, what is said without Spark."""
 
 import collections
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -12,10 +13,13 @@ import threading
 
 import pytest
 
+import mm_main
 import mm_utils
 import test_mm_utils
 from test_sweep import ROOT, SEARCH, Toy, folder_of, parent_of, wait_for
+from training import sweep as sweep_module
 from training.errors import UserError
+from training.spark import check_master
 from training.sweep import read_records
 
 has_java = shutil.which("java")
@@ -88,7 +92,8 @@ def test_a_sweep_killed_on_spark_goes_on(tmp_path):
     before, _ = read_records(str(path / "trials.jsonl"))
     assert 1 <= len(before) <= 2
 
-    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    ended = subprocess.run(command, cwd=ROOT, env=environment, check=True, stderr=subprocess.PIPE)
+    assert b"Python 3.7 support" not in ended.stderr
     records, _ = read_records(str(path / "trials.jsonl"))
     assert records[:len(before)] == before and numbers(records) == [1, 2, 3, 4]
     assert [record["reason"] for record in records] == [None] * 4
@@ -241,14 +246,26 @@ def test_a_sweep_survives_the_death_of_a_worker(toy, tmp_path, monkeypatch):
 
 # --- Without Spark ---
 
+def test_a_master_that_is_not_supported_is_named(toy):
+    for master in ("local", "local[3]", "local[*]", "spark://host:7077", "spark://one:7077,two:7077"):
+        check_master(master)
+    for master in ("yarn", "k8s://https://host:443", "local[0]", "local[2", "spark://host", "7077"):
+        with pytest.raises(UserError, match=re.escape("spark_master is %r, but must be: local, " % master)):
+            sweep_module.run(toy.settings("--spark_master", master), vars(mm_main))
+    assert not (toy.folder / "runs").exists()
+
+
 def test_what_is_missing_is_said_in_one_line(toy, monkeypatch):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         master = "spark://127.0.0.1:%d" % free.getsockname()[1]
     with monkeypatch.context() as without:
         without.setitem(sys.modules, "pyspark", None)
-        with pytest.raises(UserError, match="needs pyspark: .* -r requirements-spark.txt"):
+        with pytest.raises(UserError, match="needs pyspark: .* -r requirements-spark.txt") as error:
             search(toy)
+    with open(os.path.join(ROOT, "requirements-spark.txt")) as file:
+        other, = re.findall("pip install (pyspark==[0-9.]+)", file.read())
+    assert "pip install %s)" % other in str(error.value)
     if pyspark:
         with pytest.raises(UserError, match="%s does not answer .*refused" % master):
             search(toy, "--spark_master", master)

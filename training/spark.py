@@ -23,6 +23,12 @@ from training.trial import Trial, train
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
+def check_master(master):
+    """Raise UserError unless it is one that trials are run on; Spark itself would wait long for others, as "yarn"."""
+    if not re.match(r"(local(\[([1-9]\d*|\*)\])?|spark://\S+:\d+)$", master):
+        raise UserError("spark_master is %r, but must be: local, local[n], local[*] or spark://host:port" % master)
+
+
 def search(sweep):
     """Train what is left to train, settings.spark_parallelism trials at a time, on settings.spark_master.
 
@@ -107,14 +113,14 @@ def _connect(master, log):
         from pyspark.java_gateway import launch_gateway
         from pyspark.sql import SparkSession
     except ImportError:
-        raise UserError("spark_master needs pyspark: python -m pip install -r requirements-spark.txt")
+        raise UserError("spark_master needs pyspark: python -m pip install -r requirements-spark.txt (with TensorFlow "
+                        "2.x: python -m pip install pyspark==4.0.4)")
     address = re.match(r"spark://([^:,]+):(\d+)$", master)
     if address:  # Spark itself would try for a minute
         try:
             socket.create_connection(address.groups(), timeout=10).close()
         except OSError as error:
             raise UserError("spark_master %s does not answer (%s): start it, see README.md" % (master, error))
-    warnings.filterwarnings("ignore", "Python 3.7 support is deprecated", FutureWarning)
     os.environ["PYSPARK_PYTHON"] = sys.executable
     try:
         gateway = launch_gateway(popen_kwargs={"stdout": log, "stderr": log})
@@ -122,6 +128,7 @@ def _connect(master, log):
         raise UserError("Spark needs Java 8, 11 or 17 on PATH or in JAVA_HOME, found none that runs: " + log.name)
     conf = SparkConf().setMaster(master).setAppName("sweep").set("spark.ui.showConsoleProgress", "false")
     try:
-        return SparkSession(SparkContext(conf=conf.setExecutorEnv("PYTHONPATH", _ROOT), gateway=gateway))
+        with warnings.catch_warnings(record=True):  # that of Python 3.7's end, which sets a filter of its own
+            return SparkSession(SparkContext(conf=conf.setExecutorEnv("PYTHONPATH", _ROOT), gateway=gateway))
     except Exception as error:  # py4j's, whose text is Java's stack trace
         raise UserError("spark_master %s cannot be used (%s): see %s" % (master, type(error).__name__, log.name))

@@ -42,11 +42,14 @@ def run(settings, script_globals):
     """Begin or continue the sweep settings.sweep_name, up to settings.sweep_trials trials, and test the winner.
 
     script_globals: the globals() of the script. Raises UserError for dimensions that the script does not allow, for a
-    sweep of that name with other settings, and where all of the first trials fail. Ctrl-C ends it cleanly.
+    spark_master that cannot be, for a sweep of that name with other settings, and where all of the first trials fail.
+    Ctrl-C ends it cleanly.
     """
     space = search_space(settings)
     for name, dimension in space.items():
         _check_dimension(settings, script_globals, name, dimension)
+    if settings.spark_master:
+        spark.check_master(settings.spark_master)
     with Sweep(settings, space, os.path.abspath(script_globals["__file__"])) as sweep:
         try:
             sweep.search()
