@@ -130,6 +130,21 @@ def test_classifiers_leave_a_confusion_matrix_of_all_test_examples(tmp_path, mon
     assert drawn[0].trace() / drawn[0].sum() == pytest.approx(results["test"]["accuracy"])
 
 
+@pytest.mark.parametrize("epochs", [1, 2, 30])
+def test_epochs_are_ticked_at_whole_numbers(monkeypatch, epochs):
+    drawn = []
+    monkeypatch.setattr(pictures, "save", lambda figure, _: drawn.append(figure))
+    lines = [{"epoch": epoch + 1, "train": {"window_nll": 9 - epoch}, "valid": {"window_nll": 8 - epoch}}
+             for epoch in range(epochs)]
+    pictures.learning_curve("unused", lines, {"watched": "window_nll", "best_epoch": 1, "valid": {"window_nll": 8},
+                                              "paper": None}, "a title")
+    axes, = drawn[0].axes
+    low, high = axes.get_xlim()
+    shown = [tick for tick in axes.get_xticks() if low <= tick <= high]
+    assert shown and all(tick == round(tick) for tick in shown)
+    assert axes.get_ylabel() == "negative log-likelihood [nats/step]"
+
+
 def test_pictures_of_matrices_and_piano_rolls_can_be_drawn(tmp_path):
     counts = np.array([[900, 100], [0, 0]])
     pictures.confusion_matrix(str(tmp_path / "a.png"), counts, ("negative", "positive"), "a title")

@@ -20,6 +20,7 @@ import sa_main
 import test_mm_utils
 from cell_registry import CELLS
 from training import sweep as sweep_module
+from training import sweep_report
 from training.errors import UserError
 from training.search_space import extremes, search_space, suggest
 from training.settings import read_settings
@@ -317,6 +318,23 @@ def test_the_winner_is_tested_with_several_seeds(toy, capsys):
     assert float(rows[-1]["best_so_far"]) == best["value"]
     for name in ("best_so_far.png", "dimensions.png"):
         assert os.path.getsize(os.path.join(folder, name)) > 5000
+
+
+@pytest.mark.parametrize("trials", [1, 3])
+def test_pictures_of_a_sweep_have_the_metric_with_its_unit_and_whole_trials(toy, monkeypatch, trials):
+    drawn = {}
+    monkeypatch.setattr(sweep_report, "save", lambda figure, path: drawn.update({os.path.basename(path): figure}))
+    with toy.open() as sweep:
+        records = [{"trial": number + 1, "point": {"dropout": 0.1 * number}, "loss": 8.0 - number,
+                    "value": 8.0 - number, "metric": "window_nll"} for number in range(trials)]
+        sweep_report.write(sweep.run, records, sweep.space)
+    trial_axes = drawn["best_so_far.png"].axes[0].xaxis, drawn["dimensions.png"].axes[-1].yaxis
+    for axis in trial_axes:
+        low, high = axis.get_view_interval()
+        shown = [tick for tick in axis.get_ticklocs() if low <= tick <= high]
+        assert shown and all(tick == round(tick) for tick in shown)
+    for figure in drawn.values():
+        assert figure.axes[0].get_ylabel() == "validation\nnegative log-likelihood [nats/step]"
 
 
 def test_a_winner_whose_results_are_gone_is_named(toy):

@@ -33,7 +33,7 @@ def learning_curve(path, epochs, results, title):
     axes.set_xlabel("epoch")
     axes.set_ylabel(AXIS_LABELS.get(watched, watched))
     axes.set_title(title)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    whole_numbers(axes.xaxis)
     axes.grid(color="0.9")
     axes.legend()
     figure.tight_layout()
@@ -118,6 +118,11 @@ def confusion_matrix(path, counts, names, title):
     figure.colorbar(image, ax=axes, fraction=0.046, pad=0.04, label="share of the true class")
     figure.tight_layout()
     save(figure, path)
+
+
+def whole_numbers(axis):
+    """Tick an axis at whole numbers only, also where it spans a single one."""
+    axis.get_major_locator().set_params(integer=True, min_n_ticks=1)
 
 
 def save(figure, path):

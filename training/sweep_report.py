@@ -6,7 +6,7 @@ import math
 from matplotlib import ticker
 
 from training.files import replacing
-from training.pictures import AXIS_LABELS, pyplot, save
+from training.pictures import AXIS_LABELS, pyplot, save, whole_numbers
 
 
 def shown(point):
@@ -56,15 +56,19 @@ def write(run, records, space):
     _dimensions(run, succeeded, space, title)
 
 
+def _label(rows):
+    return "validation\n" + AXIS_LABELS.get(rows[0]["metric"], rows[0]["metric"])
+
+
 def _best_so_far(run, rows, title):
     figure, axes = pyplot.subplots(figsize=(7, 4.2))
     numbers = [row["trial"] for row in rows]
     axes.plot(numbers, [row["value"] for row in rows], "o", color="0.6", markersize=4, label="trial")
     axes.step(numbers, [row["best_so_far"] for row in rows], where="post", color="tab:blue", label="best so far")
     axes.set_xlabel("trial")
-    axes.set_ylabel("validation " + AXIS_LABELS.get(rows[0]["metric"], rows[0]["metric"]))
+    axes.set_ylabel(_label(rows))
     axes.set_title(title)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    whole_numbers(axes.xaxis)
     axes.grid(color="0.9")
     axes.legend()
     save(figure, run.file("best_so_far.png"))
@@ -93,9 +97,9 @@ def _dimensions(run, rows, space, title):
         axes.set_xlabel(name)
         axes.grid(color="0.9")
     for axes in all_axes[:, 0]:
-        axes.set_ylabel("validation " + rows[0]["metric"])
+        axes.set_ylabel(_label(rows))
     for axes in all_axes.flat[len(space):]:
         axes.set_axis_off()
     figure.suptitle(title)
-    figure.colorbar(points, ax=all_axes, label="trial", ticks=ticker.MaxNLocator(integer=True))
+    figure.colorbar(points, ax=all_axes, label="trial", ticks=ticker.MaxNLocator(integer=True, min_n_ticks=1))
     save(figure, run.file("dimensions.png"))
