@@ -84,6 +84,8 @@ class Sweep(object):
         if exists:
             _check_same(path, settings)
         self.run = RunFolder(settings.changed(name=settings.sweep_name, resume=path if exists else ""))
+        if exists:
+            self.run.save_settings()  # with what may change from call to call
         self._trials = self.run.file("trials.jsonl")
         self.records, dropped = read_records(self._trials, space)
         if dropped:
