@@ -36,6 +36,11 @@ def script_of(folder, text):
     return script_globals
 
 
+def write_run(folder, settings, task="toys"):
+    (folder / "settings.json").write_text(json.dumps({
+        "task": task, "script": "some_main.py", "environment": {}, "settings": settings}))
+
+
 @pytest.fixture
 def script(tmp_path):
     return script_of(tmp_path, SCRIPT)
@@ -154,7 +159,7 @@ def test_a_run_that_exists_keeps_its_settings(script, tmp_path):
     run = tmp_path / "run"
     run.mkdir()
     saved = read_settings(script, ["--dropout", "0.125"])
-    (run / "settings.json").write_text(json.dumps({"task": "toys", "settings": saved.values}))
+    write_run(run, saved.values)
     script["dropout"] = 0.875
     resumed = read_settings(script, ["--resume", str(run), "--epochs", "9"])
     assert (resumed.dropout, resumed.epochs, resumed.resume) == (0.125, 9, str(run))
@@ -167,7 +172,7 @@ def test_a_run_that_exists_keeps_its_settings(script, tmp_path):
     assert read_settings(script, ["--evaluate", str(run)]).epochs == 3
     with pytest.raises(UserError, match="epochs cannot be changed in a run that is only evaluated"):
         read_settings(script, ["--evaluate", str(run), "--epochs", "9"])
-    (run / "settings.json").write_text(json.dumps({"task": "music", "settings": {}}))
+    write_run(run, saved.values, task="music")
     with pytest.raises(UserError, match="task music"):
         read_settings(script, ["--evaluate", str(run)])
 
@@ -177,8 +182,7 @@ def test_a_run_that_exists_keeps_its_settings(script, tmp_path):
     ({"dropout": 7}, "dropout is 7"), ({"cell_hyperparameters": {"relu_layers": 0}}, "relu_layers is 0"),
     ({"data_set_name": "huge"}, "data_set_name is 'huge'")])
 def test_wrong_settings_of_a_run_are_named(script, tmp_path, changed, named):
-    saved = dict(read_settings(script, []).values, **changed)
-    (tmp_path / "settings.json").write_text(json.dumps({"task": "toys", "settings": saved}))
+    write_run(tmp_path, dict(read_settings(script, []).values, **changed))
     with pytest.raises(UserError, match="settings.json: " + named):
         read_settings(script, ["--resume", str(tmp_path)])
 
@@ -187,13 +191,12 @@ def test_wrong_settings_of_a_run_are_named(script, tmp_path, changed, named):
                                      '{"task": "toys", "settings": {}}'])
 def test_what_is_not_the_settings_of_a_run_is_named(script, tmp_path, content):
     (tmp_path / "settings.json").write_text(content)
-    with pytest.raises(UserError, match="settings.json .*give the folder of a run"):
+    with pytest.raises(UserError, match="settings.json lacks, .*give the folder of a run"):
         read_settings(script, ["--resume", str(tmp_path)])
 
 
 def test_a_sweep_is_neither_resumed_nor_evaluated_as_a_run(script, tmp_path):
-    settings = {"cell_hyperparameters": {}, "do_hyperparameter_optimization": True}
-    (tmp_path / "settings.json").write_text(json.dumps({"task": "toys", "settings": settings}))
+    write_run(tmp_path, dict(read_settings(script, []).values, do_hyperparameter_optimization=True))
     with pytest.raises(UserError, match="is a sweep"):
         read_settings(script, ["--resume", str(tmp_path)])
 
@@ -204,6 +207,6 @@ def test_a_command_line_is_read_as_it_was_meant():
 
 
 def test_resume_and_evaluate_exclude_each_other(script, tmp_path):
-    (tmp_path / "settings.json").write_text(json.dumps({"task": "toys", "settings": {"cell_hyperparameters": {}}}))
+    write_run(tmp_path, read_settings(script, []).values)
     with pytest.raises(UserError, match="both given"):
         read_settings(script, ["--resume", str(tmp_path), "--evaluate", str(tmp_path)])

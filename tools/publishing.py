@@ -4,8 +4,8 @@ import os
 import shutil
 import sys
 
-from tools.run_files import load_results
 from training.errors import UserError
+from training.run_files import load_results
 
 PUBLISHED_FILES = ("settings.json", "metrics.jsonl", "results.json", "learning_curve.png", "sample.mid",
                    "pianoroll.png", "sample.txt", "confusion_matrix.png", "log.txt")

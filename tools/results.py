@@ -24,12 +24,12 @@ sys.path.insert(0, ROOT)
 
 import cell_registry
 from tools.publishing import publish
-from tools.run_files import SETTINGS, SWEEP, load_checked, load_results
 from training import pictures
 from training.errors import OneLineParser, UserError, run_as_script
 from training.files import replacing
 from training.paper_results import PAPER_RESULTS, paper_value
 from training.progress import duration
+from training.run_files import load_results, load_settings, load_sweep
 from training.settings import command_line
 
 SCRIPTS = ("mm_main", "lm_main", "sa_main", "mnist_main")
@@ -63,7 +63,7 @@ def find_runs(folders):
         for folder, subfolders, files in os.walk(top):
             subfolders.sort()
             if "results.json" in files:
-                saved = load_checked(os.path.join(folder, "settings.json"), SETTINGS, REMEDY)
+                saved = load_settings(folder, REMEDY)
                 results = load_results(folder, REMEDY)
                 if "test" in results and results["stop_reason"]:  # not a sweep's trials, nor what was cut off
                     runs.append(_run(folder, saved, results))
@@ -86,10 +86,9 @@ def winner(folder):
 
     Raises UserError where its sweep.json is damaged.
     """
-    path = os.path.join(folder, "sweep.json")
-    if not os.path.exists(path):
+    if not os.path.exists(os.path.join(folder, "sweep.json")):
         return 0, {}
-    sweep = load_checked(path, SWEEP, "run the sweep again, it only reports anew")
+    sweep = load_sweep(folder, "run the sweep again, it only reports anew")
     return sweep["trials"], sweep["winner"]["point"]
 
 

@@ -14,7 +14,8 @@ import tensorflow.compat.v1 as tf
 
 from cells.unroll import usable_cores
 from training.errors import UserError
-from training.files import hold, load_arrays, load_json, replacing, save_arrays, save_json
+from training.files import hold, load_arrays, replacing, save_arrays, save_json
+from training.run_files import load_settings
 
 
 class RunFolder(object):
@@ -73,7 +74,7 @@ class RunFolder(object):
 
     def environment(self):
         """What environment() gave when the run was begun or last resumed. Raises UserError."""
-        return load_json(self.file("settings.json"), "a run cannot be used without it")["environment"]
+        return load_settings(self.path, "a run cannot be used without it")["environment"]
 
     def say(self, text):
         """Print a line and keep it in log.txt."""

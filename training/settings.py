@@ -23,7 +23,7 @@ import tokenize
 
 import cell_registry
 from training.errors import OneLineParser, UserError
-from training.files import load_json
+from training.run_files import load_settings
 
 _MEANING = re.compile(r"# (.+) \[([^\]]+)\]$")
 _GROUP = re.compile(r"# ---- (.+)")
@@ -255,25 +255,18 @@ class _Reader(object):
 
     def _saved(self, folder):
         """What settings.json of a run holds, checked."""
-        path, remedy = os.path.join(folder, "settings.json"), "give the folder of a run that this script made"
-        content = load_json(path, remedy)
-        try:
-            task, saved = content["task"], dict(content["settings"])
-        except (KeyError, TypeError, ValueError):
-            raise UserError("%s is not the settings of a run: %s" % (path, remedy))
+        content = load_settings(folder, "give the folder of a run that this script made")
+        task, saved = content["task"], content["settings"]
         if task != self._task:
             raise UserError("%s is a run of the task %s, not %s: use the script that made it" % (
                 folder, task, self._task))
         if saved.get("do_hyperparameter_optimization"):
             raise UserError("%s is a sweep: give the folder of one of its trials; the command that began the sweep "
                             "goes on with it" % folder)
-        for name in ("data_set_name", "cell_name", "cell_hyperparameters"):
-            if name not in saved:
-                raise UserError("%s lacks %s: %s" % (path, name, remedy))
         try:
             # Runs of earlier versions lack some settings.
             values = dict(self.tops, do_hyperparameter_optimization=False)
             values.update((name, value) for name, value in saved.items() if name in self.tops)
             return self.complete(values, {})
         except UserError as error:
-            raise UserError("%s: %s" % (path, error))
+            raise UserError("%s/settings.json: %s" % (folder, error))

@@ -18,7 +18,8 @@ import tqdm
 from cell_registry import CELLS
 from training import spark, sweep_report
 from training.errors import UserError
-from training.files import load_json, save_json
+from training.files import save_json
+from training.run_files import load_settings, wrong_names
 from training.run_folder import RunFolder, run_path
 from training.search_space import extremes, search_space, suggest
 from training.settings import CHANGEABLE_LATER, command_line, read_settings
@@ -213,8 +214,8 @@ class Sweep(object):
 
     def _point_of_folder(self, number):
         folder = self.run.file("trial-%03d" % number)
-        values = _settings_in(folder, "remove this folder")
-        values.update(values.get("cell_hyperparameters", {}))
+        values = load_settings(folder, "remove this folder")["settings"]
+        values.update(values["cell_hyperparameters"])
         missing = sorted(set(self.space) - set(values))
         if missing:
             raise UserError("%s/settings.json lacks %s: remove this folder" % (folder, ", ".join(missing)))
@@ -258,24 +259,12 @@ def read_records(path, dimensions=()):
 
 
 def _is_record(record, dimensions):
-    if not isinstance(record, dict):
-        return False
-    kinds = _IN_RECORD if record.get("loss") is None else dict(_IN_RECORD, **_IN_SUCCESS)
-    return all(name in record and isinstance(record[name], kind) for name, kind in kinds.items()) and (
-        set(dimensions) <= set(record["point"]))
-
-
-def _settings_in(folder, remedy):
-    """The settings in the settings.json of a sweep or a trial. Raises UserError, ending in `remedy`."""
-    path = os.path.join(folder, "settings.json")
-    saved = load_json(path, remedy)
-    if not isinstance(saved, dict) or not isinstance(saved.get("settings"), dict):
-        raise UserError("%s has no settings: %s" % (path, remedy))
-    return saved["settings"]
+    return not wrong_names(record, _IN_RECORD) and set(dimensions) <= set(record["point"]) and (
+        record["loss"] is None or not wrong_names(record, _IN_SUCCESS))
 
 
 def _check_same(path, settings):
-    saved = _settings_in(path, "remove %s or give another --sweep_name" % path)
+    saved = load_settings(path, "remove %s or give another --sweep_name" % path)["settings"]
     if not saved.get("do_hyperparameter_optimization"):
         raise UserError("%s is not a sweep: give another --sweep_name" % path)
     now = json.loads(json.dumps(dict(settings.values, name=settings.sweep_name)))

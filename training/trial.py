@@ -14,14 +14,12 @@ import sys
 import time
 
 from training.errors import UserError
-from training.files import hold, load_json
+from training.files import hold
 from training.progress import BAR_FILE
+from training.run_files import load_results
 
 Trial = collections.namedtuple("Trial", "number point folder script begin resume")
 Trial.__doc__ = """folder: its run's. begin, resume: the script's command line to start it and to go on with it."""
-
-_IN_RECORD = ("seconds", "epochs", "best_epoch", "parameters", "hidden_units")
-_IN_RESULTS = _IN_RECORD + ("valid", "watched", "lower_is_better", "seed")
 
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
@@ -49,7 +47,8 @@ def train(trial, variables=()):
         except UserError as error:
             return dict(record, reason=str(error))
         value = found["valid"][found["watched"]]
-        record.update({name: found[name] for name in _IN_RECORD}, metric=found["watched"], value=value)
+        record.update({name: found[name] for name in ("seconds", "epochs", "best_epoch", "parameters",
+                                                      "hidden_units")}, metric=found["watched"], value=value)
         if math.isfinite(value):
             record["loss"] = value if found["lower_is_better"] else -value
         else:
@@ -59,13 +58,7 @@ def train(trial, variables=()):
 
 def results(folder):
     """What the results.json of a trial holds. Raises UserError where it is missing, damaged or incomplete."""
-    path = os.path.join(folder, "results.json")
-    remedy = "remove it, and the trial's line in trials.jsonl, to have them made again"
-    found = load_json(path, remedy)
-    missing = [name for name in _IN_RESULTS if not isinstance(found, dict) or name not in found]
-    if missing:
-        raise UserError("%s lacks %s: %s" % (path, ", ".join(missing), remedy))
-    return found
+    return load_results(folder, "remove it, and the trial's line in trials.jsonl, to have them made again")
 
 
 def call(script, words, variables=()):

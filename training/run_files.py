@@ -1,0 +1,55 @@
+"""What the JSON files of a run or a sweep must have to be read again; everyone who reads them does it here."""
+
+import os
+
+from training.errors import UserError
+from training.files import load_json
+
+_NUMBER = (int, float)
+# Name -> its type, or for an object what is needed of it in turn.
+_SETTINGS = {"task": str, "script": str, "environment": dict,
+             "settings": {"data_set_name": str, "cell_name": str, "cell_hyperparameters": dict}}
+_RESULTS = {"task": str, "data_set": str, "cell": str, "seed": int, "watched": str, "lower_is_better": bool,
+            "stop_reason": (str, type(None)), "epochs": int, "best_epoch": int, "seconds": _NUMBER, "parameters": int,
+            "hidden_units": int, "data_share": _NUMBER, "environment": {"tensorflow": str, "cores": int}}
+_SWEEP = {"trials": int, "winner": {"point": dict}}
+
+
+def load_settings(folder, remedy):
+    """The settings.json of a run or a sweep. Raises UserError, ending in `remedy`, where it is not right."""
+    return _load(folder, "settings.json", _SETTINGS, remedy)
+
+
+def load_results(folder, remedy):
+    """The results.json of a run. Raises UserError, ending in `remedy`, where it is not right."""
+    results = _load(folder, "results.json", _RESULTS, remedy)
+    splits = ("valid", "test") if "test" in results else ("valid",)
+    _check(folder, "results.json", results, {split: {results["watched"]: _NUMBER} for split in splits}, remedy)
+    return results
+
+
+def load_sweep(folder, remedy):
+    """The sweep.json of a finished sweep. Raises UserError, ending in `remedy`, where it is not right."""
+    return _load(folder, "sweep.json", _SWEEP, remedy)
+
+
+def _load(folder, name, needed, remedy):
+    content = load_json(os.path.join(folder, name), remedy)
+    _check(folder, name, content, needed, remedy)
+    return content
+
+
+def _check(folder, name, content, needed, remedy):
+    wrong = wrong_names(content, needed)
+    if wrong:
+        raise UserError("%s lacks, or has of another kind, %s: %s" % (
+            os.path.join(folder, name), ", ".join(wrong), remedy))
+
+
+def wrong_names(content, needed):
+    """The names in `needed`, {name: type or what is needed in turn}, that `content` lacks or has of another type."""
+    if not isinstance(content, dict):
+        return list(needed)
+    return [name for name, kind in needed.items()
+            if (wrong_names(content.get(name), kind) if isinstance(kind, dict)
+                else name not in content or not isinstance(content[name], kind))]
