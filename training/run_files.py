@@ -1,10 +1,11 @@
-"""What the JSON files of a run or a sweep must have to be read again; everyone who reads them does it here."""
+"""The files of a run or a sweep that are read again: names, and what the JSON ones must have."""
 
 import os
 
 from training.errors import UserError
 from training.files import load_json
 
+LAST, BEST = "checkpoints/last.npz", "checkpoints/best.npz"
 _NUMBER = (int, float)
 # Name -> its type, or for an object what is needed of it in turn.
 _SETTINGS = {"task": str, "script": str, "environment": dict,

@@ -15,7 +15,7 @@ import tensorflow.compat.v1 as tf
 from cells.unroll import usable_cores
 from training.errors import UserError
 from training.files import hold, load_arrays, replacing, save_arrays, save_json
-from training.run_files import load_settings
+from training.run_files import LAST, load_settings
 
 
 class RunFolder(object):
@@ -64,7 +64,7 @@ class RunFolder(object):
         if self._events:
             self._events.close()
         self._log.close()
-        if error and not self.existing and not os.path.exists(self.file("checkpoints")):
+        if error and not self.existing and not os.path.exists(self.file(LAST)):
             shutil.rmtree(self.path)
         self._lock.close()
 

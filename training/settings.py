@@ -115,7 +115,7 @@ def read_constants(script_globals):
             elif token.type == tokenize.COMMENT and _GROUP.match(token.string):
                 group = _GROUP.match(token.string).group(1).strip()
             elif token.type == tokenize.NEWLINE:
-                if words[0] in ("def", "class"):
+                if words[:1] in (["def"], ["class"]):
                     break
                 if words[1:2] == ["="] and words[0].islower() and not words[0].startswith("_"):
                     constants.append(_constant(script_globals, words[0], comments, token.start[0], group))

@@ -15,9 +15,9 @@ from training.early_stopping import EarlyStopping
 from training.errors import UserError
 from training.progress import ProgressLine, duration
 from training.report import data_label
+from training.run_files import BEST, LAST
 from training.run_folder import Checkpoint
 
-LAST, BEST = "checkpoints/last.npz", "checkpoints/best.npz"
 MOST_LEFT_OUT = 20  # steps in a row that mixed precision may leave out
 
 

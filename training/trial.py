@@ -16,7 +16,7 @@ import time
 from training.errors import UserError
 from training.files import hold
 from training.progress import BAR_FILE
-from training.run_files import load_results
+from training.run_files import LAST, load_results
 
 Trial = collections.namedtuple("Trial", "number point folder script begin resume")
 Trial.__doc__ = """folder: its run's. begin, resume: the script's command line to start it and to go on with it."""
@@ -35,7 +35,7 @@ def train(trial, variables=()):
     reason = None
     if not os.path.exists(os.path.join(trial.folder, "results.json")):
         words = trial.resume
-        if not os.path.exists(os.path.join(trial.folder, "checkpoints", "last.npz")):
+        if not os.path.exists(os.path.join(trial.folder, LAST)):
             shutil.rmtree(trial.folder, ignore_errors=True)  # killed before there was anything to go on from
             words = trial.begin
         reason = call(trial.script, words, variables)
