@@ -61,8 +61,12 @@ class RunFolder(object):
         return self
 
     def __exit__(self, error=None, *_):
-        if self._events:
-            self._events.close()
+        try:
+            if self._events:
+                self._events.close()
+        except Exception:  # on a full disk TensorFlow 2.x raises various kinds; what came first is told
+            if not error:
+                raise
         self._log.close()
         if error and not self.existing and not os.path.exists(self.file(LAST)):
             shutil.rmtree(self.path)
