@@ -185,7 +185,7 @@ def test_initial_values_of_the_rru():
     for name in ("b_J", "b_2", "b", "z"):
         assert not w[name].any()
     kept = 1 / (1 + np.exp(-10 * w["s"]))
-    assert 0.01 <= kept.min() < 0.05 and 0.95 < kept.max() <= 0.99
+    assert 0.01 <= kept.min() < 0.05 and 0.95 < kept.max() <= 0.99 and abs(kept.mean() - 0.5) < 0.06
     np.testing.assert_allclose(np.percentile(kept, (25, 50, 75)), (0.255, 0.5, 0.745), atol=0.1)
 
 

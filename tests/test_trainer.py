@@ -83,6 +83,10 @@ def wait_for_batch(path, epoch, batch):
     raise AssertionError("the run did not get to epoch %d" % epoch)
 
 
+def out_of_memory(*_):
+    raise trainer_module.tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A run of four epochs that nothing interrupted: (its tmp_path, the results that main wrote)."""
@@ -124,7 +128,7 @@ def test_dropout_is_on_in_training_and_off_in_evaluation(tmp_path, fed):
 
 
 def test_a_stateful_run_carries_its_state_and_resumes_with_it(tmp_path, fed, monkeypatch):
-    def run(name, *more):
+    def run(name):
         lm_main.main(["--data_set_name", "PythonDocs", "--cell_name", "LSTM", "--number_of_parameters", "20000",
                       "--epochs", "2", "--window_size", "64", "--batch_size", "256", "--zero_state_chance", "0",
                       "--data_folder", str(tmp_path / "data"), "--runs_folder", str(tmp_path), "--name", name])
@@ -273,9 +277,7 @@ def test_a_validation_metric_that_is_nan_stops_before_anything_is_saved(tmp_path
 
 
 def test_out_of_memory_names_the_constant(tmp_path, monkeypatch):
-    def full(*_):
-        raise trainer_module.tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
-    monkeypatch.setattr(trainer_module.Trainer, "_train_step", full)
+    monkeypatch.setattr(trainer_module.Trainer, "_train_step", out_of_memory)
     with pytest.raises(UserError, match="batch_size .now 64."):
         mm_main.main(arguments(tmp_path, "large"))
 
@@ -287,10 +289,8 @@ def test_an_unwritable_runs_folder_is_reported_before_training(tmp_path):
 
 
 def test_a_run_that_fails_before_its_first_checkpoint_leaves_no_folder(tmp_path, monkeypatch):
-    def full(*_):
-        raise trainer_module.tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
     with monkeypatch.context() as patch, pytest.raises(UserError, match="out of memory"):
-        patch.setattr(trainer_module.Trainer, "_save", full)
+        patch.setattr(trainer_module.Trainer, "_save", out_of_memory)
         mm_main.main(arguments(tmp_path, "large"))
     assert not os.path.exists(folder(tmp_path, "large"))
 

@@ -48,10 +48,12 @@ def _copy(names, source, target):
     """Copy those of the files that are there, the log shortened."""
     for name in names:
         path, copy = os.path.join(source, name), os.path.join(target, name)
-        if name == "log.txt" and os.path.exists(path):
+        if not os.path.exists(path):
+            continue
+        if name == "log.txt":
             with open(path) as log, open(copy, "w") as file:
                 file.writelines(shortened(list(log)))
-        elif os.path.exists(path):
+        else:
             shutil.copyfile(path, copy)
 
 

@@ -14,6 +14,8 @@ _RESULTS = {"task": str, "data_set": str, "cell": str, "seed": int, "watched": s
             "stop_reason": (str, type(None)), "epochs": int, "best_epoch": int, "seconds": _NUMBER, "parameters": int,
             "hidden_units": int, "data_share": _NUMBER, "environment": {"tensorflow": str, "cores": int}}
 _SWEEP = {"trials": int, "winner": {"point": dict}}
+_RECORD = {"trial": int, "point": dict, "loss": _NUMBER + (type(None),), "reason": (str, type(None))}
+_SUCCESS = {"metric": str, "value": _NUMBER, "epochs": int, "seconds": _NUMBER}  # of a trial that did not fail, too
 
 
 def load_settings(folder, remedy):
@@ -34,6 +36,12 @@ def load_sweep(folder, remedy):
     return _load(folder, "sweep.json", _SWEEP, remedy)
 
 
+def is_record(record, dimensions):
+    """Whether a value is what trials.jsonl holds of a trial, with a point that has all `dimensions`."""
+    return not _wrong_names(record, _RECORD) and set(dimensions) <= set(record["point"]) and (
+        record["loss"] is None or not _wrong_names(record, _SUCCESS))
+
+
 def _load(folder, name, needed, remedy):
     content = load_json(os.path.join(folder, name), remedy)
     _check(folder, name, content, needed, remedy)
@@ -41,16 +49,16 @@ def _load(folder, name, needed, remedy):
 
 
 def _check(folder, name, content, needed, remedy):
-    wrong = wrong_names(content, needed)
+    wrong = _wrong_names(content, needed)
     if wrong:
         raise UserError("%s lacks, or has of another kind, %s: %s" % (
             os.path.join(folder, name), ", ".join(wrong), remedy))
 
 
-def wrong_names(content, needed):
+def _wrong_names(content, needed):
     """The names in `needed`, {name: type or what is needed in turn}, that `content` lacks or has of another type."""
     if not isinstance(content, dict):
         return list(needed)
     return [name for name, kind in needed.items()
-            if (wrong_names(content.get(name), kind) if isinstance(kind, dict)
+            if (_wrong_names(content.get(name), kind) if isinstance(kind, dict)
                 else name not in content or not isinstance(content[name], kind))]

@@ -28,9 +28,11 @@ from training.run_files import load_settings
 _MEANING = re.compile(r"# (.+) \[([^\]]+)\]$")
 _GROUP = re.compile(r"# ---- (.+)")
 _CONDITIONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
-CHANGEABLE_LATER = ("epochs", "patience", "data_folder", "runs_folder", "checkpoint_minutes", "summary_steps",
-                    "gpu", "allow_growth", "evaluate_on_test", "temperature", "prompt")
-_OF_TRAINING = ("epochs", "patience")  # of those: an evaluation leaves when a run ended as it was
+# What may be given anew for a run that exists: by an evaluation, which leaves as it was when the run ended, and also
+# by a resumed training.
+NOT_OF_TRAINING = ("data_folder", "runs_folder", "checkpoint_minutes", "summary_steps", "gpu", "allow_growth",
+                   "evaluate_on_test", "temperature", "prompt")
+CHANGEABLE_LATER = ("epochs", "patience") + NOT_OF_TRAINING
 
 
 class Settings(object):
@@ -246,9 +248,9 @@ class _Reader(object):
         published = dict(self._table[kept["data_set_name"]],
                          **cell_registry.published_hyperparameters(kept["cell_name"], kept["data_set_name"]))
         given = {name: published.get(name) if value is None else value for name, value in given.items()}
-        changeable = [name for name in CHANGEABLE_LATER if actions["resume"] or name not in _OF_TRAINING]
+        changeable = CHANGEABLE_LATER if actions["resume"] else NOT_OF_TRAINING
         for name, value in given.items():
-            if name not in changeable + list(actions) and kept.get(name) != value:
+            if name not in changeable + tuple(actions) and kept.get(name) != value:
                 raise UserError("%s cannot be changed in a run that %s; only %s can" % (
                     name, "exists" if actions["resume"] else "is only evaluated", ", ".join(changeable)))
         return dict(saved, **{name: given[name] for name in changeable if name in given}, **actions)

@@ -19,24 +19,20 @@ from cell_registry import CELLS
 from training import spark, sweep_report
 from training.errors import UserError
 from training.files import save_json
-from training.run_files import load_settings, wrong_names
+from training.run_files import is_record, load_settings
 from training.run_folder import RunFolder, run_path
 from training.search_space import extremes, search_space, suggest
-from training.settings import CHANGEABLE_LATER, command_line, read_settings
+from training.settings import NOT_OF_TRAINING, command_line, read_settings
 from training.trial import Trial, call, results, train
 
 # What may differ between two calls of one sweep.
 _FREE = ("sweep_trials", "final_seeds", "spark_master", "spark_parallelism")
-_OF_A_RUN = set(CHANGEABLE_LATER) - {"epochs", "patience"}
-MAY_CHANGE = _OF_A_RUN | set(_FREE)
+MAY_CHANGE = set(NOT_OF_TRAINING + _FREE)
 OWN_SETTINGS = _FREE + ("do_hyperparameter_optimization", "sweep_name", "search")
 # What does not belong to a point, and what is a run's own but is the same for all trials.
 _NOT_OF_A_POINT = set(OWN_SETTINGS + ("name", "resume", "evaluate")) | MAY_CHANGE
 _NEVER_SWEPT = _NOT_OF_A_POINT | {"data_set_name", "cell_name", "cell_hyperparameters", "seed"}
 HOPELESS = 5  # so many failures, and nothing else, end a sweep
-# What is read of a trial's record, and its kind; the second, of one that did not fail.
-_IN_RECORD = {"trial": int, "point": dict, "loss": (int, float, type(None)), "reason": (str, type(None))}
-_IN_SUCCESS = {"metric": str, "value": (int, float), "epochs": int, "seconds": (int, float)}
 
 
 def run(settings, script_globals):
@@ -197,7 +193,7 @@ class Sweep(object):
                      self._later(resume=folder, evaluate_on_test=settings.evaluate_on_test))
 
     def _later(self, **more):
-        values = {name: self.settings.values[name] for name in sorted(_OF_A_RUN)
+        values = {name: self.settings.values[name] for name in sorted(NOT_OF_TRAINING)
                   if name in self.settings.values}
         return _options(dict(values, **more))
 
@@ -250,17 +246,12 @@ def read_records(path, dimensions=()):
             if number == len(lines) and (record is None or not line.endswith(b"\n")):
                 file.truncate(whole)
                 return records, True
-            if not _is_record(record, dimensions):
+            if not is_record(record, dimensions):
                 raise UserError("%s: line %d cannot be read as the record of a trial (%.60s): mend or remove it" % (
                     path, number, line.decode("utf-8", "replace")))
             records.append(record)
             whole += len(line)
     return records, False
-
-
-def _is_record(record, dimensions):
-    return not wrong_names(record, _IN_RECORD) and set(dimensions) <= set(record["point"]) and (
-        record["loss"] is None or not wrong_names(record, _IN_SUCCESS))
 
 
 def _check_same(path, settings):
