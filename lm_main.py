@@ -7,13 +7,12 @@ Edit the constants or give them on the command line, for example
 Data: bash get_data.sh. "PythonDocs" comes with Python.
 """
 
-import training  # first: it silences TensorFlow's start-up noise
-import tensorflow.compat.v1 as tf
-
+import experiment
 import lm_utils
-from training import experiment, samples
-from training.errors import run_as_script
+from files.errors import run_as_script
+from reports import samples
 from training.model import Metric, Model, Network, outputs_for_sampling
+from training.quiet_tensorflow import tf
 
 TASK = "language"
 
@@ -24,10 +23,10 @@ data_set_name = "penn"  # which text [data set]
 data_folder = "data"  # where get_data.sh and lm_utils.py put it [text]
 window_size = None  # time steps in a training window [int >= 2]
 stateful = None  # read the text in order and carry the state from each window to the next [bool]
-zero_state_chance = 0.1  # of stateful training: how often a window starts from zeros anyway [float >= 0, <= 1]
+state_reset_probability = 0.1  # of stateful training: how often a window starts from zeros anyway [float >= 0, <= 1]
 
 # ---- Model
-cell_name = "RRU"  # the recurrent cell, see cell_registry.py [cell]
+cell_name = "RRU"  # the recurrent cell, see cells/registry.py [cell]
 number_of_parameters = None  # size of the model; the largest number of hidden units within it is taken [int >= 1]
 number_of_layers = None  # cells on top of one another [int >= 1]
 embedding_size = None  # features of an embedded word or character [int >= 1]
@@ -37,7 +36,7 @@ cell_hyperparameters = {}  # the cell's own, such as {"relu_layers": 2}; the res
 # ---- Training
 batch_size = None  # windows in a training step [int >= 1]
 learning_rate = None  # step size of the optimizer [float > 0]
-learning_rate_decay = None  # lower it epoch by epoch, in a line that would reach 0 after `epochs` [bool]
+linear_decay = None  # lower it epoch by epoch, in a line that would reach 0 after `epochs` [bool]
 clip_gradients = True  # adaptive clipping, see training/optimizer.py [bool]
 clip_multiplier = None  # clip norm over the usual norm of the gradient [float > 0]
 patience = None  # epochs without improvement on validation before training stops [int >= 1]
@@ -70,10 +69,10 @@ allow_growth = True  # take GPU memory as it is needed, not all at once [bool]
 mixed_precision = False  # TensorFlow's automatic mixed precision: float16 where it is safe [bool]
 
 _WORDS = dict(window_size=64, stateful=False, batch_size=128, number_of_layers=2, number_of_parameters=20000000,
-              embedding_size=64, learning_rate=3e-3, learning_rate_decay=False, clip_multiplier=10.0, dropout=0.5,
+              embedding_size=64, learning_rate=3e-3, linear_decay=False, clip_multiplier=10.0, dropout=0.5,
               patience=7, epochs=1000)
 _PENNCHAR = dict(window_size=512, stateful=True, batch_size=64, number_of_layers=2, number_of_parameters=24000000,
-                 embedding_size=16, learning_rate=1e-3, learning_rate_decay=False, clip_multiplier=10.0, dropout=0.5,
+                 embedding_size=16, learning_rate=1e-3, linear_decay=False, clip_multiplier=10.0, dropout=0.5,
                  patience=3, epochs=1000)
 _LARGE = dict(_PENNCHAR, window_size=256, number_of_parameters=48000000, embedding_size=32, dropout=0.7)
 PUBLISHED = {
@@ -112,7 +111,7 @@ def build_model(settings, data):
     total, count = tf.reduce_sum(losses * counted), tf.reduce_sum(counted)
     metrics = {"accuracy": Metric(tf.reduce_sum(tf.cast(right, tf.float32) * counted), count, float)}
     metrics[data.metric] = Metric(total, count, data.finish)
-    return Model(settings, network, inputs, loss=total / count, metrics=metrics, watched=data.metric,
+    return Model(settings, network, inputs, loss=total / count, metrics=metrics, monitor=data.metric,
                  state=(fed, final_states) if settings.stateful else None,
                  outputs=outputs_for_sampling(logits, fed, final_states))
 

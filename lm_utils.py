@@ -1,7 +1,7 @@
 """Language modelling data: texts become token ids, and ids become batches of windows.
 
 `python -u lm_utils.py` turns the texts in data/lm/unchanged into data/lm/ready/<data set>/{train,valid,test}.npy
-(ids, see training/texts.py) and vocabulary.json (symbols of the training part, facts), and prints an analysis.
+(ids, see data_preparation/texts.py) and vocabulary.json (symbols of the training part, facts), and prints an analysis.
 `load(settings)` is what lm_main.py works with.
 """
 
@@ -13,14 +13,15 @@ from collections import namedtuple
 
 import numpy as np
 
-from tools.data_sources import DOWNLOADS
-from training import texts
-from training.batches import Batches, example_groups, generator
-from training.data import SPLITS, PreparedData, Task
-from training.errors import UserError, run_as_script
-from training.files import load_bytes, load_json, map_array
+from data_preparation.sources import DOWNLOADS
+from data_preparation import texts
+from data_preparation.batches import Batches, example_groups, generator
+from data_preparation.prepared import SPLITS, PreparedData, Task
+from files.errors import UserError, hint, run_as_script
+from files.arrays import map_array
+from files.reading import load_bytes, load_json, reading
 
-ZERO_STATE_PURPOSE = 1
+STATE_RESET_PURPOSE = 1
 
 # A data set. `files` in data/lm/unchanged: one a split, one that is split by position, or none (embedded text).
 # `alphabet`: the bytes an undamaged file may hold. `limit`: the most words to know. `blank`: its sign for a blank.
@@ -41,13 +42,13 @@ DATA_SETS = {
 }
 
 
-def _make(name, paths, remedy):
+def _make(name, paths):
     """The ready files: the ids of each split, and vocabulary.json with `symbols` (by id) and `facts`.
 
     The facts are, by split, the numbers of `tokens` and of `unknown` ones; the `commonest` symbols with their
     counts in training; `source_bytes`, and these as a `share` of the published files (1 for embedded text).
     """
-    tokens, facts = _read_files(name, paths, remedy) if paths else _read_embedded_text()
+    tokens, facts = _read_files(name, paths) if paths else _read_embedded_text()
     symbols = texts.make_symbols(tokens["train"], DATA_SETS[name].limit)
     ids = {split: texts.make_ids(tokens[split], symbols) for split in SPLITS}
     counts = {split: texts.histogram(ids[split], len(symbols)) for split in SPLITS}
@@ -59,14 +60,14 @@ def _make(name, paths, remedy):
                 **{"vocabulary.json": {"symbols": symbols, "facts": facts}})
 
 
-def _read_files(name, paths, remedy):
+def _read_files(name, paths):
     source = DATA_SETS[name]
-    raw = [load_bytes(path, remedy) for path in paths]
+    raw = [load_bytes(path) for path in paths]
     for path, part in zip(paths, raw):
         foreign = part.translate(None, source.alphabet)
         if foreign or not part:
             found = "it holds the byte 0x%02x" % foreign[0] if foreign else "it is empty"
-            raise UserError("%s: %s is damaged (%s): %s" % (name, path, found, remedy))
+            raise UserError("%s: %s is damaged (%s)" % (name, path, found))
     size = sum(map(len, raw))
     published = sum(file.size for download in DOWNLOADS for file in download.files if file.name in source.files)
     tokens = [source.tokenise(part) for part in raw]
@@ -111,20 +112,18 @@ class LanguageData(PreparedData):
         super().__init__(settings, place)
         self._source = DATA_SETS[settings.data_set_name]
         path = self._path("vocabulary.json")
-        content = load_json(path, self._remedy)
-        try:
-            self.symbols, self._facts = list(content["symbols"]), dict(content["facts"])
-            self._counts = {split: int(self._facts["tokens"][split]) for split in SPLITS}
-        except (KeyError, TypeError, ValueError):
-            raise UserError("%s is damaged: %s" % (path, self._remedy))
+        with hint(self._prepare), reading(path):
+            content = load_json(path)
+            self.symbols, self._stats = list(content["symbols"]), dict(content["facts"])
+            self._counts = {split: int(self._stats["tokens"][split]) for split in SPLITS}
         self.vocabulary_size = len(self.symbols)
         self.characters = self._source.unit != "word"
         self.metric, self.finish = ("bpc", texts.nats_to_bits) if self.characters else ("perplexity", np.exp)
 
     @property
-    def about(self):
+    def description(self):
         """Symbols and source, as a line."""
-        facts, train = self._facts, self._counts["train"]
+        facts, train = self._stats, self._counts["train"]
         source = "Python {python}" if "python" in facts else "{share:.4%} of the published text"
         return "%d ids (%d %ss, padding, unknown), commonest: %s; from %s" % (
             self.vocabulary_size, self.vocabulary_size - 2, self._source.unit,
@@ -135,9 +134,9 @@ class LanguageData(PreparedData):
     def _stride(self):
         return max(self._settings.window_size // 2, 1)
 
-    def analysis(self, split):
+    def summary(self, split):
         """The facts that do not depend on window_size."""
-        return {"tokens": self._counts[split], "unknown": self._facts["unknown"][split]}
+        return {"tokens": self._counts[split], "unknown": self._stats["unknown"][split]}
 
     def encode(self, text):
         """The ids of a text, int32 [tokens]."""
@@ -157,20 +156,20 @@ class LanguageData(PreparedData):
 
     def _read(self, split):
         path = self._path(split + ".npy")
-        ids = map_array(path, self._remedy)
+        ids = map_array(path)
         if ids.shape != (self._counts[split],) or ids.dtype != np.min_scalar_type(self.vocabulary_size - 1):
-            raise UserError("%s does not fit the vocabulary.json beside it: %s" % (path, self._remedy))
+            raise UserError("%s does not fit the vocabulary.json beside it" % path)
         return ids
 
-    def facts(self, split):
+    def stats(self, split):
         """Counts of tokens, windows and targets that count; "share" of the published text where it is not 1; and
         "python" and "sha256" of an embedded text."""
         windows = len(self._starts(split))
         targets = windows * self._settings.window_size if split == "train" else self._counts[split] - 1
-        origin = {key: self._facts[key] for key in ("share", "python", "sha256") if self._facts.get(key, 1) != 1}
+        origin = {key: self._stats[key] for key in ("share", "python", "sha256") if self._stats.get(key, 1) != 1}
         return dict(origin, tokens=self._counts[split], windows=windows, targets=targets)
 
-    def frequency_baseline(self, split="test"):
+    def baseline(self, split="test"):
         """What a model reaches that knows only how often each id occurs in the training part.
 
         Its probabilities are (count + 1) / (tokens + ids), Laplace's rule. Scored on the targets of `split`,
@@ -192,8 +191,8 @@ class LanguageData(PreparedData):
         settings, starts = self._settings, self._starts(split)
         if split == "train" and settings.stateful:
             groups = list(starts.reshape(settings.batch_size, -1).T)
-            draws = generator(settings.seed, epoch, ZERO_STATE_PURPOSE).random(len(groups))
-            resets = (draws < settings.zero_state_chance) | (np.arange(len(groups)) == 0)
+            draws = generator(settings.seed, epoch, STATE_RESET_PURPOSE).random(len(groups))
+            resets = (draws < settings.state_reset_probability) | (np.arange(len(groups)) == 0)
         else:
             random = generator(settings.seed, epoch) if split == "train" else None
             groups = [starts[group] for group in example_groups(len(starts), settings.batch_size, random)]

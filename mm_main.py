@@ -7,13 +7,12 @@ Edit the constants or give them on the command line, for example
 Data: bash get_data.sh. "Bach Chorales" comes with the project.
 """
 
-import training  # first: it silences TensorFlow's start-up noise
-import tensorflow.compat.v1 as tf
-
+import experiment
 import mm_utils
-from training import experiment, samples
-from training.errors import run_as_script
+from files.errors import run_as_script
+from reports import samples
 from training.model import Metric, Model, Network, outputs_for_sampling
+from training.quiet_tensorflow import tf
 
 TASK = "music"
 
@@ -26,7 +25,7 @@ window_size = None  # time steps in a training window [int >= 2]
 transpose = None  # training windows are shifted by up to so many semitones, anew each epoch; 0: never [int >= 0]
 
 # ---- Model
-cell_name = "RRU"  # the recurrent cell, see cell_registry.py [cell]
+cell_name = "RRU"  # the recurrent cell, see cells/registry.py [cell]
 number_of_parameters = None  # size of the model; the largest number of hidden units within it is taken [int >= 1]
 number_of_layers = None  # cells on top of one another [int >= 1]
 dropout = None  # probability with which a feature is dropped [float >= 0, < 1]
@@ -35,7 +34,7 @@ cell_hyperparameters = {}  # the cell's own, such as {"relu_layers": 2}; the res
 # ---- Training
 batch_size = None  # windows in a training step [int >= 1]
 learning_rate = None  # step size of the optimizer [float > 0]
-learning_rate_decay = None  # lower it epoch by epoch, in a line that would reach 0 after `epochs` [bool]
+linear_decay = None  # lower it epoch by epoch, in a line that would reach 0 after `epochs` [bool]
 clip_gradients = True  # adaptive clipping, see training/optimizer.py [bool]
 clip_multiplier = None  # clip norm over the usual norm of the gradient [float > 0]
 patience = None  # epochs without improvement on validation before training stops [int >= 1]
@@ -67,7 +66,7 @@ allow_growth = True  # take GPU memory as it is needed, not all at once [bool]
 mixed_precision = False  # TensorFlow's automatic mixed precision: float16 where it is safe [bool]
 
 _PAPER = dict(window_size=200, transpose=0, batch_size=16, number_of_layers=1, number_of_parameters=5000000,
-              learning_rate=1e-3, learning_rate_decay=False, clip_multiplier=1.5, dropout=0.5, patience=7,
+              learning_rate=1e-3, linear_decay=False, clip_multiplier=1.5, dropout=0.5, patience=7,
               epochs=1000)
 PUBLISHED = {
     "JSB Chorales": _PAPER,
@@ -77,7 +76,7 @@ PUBLISHED = {
     # Not in the paper: small, for a few minutes on two cores. Its settings start from the best trial of a sweep
     # (results/music/Bach Chorales/RRU/chorales), all chosen on its validation part. They say nothing of JSB
     # Chorales, whose test songs are among the chorales.
-    "Bach Chorales": dict(_PAPER, number_of_parameters=800000, learning_rate=5e-3, learning_rate_decay=True,
+    "Bach Chorales": dict(_PAPER, number_of_parameters=800000, learning_rate=5e-3, linear_decay=True,
                           dropout=0.3, batch_size=8, transpose=6, patience=40, epochs=140),
 }
 
@@ -103,7 +102,7 @@ def build_model(settings, data):
         "frame_nll": Metric(tf.reduce_sum(window_sums), steps, float),
     }
     return Model(settings, network, {"inputs": inputs, "targets": targets, "lengths": lengths},
-                 loss=tf.reduce_mean(window_losses), metrics=metrics, watched="window_nll",
+                 loss=tf.reduce_mean(window_losses), metrics=metrics, monitor="window_nll",
                  outputs=outputs_for_sampling(logits, first_states, final_states))
 
 

@@ -11,10 +11,11 @@ from itertools import chain
 
 import numpy as np
 
-from training.batches import Batches, example_groups, generator
-from training.data import SPLITS, PreparedData, Task
-from training.errors import UserError, run_as_script
-from training.files import load_json, load_pickle
+from data_preparation.batches import Batches, example_groups, generator
+from data_preparation.prepared import SPLITS, PreparedData, Task
+from files.errors import UserError, run_as_script
+from files.arrays import load_pickle
+from files.reading import load_json
 
 SAMPLE = "Bach Chorales"
 SAMPLE_PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "sample", SAMPLE + ".json.gz")
@@ -29,24 +30,24 @@ LOWEST_NOTE, NOTE_COUNT = 21, 88  # MIDI numbers 21..108
 
 # A split in memory: `steps` uint8 [n, 11], the notes of a step as bits; `song_lengths` in steps; `silent_steps`,
 # how many were dropped; `starts` and `lengths` of the windows' inputs, in steps.
-Part = namedtuple("Part", "steps song_lengths silent_steps starts lengths")
+MusicSplit = namedtuple("MusicSplit", "steps song_lengths silent_steps starts lengths")
 
 
-def _make(name, paths, remedy):
+def _make(name, paths):
     """The ready files, {split}.npz: `steps` (uint8 [n, 11], notes as bits, silent steps left out), `song_lengths`
     (int32 [songs]) and `silent_steps` (a number)."""
     path = paths[0]
-    splits = (load_json if name == SAMPLE else load_pickle)(path, remedy)
+    splits = (load_json if name == SAMPLE else load_pickle)(path)
     if not isinstance(splits, dict) or set(splits) != set(SPLITS):
-        raise UserError("%s is not a dict of train, valid and test: %s" % (path, remedy))
-    return {split + ".npz": _pack(splits[split], "%s, %s" % (path, split), remedy) for split in SPLITS}
+        raise UserError("%s is not a dict of train, valid and test" % path)
+    return {split + ".npz": _pack(splits[split], "%s, %s" % (path, split)) for split in SPLITS}
 
 
-def _pack(songs, where, remedy):
+def _pack(songs, where):
     """The arrays of a split from its songs, lists of steps that are lists of MIDI notes (tuples do as well)."""
     def check(right, problem):
         if not right:
-            raise UserError("%s: %s: %s" % (where, problem, remedy))
+            raise UserError("%s: %s" % (where, problem))
 
     check(_are_lists([songs]) and _are_lists(songs), "it is not a list of songs that are lists of steps")
     steps = list(chain.from_iterable(songs))
@@ -101,7 +102,7 @@ class MusicData(PreparedData):
     """A prepared data set as time-major batches of windows."""
 
     lowest_note, note_count = LOWEST_NOTE, NOTE_COUNT
-    about = "notes as MIDI numbers, without silent steps"
+    description = "notes as MIDI numbers, without silent steps"
 
     def batches(self, split, epoch=0):
         """Batches of {"inputs": uint8 [T, B, 88], "targets": uint8 [T, B, 88], "lengths": int32 [B]}.
@@ -121,7 +122,7 @@ class MusicData(PreparedData):
                                                              endpoint=True)
         return Batches(groups, lambda chosen: _transposed(_batch(part, chosen), shifts[chosen]))
 
-    def facts(self, split):
+    def stats(self, split):
         """What a split holds, as plain numbers; notes are MIDI numbers.
 
         `steps` is the number of targets in all windows (training windows overlap, so most steps are in two),
@@ -136,7 +137,7 @@ class MusicData(PreparedData):
                 "lowest_note": int(notes[0]), "highest_note": int(notes[-1]),
                 "song_length_quartiles": np.percentile(part.song_lengths, (0, 25, 50, 75, 100)).tolist()}
 
-    def frequency_baseline(self, split="test"):
+    def baseline(self, split="test"):
         """The NLL of a model that knows only how often each note sounds in the training part.
 
         Its 88 independent probabilities are (count + 1) / (steps + 2), Laplace's rule, so that a note never heard
@@ -156,10 +157,10 @@ class MusicData(PreparedData):
     def _read(self, split):
         steps, song_lengths, silent_steps = self._arrays(split, "steps", "song_lengths", "silent_steps")
         if steps.dtype != np.uint8 or steps.shape != (song_lengths.sum(), NOTE_COUNT // 8):
-            raise UserError("%s is not what mm_utils.py writes: %s" % (self._path(split + ".npz"), self._remedy))
+            raise UserError("%s is not what mm_utils.py writes" % self._path(split + ".npz"))
         window_size = self._settings.window_size
         step = max(window_size // 2, 1) if split == "train" else window_size
-        return Part(steps, song_lengths, silent_steps, *cut_windows(song_lengths, window_size, step))
+        return MusicSplit(steps, song_lengths, silent_steps, *cut_windows(song_lengths, window_size, step))
 
 
 def _batch(part, chosen):

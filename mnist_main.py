@@ -7,14 +7,13 @@ Edit the constants or give them on the command line, for example
 Data: bash get_data.sh --only MNIST. "SequentialDigits" comes with scikit-learn.
 """
 
-import training  # first: it silences TensorFlow's start-up noise
-import tensorflow.compat.v1 as tf
-
+import experiment
 import mnist_utils
-from training import experiment, samples
+from files.errors import run_as_script
+from reports import samples
 from training.classifier import classifier
-from training.errors import run_as_script
 from training.model import Network
+from training.quiet_tensorflow import tf
 
 TASK = "mnist"
 
@@ -25,7 +24,7 @@ data_set_name = "SequentialMNIST"  # which digits, in which order of pixels [dat
 data_folder = "data"  # where get_data.sh and mnist_utils.py put them [text]
 
 # ---- Model
-cell_name = "RRU"  # the recurrent cell, see cell_registry.py [cell]
+cell_name = "RRU"  # the recurrent cell, see cells/registry.py [cell]
 number_of_parameters = None  # size of the model; the largest number of hidden units within it is taken [int >= 1]
 number_of_layers = None  # cells on top of one another [int >= 1]
 dropout = None  # probability with which a feature is dropped [float >= 0, < 1]
@@ -34,7 +33,7 @@ cell_hyperparameters = {}  # the cell's own, such as {"relu_layers": 2}; the res
 # ---- Training
 batch_size = None  # digits in a training step [int >= 1]
 learning_rate = None  # step size of the optimizer [float > 0]
-learning_rate_decay = None  # lower it epoch by epoch, in a line that would reach 0 after `epochs` [bool]
+linear_decay = None  # lower it epoch by epoch, in a line that would reach 0 after `epochs` [bool]
 label_smoothing = 0.1  # share of a label that is spread over all classes [float >= 0, < 1]
 clip_gradients = True  # adaptive clipping, see training/optimizer.py [bool]
 clip_multiplier = None  # clip norm over the usual norm of the gradient [float > 0]
@@ -66,7 +65,7 @@ allow_growth = True  # take GPU memory as it is needed, not all at once [bool]
 mixed_precision = False  # TensorFlow's automatic mixed precision: float16 where it is safe [bool]
 
 _PAPER = dict(batch_size=64, number_of_layers=2, number_of_parameters=70000, learning_rate=1e-3,
-              learning_rate_decay=False, clip_multiplier=5.0, dropout=0.7, patience=5, epochs=1000)
+              linear_decay=False, clip_multiplier=5.0, dropout=0.7, patience=5, epochs=1000)
 PUBLISHED = {
     "SequentialMNIST": _PAPER,
     "P-MNIST": _PAPER,

@@ -10,10 +10,10 @@ import functools
 
 import numpy as np
 
-from training.batches import Batches, example_groups, generator
-from training.data import SPLITS, LabelledData, Task
-from training.errors import UserError, run_as_script
-from training.files import load_arrays
+from data_preparation.batches import Batches, example_groups, generator
+from data_preparation.prepared import SPLITS, LabelledData, Task
+from files.errors import UserError, run_as_script
+from files.arrays import load_arrays
 
 # sources: in data/mnist/unchanged. pixel_scale: the brightest value. permuted: pixels in one fixed random order.
 DataSet = collections.namedtuple("DataSet", "sources ready steps pixel_scale permuted")
@@ -25,22 +25,22 @@ DATA_SETS = {
 Digits = collections.namedtuple("Digits", "images labels")
 
 
-def _make(name, paths, remedy):
+def _make(name, paths):
     """The ready files: uint8 images [digits, pixels] and labels. SequentialMNIST and P-MNIST share them."""
-    parts = _mnist_parts(paths[0], remedy) if paths else _digits_parts()
+    parts = _mnist_parts(paths[0]) if paths else _digits_parts()
     return {split + ".npz": {"images": images, "labels": labels} for split, (images, labels) in zip(SPLITS, parts)}
 
 
-def _mnist_parts(path, remedy):
+def _mnist_parts(path):
     """(images, labels) of the splits; validation is the last sixth of the training digits: 10,000 of 60,000."""
-    arrays = load_arrays(path, remedy, ["x_train", "y_train", "x_test", "y_test"])
+    arrays = load_arrays(path, ["x_train", "y_train", "x_test", "y_test"])
     for half in ("train", "test"):
         images, labels = arrays["x_" + half], arrays["y_" + half]
         if (images.dtype != np.uint8 or images.shape[1:] != (28, 28) or len(images) < 6
                 or labels.shape != images.shape[:1] or set(labels.tolist()) - set(range(10))):
             found = "x_%s is %s %s, y_%s %s" % (half, images.dtype, images.shape, half, labels.shape)
-            raise UserError("%s is damaged (%s; not uint8 n x 28 x 28 and n labels from 0 to 9): %s"
-                            % (path, found, remedy))
+            raise UserError("%s is damaged (%s; not uint8 n x 28 x 28 and n labels from 0 to 9)"
+                            % (path, found))
         arrays["x_" + half] = images.reshape(len(images), -1)
         arrays["y_" + half] = labels.astype(np.uint8)
     x, y = arrays["x_train"], arrays["y_train"]
@@ -69,7 +69,7 @@ class DigitData(LabelledData):
     def __init__(self, settings, place):
         super().__init__(settings, place)
         _, _, self.steps, self.pixel_scale, permuted = DATA_SETS[settings.data_set_name]
-        self.about = "%d pixels from 0 to %d, %s" % (
+        self.description = "%d pixels from 0 to %d, %s" % (
             self.steps, self.pixel_scale, "in one fixed random order" if permuted else "row by row")
         # One fixed order for all of P-MNIST: with another one its results could not be compared.
         self._pixels = np.random.RandomState(0).permutation(self.steps) if permuted else np.arange(self.steps)
@@ -85,7 +85,7 @@ class DigitData(LabelledData):
         groups = example_groups(len(labels), self._settings.batch_size, random)
         return Batches(groups, functools.partial(self._batch, images, labels))
 
-    def facts(self, split):
+    def stats(self, split):
         """Counts and shares of a split, as plain numbers; "mean_intensity" is a share of pixel_scale."""
         images, labels = self._open(split)
         return {"digits": len(labels), "of_each_class": np.bincount(labels, minlength=10).tolist(),

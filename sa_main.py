@@ -7,14 +7,13 @@ Edit the constants or give them on the command line, for example
 Data: bash get_data.sh --only IMDB.
 """
 
-import training  # first: it silences TensorFlow's start-up noise
-import tensorflow.compat.v1 as tf
-
+import experiment
 import sa_utils
-from training import experiment, samples
+from files.errors import run_as_script
+from reports import samples
 from training.classifier import classifier
-from training.errors import run_as_script
 from training.model import Network
+from training.quiet_tensorflow import tf
 
 TASK = "sentiment"
 
@@ -26,7 +25,7 @@ data_folder = "data"  # where get_data.sh and sa_utils.py put them [text]
 window_size = None  # the longest review, in words; of longer ones the last words are read [int >= 2]
 
 # ---- Model
-cell_name = "RRU"  # the recurrent cell, see cell_registry.py [cell]
+cell_name = "RRU"  # the recurrent cell, see cells/registry.py [cell]
 number_of_parameters = None  # size of the model; the largest number of hidden units within it is taken [int >= 1]
 number_of_layers = None  # cells on top of one another [int >= 1]
 embedding_size = None  # features of an embedded word [int >= 1]
@@ -37,7 +36,7 @@ cell_hyperparameters = {}  # the cell's own, such as {"relu_layers": 2}; the res
 batch_size = None  # reviews in a training step [int >= 1]
 bucket_by_length = False  # draw batches of reviews of similar length: faster, but not as published [bool]
 learning_rate = None  # step size of the optimizer [float > 0]
-learning_rate_decay = None  # lower it epoch by epoch, in a line that would reach 0 after `epochs` [bool]
+linear_decay = None  # lower it epoch by epoch, in a line that would reach 0 after `epochs` [bool]
 label_smoothing = 0.1  # share of a label that is spread over all classes [float >= 0, < 1]
 clip_gradients = True  # adaptive clipping, see training/optimizer.py [bool]
 clip_multiplier = None  # clip norm over the usual norm of the gradient [float > 0]
@@ -70,7 +69,7 @@ mixed_precision = False  # TensorFlow's automatic mixed precision: float16 where
 
 PUBLISHED = {
     "IMDB": dict(window_size=512, batch_size=64, number_of_layers=2, number_of_parameters=2000000,
-                 embedding_size=64, learning_rate=1e-3, learning_rate_decay=False, clip_multiplier=5.0, dropout=0.5,
+                 embedding_size=64, learning_rate=1e-3, linear_decay=False, clip_multiplier=5.0, dropout=0.5,
                  patience=5, epochs=1000),
 }
 

@@ -11,10 +11,11 @@ import os
 
 import numpy as np
 
-from training.batches import Batches, example_groups, generator, training_slices
-from training.data import SPLITS, LabelledData, Task
-from training.errors import UserError, run_as_script
-from training.files import load_arrays, load_json, load_object_array
+from data_preparation.batches import Batches, example_groups, generator, training_slices
+from data_preparation.prepared import SPLITS, LabelledData, Task
+from files.errors import UserError, run_as_script
+from files.arrays import load_arrays, load_object_array
+from files.reading import load_json
 
 DATA_SETS = {"IMDB": ["imdb.npz", "imdb_word_index.json"]}
 # Ids: 0 padding, 1 start of a review, 2 unknown word, 3 unused, word of rank k = k + 3.
@@ -26,22 +27,22 @@ VOCABULARY_SIZE = 24902
 Reviews = collections.namedtuple("Reviews", "ids ends lengths labels")
 
 
-def _make(name, paths, remedy):
+def _make(name, paths):
     """The ready files: whole reviews of each split, and words.json (by id)."""
     archive, index = paths
-    ranks = load_json(index, remedy)
-    labels = load_arrays(archive, remedy, ["y_train", "y_test"])
+    ranks = load_json(index)
+    labels = load_arrays(archive, ["y_train", "y_test"])
     # Keras shuffles both halves with one generator, training first; the order decides what is validation data.
     shuffler = np.random.RandomState(113)
     try:
         words = sorted(ranks, key=ranks.get)
         if [ranks[word] for word in words] != list(range(1, len(words) + 1)):
             raise ValueError("the words do not have the ranks 1, 2, ..")
-        train, test = [_make_reviews(load_object_array(archive, "x_" + half, remedy), labels["y_" + half],
+        train, test = [_make_reviews(load_object_array(archive, "x_" + half), labels["y_" + half],
                                      len(words), shuffler) for half in ("train", "test")]
     except (AttributeError, TypeError, ValueError, OverflowError) as error:
-        raise UserError("the files of %s in %s are damaged (%s): %s" % (
-            name, os.path.dirname(archive), error, remedy))
+        raise UserError("the files of %s in %s are damaged (%s)" % (
+            name, os.path.dirname(archive), error))
     count = len(train.labels)
     parts = _split(train, count - count // 5) + (test,)
     files = {split + ".npz": {"ids": part.ids, "lengths": part.lengths, "labels": part.labels}
@@ -77,7 +78,7 @@ class ReviewData(LabelledData):
 
     vocabulary_size = VOCABULARY_SIZE
     class_names = ("negative", "positive")
-    about = "%d ids" % VOCABULARY_SIZE
+    description = "%d ids" % VOCABULARY_SIZE
 
     def batches(self, split, epoch=0):
         """Batches of {"inputs": int32 [T, B], "lengths": int32 [B], "labels": int32 [B]}.
@@ -94,7 +95,7 @@ class ReviewData(LabelledData):
             groups = [order[group] for group in example_groups(len(order), self._settings.batch_size)]
         return Batches(groups, functools.partial(self._batch, reviews))
 
-    def facts(self, split):
+    def stats(self, split):
         """Counts of a split, as plain numbers; "cut" reviews are longer than window_size."""
         reviews = self._open(split)
         return {"reviews": len(reviews.labels), "positive": int(reviews.labels.sum()), "ids": len(reviews.ids),
@@ -108,7 +109,7 @@ class ReviewData(LabelledData):
 
     def _read(self, split):
         if split == "words":
-            return load_json(self._path("words.json"), self._remedy)
+            return load_json(self._path("words.json"))
         ids, lengths, labels = self._arrays(split, "ids", "lengths", "labels")
         return Reviews(ids, np.cumsum(lengths), lengths, labels)
 

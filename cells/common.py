@@ -4,7 +4,7 @@ import collections
 
 import tensorflow.compat.v1 as tf
 
-from cells.loops import without_padding
+from cells.fast.loops import without_padding
 
 LSTMState = collections.namedtuple("LSTMState", ["c", "h"])
 

@@ -3,7 +3,7 @@
 import tensorflow.compat.v1 as tf
 
 from cells.common import Cell, masked
-from cells.loops import (at_ends, backward_loop, forward_loop, matmul_steps, sigmoid_gradient, tanh_gradient,
+from cells.fast.loops import (at_ends, backward_loop, forward_loop, matmul_steps, sigmoid_gradient, tanh_gradient,
                          weight_gradient)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from cells.common import Cell, LSTMState, masked
-from cells.loops import (at_ends, backward_loop, forward_loop, matmul_steps, sigmoid_gradient, tanh_gradient,
+from cells.fast.loops import (at_ends, backward_loop, forward_loop, matmul_steps, sigmoid_gradient, tanh_gradient,
                          weight_gradient)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from cells.common import Cell, masked
-from cells.loops import at_ends, backward_loop, forward_loop, matmul_steps, relu_gradient, weight_gradient
+from cells.fast.loops import at_ends, backward_loop, forward_loop, matmul_steps, relu_gradient, weight_gradient
 
 EPSILON = 1e-6  # keeps the normalisation finite where all features are zero
 
@@ -22,7 +22,7 @@ def relu_stack(a_hat, further):
     return layers
 
 
-def further_layers(w):
+def hidden_layers(w):
     """The pairs (W_i, b_i), i = 2 .. L."""
     return [(w["W_%d" % i], w["b_%d" % i]) for i in range(2, len(w)) if "W_%d" % i in w]
 
@@ -121,7 +121,7 @@ class RRUCell(Cell):
         """One step: (o, h') from input x [B, D] and state h [B, N]."""
         w = self.weights
         a = tf.matmul(tf.concat([x, h], axis=1), w["W_J"]) + w["b_J"]
-        d = masked(relu_stack(a * inverse_rms(a), further_layers(w))[-1], mask)
+        d = masked(relu_stack(a * inverse_rms(a), hidden_layers(w))[-1], mask)
         c, o = tf.split(tf.matmul(d, w["W"]) + w["b"], [self.state_size, self.output_size], axis=1)
         return o, tf.sigmoid(10.0 * w["s"]) * h + w["z"] * c
 
@@ -132,5 +132,5 @@ class RRUCell(Cell):
         (w_c, w_o), (b_c, b_o) = tf.split(w["W"], sizes, axis=1), tf.split(w["b"], sizes)
         d, end = tf.custom_gradient(lambda *tensors: fast_steps(mask, lengths, *tensors))(
             matmul_steps(x, w_x, w["b_J"]), h, w_h, w_c * w["z"], b_c * w["z"], tf.sigmoid(10.0 * w["s"]),
-            *[tf.identity(v) for pair in further_layers(w) for v in pair])
+            *[tf.identity(v) for pair in hidden_layers(w) for v in pair])
         return matmul_steps(d, w_o, b_o), end

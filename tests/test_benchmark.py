@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tools import benchmark
-from training.errors import UserError
+from files.errors import UserError
 
 FIELDS = {"shape", "cell", "path", "tensorflow", "version", "steps", "step_seconds", "gflops", "peak_rss_gb"}
 

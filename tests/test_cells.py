@@ -9,7 +9,7 @@ from cells.gru import GRUCell
 from cells.lstm import LSTMCell
 from cells.mogrifier_lstm import MogrifierLSTMCell
 from cells.rru import RRUCell
-from cells.unroll import sequence_masks, unroll
+from cells.fast.unroll import sequence_masks, unroll
 
 pytestmark = pytest.mark.tf2
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from training.errors import UserError, run_as_script
+from files.errors import UserError, run_as_script
 
 
 def test_a_user_error_is_one_line_and_status_2(capsys):
@@ -20,7 +20,7 @@ def test_a_user_error_is_one_line_and_status_2(capsys):
 @pytest.mark.parametrize("unbuffered", [["-u"], []])
 @pytest.mark.parametrize("main", ["lambda: print('line\\n' * 100000)", "lambda: print('line') or sys.exit(0)"])
 def test_a_reader_that_goes_away_ends_a_script_quietly(unbuffered, main):
-    code = "import sys; sys.stdin.read(1); from training.errors import run_as_script; run_as_script(%s)" % main
+    code = "import sys; sys.stdin.read(1); from files.errors import run_as_script; run_as_script(%s)" % main
     process = subprocess.Popen([sys.executable] + unbuffered + ["-c", code], stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()

@@ -17,9 +17,9 @@ import zipfile
 import pytest
 
 from tools import get_data
-from tools.data_files import MIRROR_RECORD
-from tools.data_sources import DOWNLOADS, Download, File
-from training.errors import run_as_script
+from tools.download import MIRROR_RECORD
+from data_preparation.sources import DOWNLOADS, Download, File
+from files.errors import run_as_script
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MUSIC = bytes(range(256)) * 1000
@@ -394,7 +394,7 @@ def test_an_unusable_data_folder_is_named(run, tmp_path):
 def start(downloads, folder, **streams):
     """get_data's main() as a process of its own, with the downloads of these tests."""
     code = ("import sys; sys.path.insert(0, %r); from tools import get_data; "
-            "from tools.data_sources import Download, File; "
+            "from data_preparation.sources import Download, File; "
             "get_data.run_as_script(lambda: get_data.main(['--data_folder', %r], %r))" % (
                 ROOT, str(folder), downloads))
     environment = dict(os.environ, RRU_DATA_MIRROR="", no_proxy="*")

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import lm_utils
-from training import data, texts
-from training.errors import UserError
+from data_preparation import prepared as data
+from data_preparation import texts
+from files.errors import UserError
 
 ROOT = os.path.dirname(os.path.abspath(lm_utils.__file__))
 PENN_TRAIN = " the u.s. 's price is $ N \n the <unk> price fell \n"
@@ -20,7 +21,7 @@ PENN_TRAIN = " the u.s. 's price is $ N \n the <unk> price fell \n"
 
 def settings(folder, name="pennchar", **changes):
     values = dict(data_set_name=name, data_folder=str(folder), window_size=4, batch_size=2, seed=1, stateful=False,
-                  zero_state_chance=0.1)
+                  state_reset_probability=0.1)
     return SimpleNamespace(**dict(values, **changes))
 
 
@@ -118,7 +119,7 @@ def test_penn_is_prepared_in_both_tokenisations(tmp_path):
     data = lm_utils.load(settings(tmp_path, "penn"))
     assert not data.characters and data.vocabulary_size == len(data.symbols) == 11
     assert data.decode(data.encode("The  price, zebra")) == "the price <unknown>"
-    assert data.facts("valid")["share"] == facts["share"] < 1e-3
+    assert data.stats("valid")["share"] == facts["share"] < 1e-3
 
 
 def test_pennchar_leaves_line_ends_out_and_reads_blanks_as_underscores(tmp_path):
@@ -143,14 +144,14 @@ def test_enwik8_is_split_by_position_and_its_symbols_are_bytes(tmp_path):
     assert data.decode(data.encode("“é” mama")) == "“é” mama"
     assert "\ufffd" in data.decode(data.encode("“")[:2])
     assert data.tokens("test").tolist()[-3:] == [1, 1, 1]
-    assert data.facts("test")["share"] == size / 1e8
+    assert data.stats("test")["share"] == size / 1e8
 
 
 def test_python_docs_need_no_download_and_are_prepared_by_load(tmp_path):
     data = lm_utils.load(settings(tmp_path, "PythonDocs", stateful=True, window_size=64, batch_size=8))
     counts = [len(data.tokens(split)) for split in lm_utils.SPLITS]
     assert counts[0] == sum(counts) * 90 // 100 and sum(counts) > 300000
-    facts = data.facts("train")
+    facts = data.stats("train")
     assert facts["python"].startswith("3.7.") and len(facts["sha256"]) == 64 and "share" not in facts
     batch = data.batches("train")[0]
     assert "assert" in data.decode(batch["inputs"][:, 0]) and data.characters
@@ -183,7 +184,7 @@ def test_ready_files_are_opened_when_asked_for_and_damage_is_named(tmp_path):
     data = lm_utils.load(settings(tmp_path))
     (ready / "test.npy").unlink()
     (ready / "valid.npy").write_bytes((ready / "valid.npy").read_bytes()[:-4])
-    assert len(data.batches("train")[0]["lengths"]) == 2 and data.facts("test")["tokens"] == 9
+    assert len(data.batches("train")[0]["lengths"]) == 2 and data.stats("test")["tokens"] == 9
     with pytest.raises(UserError, match="test.npy is missing: run `python -u lm_utils.py"):
         data.batches("test")[0]
     with pytest.raises(UserError, match="valid.npy cannot be read"):
@@ -267,7 +268,7 @@ def test_evaluation_predicts_every_target_once_and_with_the_most_context(tmp_pat
                         assert len(context) == position + t + 1 or len(context) >= window / 2
                     position += stride
             assert found == expected
-            facts = data.facts("valid")
+            facts = data.stats("valid")
             assert (facts["windows"], facts["targets"]) == (len(set(starts)), count - 1)
             assert facts["windows"] == sum(len(batch["lengths"]) for batch in batches)
 
@@ -288,7 +289,7 @@ def test_unstateful_training_has_each_full_window_once_an_epoch(tmp_path, count,
         assert sorted(batch) == ["first_counted", "inputs", "lengths", "targets"]
         assert all(array.dtype == np.int32 for array in batch.values())
         assert (batch["lengths"] == window).all() and not batch["first_counted"].any()
-    assert data.facts("train")["targets"] == len(expected) * window
+    assert data.stats("train")["targets"] == len(expected) * window
 
 
 def test_order_depends_on_seed_and_epoch_alone(tmp_path):
@@ -315,7 +316,7 @@ def test_stateful_training_reads_contiguous_streams(tmp_path, count, window, str
         aims = np.concatenate([batch["targets"][:, stream] for batch in batches]).tolist()
         first, size = stream * steps * window, steps * window
         assert read == text[first:first + size] and aims == text[first + 1:first + size + 1]
-    assert data.facts("train")["targets"] == steps * window * streams
+    assert data.stats("train")["targets"] == steps * window * streams
     assert set(batches[0]) == set(data.batches("valid")[0]) >= {"reset_state"}
 
 
@@ -323,7 +324,7 @@ def test_state_is_reset_first_and_by_chance(tmp_path):
     write_letters(tmp_path, 1000)
 
     def resets(chance, epoch=0, seed=1):
-        changes = dict(stateful=True, zero_state_chance=chance, window_size=1, batch_size=1, seed=seed)
+        changes = dict(stateful=True, state_reset_probability=chance, window_size=1, batch_size=1, seed=seed)
         batches = lm_utils.load(settings(tmp_path, **changes)).batches("train", epoch)
         return [bool(batches[i]["reset_state"]) for i in reversed(range(len(batches)))][::-1]
 

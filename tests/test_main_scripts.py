@@ -21,8 +21,9 @@ import test_lm_utils
 import test_mm_utils
 import test_mnist_utils
 import test_sa_utils
-from training import report, trainer
-from training.errors import UserError, run_as_script
+from reports import report
+from training import trainer
+from files.errors import UserError, run_as_script
 from training.settings import read_constants, read_settings
 
 SCRIPTS = (sa_main, lm_main, mm_main, mnist_main)
@@ -32,7 +33,7 @@ SENTENCE = "the cat sat on the mat and saw the u.s. dog <unk> eat $ N of a fat r
 CHARACTERS = "the cat sat on the mat and saw a dog "
 
 # A cut-down data set: its script, its number of parameters, options with which an epoch has two steps, and what
-# results.json must say of it: the metrics, the watched one first, and a count of each split.
+# results.json must say of it: the metrics, the monitor one first, and a count of each split.
 Case = collections.namedtuple("Case", "script parameters options metrics counted counts")
 
 
@@ -111,12 +112,12 @@ def test_two_steps_and_an_evaluation(folder, data_set, cell_name):
     assert (results["data_set"], results["cell"], results["task"]) == (data_set, cell_name, case.script.TASK)
     assert (results["epochs"], results["best_epoch"], results["steps"]) == (1, 1, 2)
     assert case.parameters / 2 < results["parameters"] <= case.parameters and results["hidden_units"] >= 1
-    assert results["watched"] == case.metrics[0]
+    assert results["monitor"] == case.metrics[0]
     assert results["lower_is_better"] == (case.metrics[0] != "accuracy")
     for split in ("valid", "test"):
         assert set(results[split]) == set(case.metrics)
         assert all(math.isfinite(value) and value >= 0 for value in results[split].values())
-    assert math.isfinite(results["frequency_baseline"]["test"][case.metrics[0]])
+    assert math.isfinite(results["baseline"]["test"][case.metrics[0]])
     if case.counted:
         assert tuple(results["counts"][split][case.counted] for split in ("train", "valid", "test")) == case.counts
     if "accuracy" in case.metrics:
@@ -125,17 +126,17 @@ def test_two_steps_and_an_evaluation(folder, data_set, cell_name):
             assert abs(right - round(right)) < 1e-6
     whole = case.script is not lm_main or data_set == "PythonDocs"
     published = "Bach" not in data_set and data_set != "SequentialDigits"
-    assert (results["data_share"] == 1) == whole
+    assert (results["data_fraction"] == 1) == whole
     assert (results["paper"] is not None) == (whole and published and data_set != "PythonDocs")
 
 
 def test_a_part_of_a_text_is_shown_as_one(folder, capsys):
     results = train(folder, "text8", "GRU", "--seed", "2")
     shown = capsys.readouterr().out
-    assert results["data_share"] == 90 / 1e8
+    assert results["data_fraction"] == 90 / 1e8
     assert shown.startswith("GRU on 9e-05 % of the full text8: ")
     assert "only 9e-05 % of the full text8, not comparable with the paper" in shown and "paper (test)" not in shown
-    whole = "\n".join(report.summary(dict(results, data_share=1, paper=1.35), "somewhere"))
+    whole = "\n".join(report.summary(dict(results, data_fraction=1, paper=1.35), "somewhere"))
     assert "not comparable" not in whole and "paper (test)" in whole
 
 
@@ -190,12 +191,12 @@ clip_multiplier      |   1.5 |   10 |       10 |     10 |    5 |     5
 dropout              |    .5 |   .5 |       .5 |     .7 |   .5 |    .7
 patience             |     7 |    7 |        3 |      3 |    5 |     5
 stateful             |     - |    0 |        1 |      1 |    - |     -
-zero_state_chance    |     - |   .1 |       .1 |     .1 |    - |     -
+state_reset_probability    |     - |   .1 |       .1 |     .1 |    - |     -
 label_smoothing      |     - |    - |        - |      - |   .1 |    .1
 transpose            |     0 |    - |        - |      - |    - |     -
 bucket_by_length     |     - |    - |        - |      - |    0 |     -
 clip_gradients       |     1 |    1 |        1 |      1 |    1 |     1
-learning_rate_decay  |     0 |    0 |        0 |      0 |    0 |     0
+linear_decay  |     0 |    0 |        0 |      0 |    0 |     0
 mixed_precision      |     0 |    0 |        0 |      0 |    0 |     0
 sweep_trials         |   100 |  100 |      100 |    100 |  100 |   100
 output_size          |    64 |  128 |      128 |    128 |   64 |    64

@@ -14,8 +14,8 @@ import pytest
 
 import mm_utils
 from tools import make_sample_data
-from training.data import MADE_FROM
-from training.errors import UserError
+from data_preparation.prepared import MADE_FROM
+from files.errors import UserError
 
 NAME = "Nottingham"
 
@@ -115,7 +115,7 @@ def test_evaluation_windows_are_those_of_the_definition(prepared, split, window_
     data = mm_utils.load(settings_for(folder, window_size=window_size))
     expected = plain_windows(splits[split], window_size, window_size)
     assert windows_of(data.batches(split)) == expected
-    facts = data.facts(split)
+    facts = data.stats(split)
     assert (facts["songs"], facts["windows"]) == (len(splits[split]), len(expected))
     assert facts["steps"] == sum(len(targets) for _, targets in expected)
     # Every target once: all sounding steps of a song but its first.
@@ -148,7 +148,7 @@ def test_the_remainder_joins_the_last_training_batch_and_is_a_batch_in_evaluatio
                             ("valid", lambda n: [4] * (n // 4) + [n % 4] * (n % 4 > 0))):
         batches = data.batches(split)
         sizes = [len(batches[i]["lengths"]) for i in range(len(batches))]
-        assert sizes == sizes_of(data.facts(split)["windows"]) and data.facts(split)["windows"] % 4
+        assert sizes == sizes_of(data.stats(split)["windows"]) and data.stats(split)["windows"] % 4
 
 
 def test_order_is_a_function_of_seed_and_epoch(prepared):
@@ -169,7 +169,7 @@ def test_frequency_baseline_equals_plain_loops(prepared):
     def loss(step):
         return -sum(np.log(p if note in step else 1 - p) for note, p in probability.items())
     windows = [[loss(step) for step in targets] for _, targets in plain_windows(splits["valid"], 20, 20)]
-    baseline = mm_utils.load(settings_for(folder)).frequency_baseline("valid")
+    baseline = mm_utils.load(settings_for(folder)).baseline("valid")
     assert baseline["window_nll"] == pytest.approx(np.mean([np.mean(window) for window in windows]))
     assert baseline["frame_nll"] == pytest.approx(np.mean(sum(windows, [])))
 
@@ -177,7 +177,7 @@ def test_frequency_baseline_equals_plain_loops(prepared):
 def test_test_data_are_opened_only_when_asked_for(prepared):
     data = mm_utils.load(settings_for(prepared[0]))
     (prepared[0] / "mm" / "ready" / NAME / "test.npz").write_bytes(b"not an archive")
-    assert data.batches("train")[0] and data.facts("valid") and data.frequency_baseline("valid")
+    assert data.batches("train")[0] and data.stats("valid") and data.baseline("valid")
     with pytest.raises(UserError, match=r"test\.npz cannot be read .* run `python -u mm_utils\.py --data_folder"):
         data.batches("test")
 
@@ -208,7 +208,7 @@ def test_a_cut_archive_is_one_line(prepared):
     """Of such a file numpy 1.19 leaves an object whose end Python tells of on standard error."""
     path = prepared[0] / "mm" / "ready" / NAME / "test.npz"
     path.write_bytes(path.read_bytes()[:-9])
-    code = "from training import errors, files; errors.run_as_script(lambda: files.load_arrays(%r, 'mend it'))" % str(path)
+    code = "from files import arrays, errors; errors.run_as_script(lambda: arrays.load_arrays(%r))" % str(path)
     ended = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, universal_newlines=True)
     assert ended.returncode == 2 and ended.stderr.count("\n") == 1 and "test.npz cannot be read" in ended.stderr
 
@@ -280,13 +280,13 @@ def test_load_prepares_what_is_there_and_says_how_to_get_the_rest(tmp_path, caps
         mm_utils.load(settings_for(tmp_path))
     assert not capsys.readouterr().out
     path = write_source(tmp_path, python_2_style(made_up_splits()))
-    assert mm_utils.load(settings_for(tmp_path)).facts("train")["songs"] == 13
+    assert mm_utils.load(settings_for(tmp_path)).stats("train")["songs"] == 13
     assert capsys.readouterr().out.startswith("preparing Nottingham in ")
     mm_utils.load(settings_for(tmp_path))
     assert not capsys.readouterr().out
     write_source(tmp_path, dict(made_up_splits(), train=[[[60], [62]]]))
     os.utime(str(path), (1, 1))  # an older file than before is another one, too
-    assert mm_utils.load(settings_for(tmp_path)).facts("train")["songs"] == 1
+    assert mm_utils.load(settings_for(tmp_path)).stats("train")["songs"] == 1
     with pytest.raises(UserError, match="data_set_name is 'Notingham': choose one of JSB Chorales, Nottingham"):
         mm_utils.load(settings_for(tmp_path, data_set_name="Notingham"))
 
@@ -311,13 +311,13 @@ def test_load_prepares_the_sample_and_renews_it_when_it_changes(tmp_path, monkey
     monkeypatch.setitem(mm_utils.DATA_SETS, mm_utils.SAMPLE, [str(sample)])
     settings = settings_for(tmp_path, data_set_name=mm_utils.SAMPLE, window_size=200, batch_size=16)
     data = mm_utils.load(settings)
-    assert data.facts("train")["songs"] == 298
+    assert data.stats("train")["songs"] == 298
     assert data.batches("valid")[0]["inputs"].shape[1:] == (16, 88)
     with gzip.open(str(sample), "wt") as file:
         json.dump({split: [[[60], [62]]] for split in mm_utils.SPLITS}, file)
     later = os.path.getmtime(str(sample)) + 10
     os.utime(str(sample), (later, later))
-    assert mm_utils.load(settings).facts("train")["songs"] == 1
+    assert mm_utils.load(settings).stats("train")["songs"] == 1
     sample.write_bytes(b"not gzip")
     later += 1e6
     os.utime(str(sample), (later, later))

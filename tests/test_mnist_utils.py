@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import mnist_utils
-from training import data
-from training.errors import UserError
+from data_preparation import prepared as data
+from files.errors import UserError
 
 
 def settings(folder, name="SequentialMNIST", **changes):
@@ -98,7 +98,7 @@ def test_attributes_and_facts(folder):
     data = mnist_utils.load(settings(folder, "P-MNIST"))
     assert (data.steps, data.pixel_scale, data.class_count) == (784, 255., 10)
     assert data.class_names == tuple("0123456789")
-    facts = data.facts("test")
+    facts = data.stats("test")
     digits = made_up_digits()["x_test"]
     assert facts["digits"] == 7 and facts["of_each_class"] == [1] * 7 + [0] * 3
     assert facts["mean_intensity"] == pytest.approx(digits.mean() / 255)

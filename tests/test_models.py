@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-import cell_registry
+from cells import registry
 import lm_main
 import lm_utils
 import mm_main
@@ -24,11 +24,11 @@ WINDOW = 8
 
 
 def settings_for(folder, data_set, cell_name="RRU", **changes):
-    own = cell_registry.published_hyperparameters(cell_name, data_set)
+    own = registry.published_hyperparameters(cell_name, data_set)
     own.update({"output_size": 5} if cell_name == "RRU" else {})
     values = dict(data_set_name=data_set, data_folder=str(folder), cell_name=cell_name, cell_hyperparameters=own,
                   number_of_parameters=3000, number_of_layers=2, dropout=0.0, batch_size=3, window_size=WINDOW,
-                  embedding_size=4, stateful=False, zero_state_chance=0.1, label_smoothing=0.1, learning_rate=1e-3,
+                  embedding_size=4, stateful=False, state_reset_probability=0.1, label_smoothing=0.1, learning_rate=1e-3,
                   clip_gradients=True, clip_multiplier=5.0, seed=1, gpu="", allow_growth=True,
                   mixed_precision=False, bucket_by_length=False, transpose=0)
     return types.SimpleNamespace(**dict(values, **changes))
@@ -100,7 +100,7 @@ def test_music_is_the_mean_over_windows_of_means_over_their_steps(session, tmp_p
     assert abs(window_nll - frame_nll) > 0.01
     np.testing.assert_allclose(found["window_nll"], (window_nll, len(windows)), rtol=1e-5)
     np.testing.assert_allclose(found["frame_nll"], (frame_nll, sum(map(len, windows))), rtol=1e-5)
-    assert model.watched == "window_nll" and model.lower_is_better
+    assert model.monitor == "window_nll" and model.lower_is_better
     batch = max((batch for batch in data.batches("train", 1)), key=lambda batch: np.ptp(batch["lengths"]))
     loss = np.mean([losses.mean() for losses in losses_of_windows(batch)])
     np.testing.assert_allclose(session.run(model.loss, model.feed(batch)), loss, rtol=1e-5)
@@ -254,7 +254,7 @@ def test_baseline_of_classes(tmp_path, utils, data_set, write, key):
     data = utils.load(settings_for(tmp_path, data_set))
     labels = {split: np.concatenate([batch[key] for batch in data.batches(split)]) for split in ("train", "test")}
     commonest = np.bincount(labels["train"]).argmax()
-    assert data.frequency_baseline("test") == {"accuracy": np.mean(labels["test"] == commonest)}
+    assert data.baseline("test") == {"accuracy": np.mean(labels["test"] == commonest)}
 
 
 def test_baseline_of_text(text):
@@ -262,6 +262,6 @@ def test_baseline_of_text(text):
     train, test = data.tokens("train"), data.tokens("test")
     counts = np.bincount(train, minlength=data.vocabulary_size)
     probabilities = [(counts[i] + 1) / (len(train) + data.vocabulary_size) for i in test[1:]]
-    found = data.frequency_baseline("test")
+    found = data.baseline("test")
     np.testing.assert_allclose(found["bpc"], -np.mean(np.log2(probabilities)))
     assert found["accuracy"] == np.mean(test[1:] == counts.argmax())

@@ -2,8 +2,8 @@
 
 import pytest
 
-from training import progress
-from training.progress import ProgressLine, duration
+from files import progress
+from files.progress import ProgressLine, duration
 
 
 @pytest.mark.parametrize("seconds, text", [

@@ -12,7 +12,7 @@ import mnist_main
 import mnist_utils
 import sa_main
 import sa_utils
-from training.errors import UserError
+from files.errors import UserError
 from training.settings import read_settings
 
 DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data")
@@ -38,7 +38,7 @@ def load(tmp_path):
 
 def of_all(data, *names):
     """The named facts of the training, validation and test split."""
-    analyses = [data.analysis(split) for split in ("train", "valid", "test")]
+    analyses = [data.summary(split) for split in ("train", "valid", "test")]
     return tuple([analysis[name] for analysis in analyses] for name in names)
 
 
@@ -68,7 +68,7 @@ def test_texts(load, data_set, ids, tokens, unknown):
 @pytest.mark.parametrize("data_set, ids", [("enwik8", 207), ("text8", 29)])
 def test_wikipedia(load, data_set, ids):
     data = load(lm_main, lm_utils, data_set)
-    if data.facts("train").get("share", 1) != 1:
+    if data.stats("train").get("share", 1) != 1:
         pytest.skip("only a part of %s is there" % data_set)
     assert data.vocabulary_size == ids
     assert of_all(data, "tokens") == ([90000000, 5000000, 5000000],)

@@ -6,9 +6,10 @@ import re
 
 import pytest
 
-from tools import publishing, results as tool
-from training.errors import UserError
-from training.paper_results import PAPER_RESULTS
+from reports import publishing
+from tools import results as tool
+from files.errors import UserError
+from reports.paper_results import PAPER_RESULTS
 
 ROOT = tool.ROOT
 JSB = os.path.join(ROOT, "results", "music", "JSB Chorales", "RRU", "seed1")
@@ -24,7 +25,7 @@ def make_run(folder, of=JSB, test=None, settings=(), hyperparameters=(), log="a 
     saved["settings"]["cell_hyperparameters"].update(hyperparameters)
     results.update(changes)
     if test is not None:
-        results["test"][results["watched"]] = results["valid"][results["watched"]] = test
+        results["test"][results["monitor"]] = results["valid"][results["monitor"]] = test
     (folder / "settings.json").write_text(json.dumps(saved))
     (folder / "results.json").write_text(json.dumps(results))
     (folder / "metrics.jsonl").write_text("{}\n")
@@ -116,8 +117,8 @@ def test_settings_that_change_no_number_are_not_marked(tmp_path):
 
 
 def test_with_a_decay_the_limit_of_epochs_is_marked(tmp_path):
-    make_run(tmp_path / "run", settings={"epochs": 500, "learning_rate_decay": True})
-    assert [key[2] for key in rows(tmp_path)] == [("epochs 500", "learning_rate_decay True")]
+    make_run(tmp_path / "run", settings={"epochs": 500, "linear_decay": True})
+    assert [key[2] for key in rows(tmp_path)] == [("epochs 500", "linear_decay True")]
 
 
 def test_a_run_that_was_cut_off_and_evaluated_is_no_result(tmp_path):
@@ -128,13 +129,13 @@ def test_a_run_that_was_cut_off_and_evaluated_is_no_result(tmp_path):
 
 
 def test_a_part_of_the_data_never_has_the_papers_value_beside_it(tmp_path):
-    make_run(tmp_path / "part", data_share=0.05)
+    make_run(tmp_path / "part", data_fraction=0.05)
     markdown = tool.table(rows(tmp_path))
     assert "*only 5 % of the data*" in markdown and "paper" not in markdown
 
 
 def test_accuracies_are_percentages(tmp_path):
-    make_run(tmp_path / "imdb", task="sentiment", data_set="IMDB", watched="accuracy", test=0.86)
+    make_run(tmp_path / "imdb", task="sentiment", data_set="IMDB", monitor="accuracy", test=0.86)
     assert "**86.00** (n = 1)<br>paper 87.20, -1.20<br>" in tool.table(rows(tmp_path))
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import sa_utils
-from training import data
-from training.errors import UserError
+from data_preparation import prepared as data
+from files.errors import UserError
 
 REVIEWS = {"train": 20, "test": 9}
 WORDS = 30000  # more than the vocabulary, so that some are unknown
@@ -136,7 +136,7 @@ def test_bucketed_batches_have_reviews_of_similar_length_in_mixed_order(folder):
 def test_facts_and_text(folder):
     data = sa_utils.load(settings(folder))
     test = as_keras_loads_them()["test"]
-    facts = data.facts("test")
+    facts = data.stats("test")
     assert (data.vocabulary_size, data.class_count, data.class_names) == (24902, 2, ("negative", "positive"))
     assert facts["reviews"] == 9 and facts["ids"] == sum(len(ids) for ids, _ in test)
     assert facts["positive"] == sum(label for _, label in test)
@@ -202,7 +202,7 @@ def test_an_archive_of_older_numpy_is_read(tmp_path):
                 np.save(member, array)
             archive.writestr(name + ".npy", member.getvalue())
     assert b"_codecs" in path.read_bytes()
-    assert sa_utils.load(settings(tmp_path)).facts("train")["reviews"] == 16
+    assert sa_utils.load(settings(tmp_path)).stats("train")["reviews"] == 16
 
 
 def damaged(change):

@@ -11,9 +11,10 @@ import tensorflow.compat.v1 as tf
 import lm_main
 import mm_main
 import mnist_main
-from training import pictures, samples
-from training.batches import generator
-from training.errors import UserError
+from reports import pictures
+from reports import samples
+from data_preparation.batches import generator
+from files.errors import UserError
 from training.run_folder import RunFolder
 from training.settings import read_settings
 from training.trainer import Trainer
@@ -136,7 +137,7 @@ def test_epochs_are_ticked_at_whole_numbers(monkeypatch, epochs):
     monkeypatch.setattr(pictures, "save", lambda figure, _: drawn.append(figure))
     lines = [{"epoch": epoch + 1, "train": {"window_nll": 9 - epoch}, "valid": {"window_nll": 8 - epoch}}
              for epoch in range(epochs)]
-    pictures.learning_curve("unused", lines, {"watched": "window_nll", "best_epoch": 1, "valid": {"window_nll": 8},
+    pictures.learning_curve("unused", lines, {"monitor": "window_nll", "best_epoch": 1, "valid": {"window_nll": 8},
                                               "paper": None}, "a title")
     axes, = drawn[0].axes
     low, high = axes.get_xlim()

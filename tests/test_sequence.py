@@ -5,7 +5,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from cell_cases import CASES, flat_state, load, random_states, random_weights, state_like
-from cells.unroll import parts_of_a_batch, unroll
+from cells.fast.unroll import parts_of_a_batch, unroll
 
 pytestmark = pytest.mark.tf2
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from training.errors import UserError
+from files.errors import UserError
 from training.settings import command_line, read_settings
 
 SCRIPT = '''"""A script."""

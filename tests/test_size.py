@@ -6,9 +6,9 @@ import types
 import pytest
 import tensorflow.compat.v1 as tf
 
-import cell_registry
+from cells import registry
 from training import size
-from training.errors import UserError
+from files.errors import UserError
 from training.model import Network
 
 # Task -> input depth, head outputs, what the head reads, embedding rows, layers, parameters, data set.
@@ -26,7 +26,7 @@ def settings_for(task, cell_name, parameters=None):
     layers, published, data_set = TASKS[task][4:]
     return types.SimpleNamespace(
         cell_name=cell_name, number_of_layers=layers, number_of_parameters=parameters or published, dropout=0.0,
-        cell_hyperparameters=cell_registry.published_hyperparameters(cell_name, data_set))
+        cell_hyperparameters=registry.published_hyperparameters(cell_name, data_set))
 
 
 def built_parameters(settings, units, task):
@@ -46,7 +46,7 @@ def built_parameters(settings, units, task):
 
 
 @pytest.mark.parametrize("task", sorted(TASKS))
-@pytest.mark.parametrize("cell_name", sorted(cell_registry.CELLS))
+@pytest.mark.parametrize("cell_name", sorted(registry.CELLS))
 def test_n_fits_and_one_more_does_not(task, cell_name):
     settings = settings_for(task, cell_name)
     depth, head_outputs, head_reads, embedding_rows = TASKS[task][:4]

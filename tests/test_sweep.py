@@ -18,14 +18,14 @@ import mm_main
 import mm_utils
 import sa_main
 import test_mm_utils
-from cell_registry import CELLS
-from training import sweep as sweep_module
-from training import sweep_report
-from training.errors import UserError
-from training.search_space import extremes, search_space, suggest
+from cells.registry import CELLS
+from sweeps import sweep as sweep_module
+from sweeps import report as sweep_report
+from files.errors import UserError
+from sweeps.search_space import extremes, search_space, suggest
 from training.settings import read_settings
-from training.sweep import Sweep, read_records
-from training.trial import Trial, call, train
+from sweeps.sweep import Sweep, read_records
+from sweeps.trial import Trial, call, train
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SEARCH = {"number_of_parameters": ("integer", 30000, 60000), "learning_rate": ("log", 1e-3, 1e-2),
@@ -58,9 +58,9 @@ if order == "kill":
 if order == "wait" and not options.get("resume"):
     time.sleep(600)
 value = float("inf") if order == "inf" else abs(settings["dropout"] - 0.3)
-results = {"valid": {"nll": value}, "watched": "nll", "lower_is_better": True, "seconds": 1.0, "epochs": 4,
+results = {"valid": {"nll": value}, "monitor": "nll", "lower_is_better": True, "seconds": 1.0, "epochs": 4,
            "best_epoch": 3, "parameters": 5, "hidden_units": 1, "seed": int(settings["seed"]), "stop_reason": "",
-           "task": "toys", "data_set": "toy", "cell": "RRU", "data_share": 1,
+           "task": "toys", "data_set": "toy", "cell": "RRU", "data_fraction": 1,
            "environment": {"tensorflow": "none", "cores": 1}}
 if options["evaluate_on_test"] == "True":
     results["test"] = {"nll": 10.0 + int(settings["seed"])}
@@ -376,7 +376,7 @@ def test_a_child_ends_when_its_sweep_is_killed(tmp_path):
     child = tmp_path / "child.py"
     child.write_text("import os, time; open(%r, 'w').write(str(os.getpid())); time.sleep(60)" % str(
         tmp_path / "pid"))
-    parent = subprocess.Popen([sys.executable, "-c", "from training.trial import call; call(%r, [])" % str(child)],
+    parent = subprocess.Popen([sys.executable, "-c", "from sweeps.trial import call; call(%r, [])" % str(child)],
                               cwd=ROOT)
     wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text(), "the child does not start")
     parent.kill()

@@ -17,10 +17,10 @@ import mm_main
 import mm_utils
 import test_mm_utils
 from test_sweep import ROOT, SEARCH, Toy, folder_of, parent_of, wait_for
-from training import sweep as sweep_module
-from training.errors import UserError
-from training.spark import check_master
-from training.sweep import read_records
+from sweeps import sweep as sweep_module
+from files.errors import UserError
+from sweeps.spark import check_master
+from sweeps.sweep import read_records
 
 has_java = shutil.which("java")
 try:

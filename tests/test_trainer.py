@@ -15,7 +15,7 @@ import pytest
 import lm_main
 import mm_main
 from training import trainer as trainer_module
-from training.errors import UserError
+from files.errors import UserError
 from training.model import Model
 
 pytestmark = pytest.mark.tf2
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.tf2
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TENSORFLOW_1 = os.path.join(ROOT, ".venv", "bin", "python")
 SMALL = ["--data_set_name", "Bach Chorales", "--number_of_parameters", "60000", "--batch_size", "64",
-         "--learning_rate", "0.01", "--transpose", "0", "--dropout", "0.5", "--learning_rate_decay", "False"]
+         "--learning_rate", "0.01", "--transpose", "0", "--dropout", "0.5", "--linear_decay", "False"]
 
 
 def arguments(tmp_path, name, *more):
@@ -112,7 +112,7 @@ def fed(monkeypatch):
 
 def test_the_learning_rate_falls_in_a_line_where_asked(tmp_path, fed):
     for decay in ("True", "False"):
-        mm_main.main(arguments(tmp_path, decay, "--epochs", "4", "--learning_rate_decay", decay))
+        mm_main.main(arguments(tmp_path, decay, "--epochs", "4", "--linear_decay", decay))
     rates = [step.learning_rate for step in fed[0]]
     by_epoch = len(rates) // 8
     np.testing.assert_allclose(rates[::by_epoch], [0.01, 0.0075, 0.005, 0.0025] + 4 * [0.01])
@@ -130,7 +130,7 @@ def test_dropout_is_on_in_training_and_off_in_evaluation(tmp_path, fed):
 def test_a_stateful_run_carries_its_state_and_resumes_with_it(tmp_path, fed, monkeypatch):
     def run(name):
         lm_main.main(["--data_set_name", "PythonDocs", "--cell_name", "LSTM", "--number_of_parameters", "20000",
-                      "--epochs", "2", "--window_size", "64", "--batch_size", "256", "--zero_state_chance", "0",
+                      "--epochs", "2", "--window_size", "64", "--batch_size", "256", "--state_reset_probability", "0",
                       "--data_folder", str(tmp_path / "data"), "--runs_folder", str(tmp_path), "--name", name])
         return str(tmp_path / "language" / "PythonDocs" / "LSTM" / name)
 
@@ -171,7 +171,7 @@ def test_a_run_leaves_everything_a_reader_needs(finished):
     assert any(name.startswith("events.out.tfevents") for name in os.listdir(path))
     assert results["parameters"] <= 60000 and results["hidden_units"] > 10
     assert results["epochs"] == 4 and results["steps"] == 4 * (results["counts"]["train"]["windows"] // 64)
-    assert results["frequency_baseline"]["test"]["window_nll"] > 8
+    assert results["baseline"]["test"]["window_nll"] > 8
     assert len(read(path, "metrics.jsonl")) == 4
 
 
@@ -332,7 +332,7 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_later(finished):
     tmp_path, _ = finished
     # A limit of bytes of a file that is enough for all but a checkpoint, and for TensorFlow's events, without which it
     # goes here: what 2.x prints of their failure is its own.
-    code = ("import resource, sys, mm_main; from training.errors import run_as_script; from training import run_folder; "
+    code = ("import resource, sys, mm_main; from files.errors import run_as_script; from training import run_folder; "
             "resource.setrlimit(resource.RLIMIT_FSIZE, (100000, resource.RLIM_INFINITY)); "
             "run_folder.RunFolder.scalars = lambda *_: None; run_as_script(lambda: mm_main.main(sys.argv[1:]))")
     mm_main.main(arguments(tmp_path, "full", "--epochs", "1"))

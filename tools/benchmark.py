@@ -24,8 +24,8 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
-from training.errors import OneLineParser, UserError, run_as_script
-from training.files import replacing, save_json
+from files.errors import OneLineParser, UserError, run_as_script
+from files.writing import atomic_write, save_json
 from training.run_folder import environment
 from training.settings import Constant
 
@@ -177,7 +177,7 @@ def check_writable(path):
     try:
         if os.path.isdir(path) or not os.path.basename(path):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        with replacing(path + ".check"):
+        with atomic_write(path + ".check"):
             pass
         os.remove(path + ".check")
     except OSError as error:

@@ -29,7 +29,7 @@ def count_flops(parameters, spec):
 
 def tensorflow_session(graph_output, feed=None):
     """A function that fetches `graph_output` once, from initialised variables; its argument may be RunOptions."""
-    import tensorflow.compat.v1 as tf
+    from training.quiet_tensorflow import tf
     session = tf.Session()
     session.run(tf.global_variables_initializer())
     return lambda *options_and_metadata: session.run(graph_output, feed, *options_and_metadata)
@@ -37,7 +37,7 @@ def tensorflow_session(graph_output, feed=None):
 
 def print_profile(step):
     """Print the seconds of all kinds of operations in a step of tensorflow_session, of all threads together."""
-    import tensorflow.compat.v1 as tf
+    from training.quiet_tensorflow import tf
     metadata, seconds = tf.RunMetadata(), collections.Counter()
     step(tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE), metadata)
     for device in metadata.step_stats.dev_stats:
@@ -50,16 +50,17 @@ def print_profile(step):
 
 def cell_step(spec):
     """(step, flops, version) of one layer by TensorFlow: forward, backward and the paper's optimizer."""
-    import training  # first: it silences TensorFlow's start-up noise
     import numpy as np
-    import tensorflow.compat.v1 as tf
-    import cell_registry
-    from cells.unroll import unroll
+    from training.memory import keep_freed_memory
+    from training.quiet_tensorflow import tf
+    keep_freed_memory()
+    from cells import registry
+    from cells.fast.unroll import unroll
     from training import size
     from training.optimizer import RectifiedAdam
 
-    own = dict(cell_registry.published_hyperparameters(spec["cell"], None), **spec.get("hyperparameters", {}))
-    cell = cell_registry.make_cell(spec["cell"], spec["N"], own)
+    own = dict(registry.published_hyperparameters(spec["cell"], None), **spec.get("hyperparameters", {}))
+    cell = registry.make_cell(spec["cell"], spec["N"], own)
     x = tf.placeholder(tf.float32, [None, None, spec["D"]])
     outputs, _ = unroll([cell], x, dropout=spec.get("dropout", 0.0), seed=tf.constant([1, 2]), path=spec["path"],
                         parts=spec.get("parts") if spec["path"] == "sequence" else None)
@@ -72,9 +73,9 @@ def cell_step(spec):
 
 def matmul_step(spec):
     """(step, flops, version) of a chain of products of B rows with the cell's recurrent sizes, N to K and back."""
-    import training  # first: it silences TensorFlow's start-up noise
-    import cells  # which turns TensorFlow 2's behaviour off
-    import tensorflow.compat.v1 as tf
+    from training.memory import keep_freed_memory
+    from training.quiet_tensorflow import tf
+    keep_freed_memory()
 
     units, columns = spec["N"], spec["columns"]
     there = tf.get_variable("there", [units, columns], tf.float32, tf.glorot_uniform_initializer())
@@ -106,9 +107,10 @@ def torch_step(spec):
 
 def model_step(spec):
     """(step, flops, version) of a whole language model with the published settings of a data set."""
-    import training  # first: it silences TensorFlow's start-up noise
     import numpy as np
-    import tensorflow.compat.v1 as tf
+    from training.memory import keep_freed_memory
+    from training.quiet_tensorflow import tf
+    keep_freed_memory()
     import lm_main
     from training.settings import read_settings
 
@@ -149,7 +151,7 @@ def main():
     """Answer the requests on standard input; see the text at the top. Returns the exit status."""
     try:
         spec = read_spec(sys.argv[1:])
-    except ValueError as error:  # not by training.errors: to import it would change how PyTorch's memory is kept
+    except ValueError as error:  # not by files.errors: to import it would change how PyTorch's memory is kept
         print("error: %s" % error, file=sys.stderr)
         return 2
     step, flops, version_of_path = STEPS[spec["path"]](spec)

@@ -20,10 +20,10 @@ from urllib.request import urlopen
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
-from tools.data_files import (TIMEOUT, Rejected, add_to_record, digest, discard_parts, fetch, mismatch,
-                              read_record, say, size_of, unpack)
-from tools.data_sources import DOWNLOADS
-from training.errors import OneLineParser, UserError, run_as_script
+from tools.download import (TIMEOUT, Rejected, add_to_record, digest, discard_parts, fetch, mismatch,
+                              log, read_record, size_of, unpack)
+from data_preparation.sources import DOWNLOADS
+from files.errors import OneLineParser, UserError, run_as_script
 
 TRIES = 3  # per address, when a connection breaks or what was resumed turns out wrong
 PAUSE = 1.0  # seconds before another try
@@ -83,7 +83,7 @@ class Getter(object):
             with urlopen(self._mirror + "SHA256SUMS", timeout=TIMEOUT) as response:
                 lines = response.read().decode("utf-8", "replace").splitlines()
         except (OSError, http.client.HTTPException) as error:
-            say("The mirror's SHA256SUMS cannot be read (%s): it counts only where a published checksum agrees."
+            log("The mirror's SHA256SUMS cannot be read (%s): it counts only where a published checksum agrees."
                 % describe(error))
             return {}
         pairs = (line.split(None, 1) for line in lines)
@@ -100,7 +100,7 @@ class Getter(object):
             discard_parts(download, folder)
         if complete and not self._force:
             notes = [", " + result.state for result in results if result.state != "right"]
-            say("%s: there already%s" % (download.name, "".join(notes)))
+            log("%s: there already%s" % (download.name, "".join(notes)))
             return results
         problems = []
         for url in ([self._mirror + quote(download.name)] if self._mirror else []) + list(download.urls):
@@ -108,7 +108,7 @@ class Getter(object):
                 self._get_from(url, download, folder)
                 return [look(download, file, folder) for file in download.files]
             except (Rejected, OSError, http.client.HTTPException) as error:
-                say("  no: %s" % describe(error))
+                log("  no: %s" % describe(error))
                 problems.append("%s: %s" % (url, describe(error)))
         return [result._replace(problems=problems) if self._force or result.problems else result
                 for result in results]
@@ -116,13 +116,13 @@ class Getter(object):
     def _get_from(self, url, download, folder):
         part = os.path.join(folder, download.name + ".part")
         host = urlsplit(url).netloc
-        say("%s: fetching from %s" % (download.name, url))
+        log("%s: fetching from %s" % (download.name, url))
         if host in self._unreachable:
             raise Rejected("its host could not be reached before")
         for tries_left in reversed(range(TRIES)):
             held = size_of(part)
             if held:
-                say("  going on behind {:,} bytes".format(held))
+                log("  going on behind {:,} bytes".format(held))
             try:
                 fetch(url, part, download.name)
                 return self._take(url, download, part, folder)
@@ -136,7 +136,7 @@ class Getter(object):
                     discard_parts(download, folder)
                 if not tries_left or (wrong and not held):  # what was fetched whole would be as wrong again
                     raise
-                say("  %s; %s" % (describe(error), "fetching it anew" if wrong else "trying again"))
+                log("  %s; %s" % (describe(error), "fetching it anew" if wrong else "trying again"))
                 time.sleep(PAUSE)
 
     def _take(self, url, download, part, folder):
@@ -160,27 +160,27 @@ def lock(data_folder):
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        say("Another run fills %s: waiting until it ends." % data_folder)
+        log("Another run fills %s: waiting until it ends." % data_folder)
         fcntl.flock(file, fcntl.LOCK_EX)
     except OSError:
-        say("%s cannot be locked: do not start a second run." % data_folder)
+        log("%s cannot be locked: do not start a second run." % data_folder)
     return file
 
 
 def summarize(results):
     """Print a table of all files, then what is missing and why, each reason once. Returns the exit status."""
-    say("")
+    log("")
     for result in results:
         sets, size = ", ".join(result.download.sets), "{:,}".format(result.size)
-        say("%-14s  %-20s  %11s bytes  %s" % (sets, result.file.name, size, result.state))
+        log("%-14s  %-20s  %11s bytes  %s" % (sets, result.file.name, size, result.state))
     failed = [result for result in results if result.problems]
     if not failed:
         return 0
-    say("\nNot fetched:")
+    log("\nNot fetched:")
     for problems, alike in itertools.groupby(failed, lambda result: result.problems):
         names = ", ".join(result.file.name for result in alike)
-        say("\n    ".join(["  %s, because of" % names] + problems))
-    say("Run it again to go on; or get %s in another way into a folder, and run\n"
+        log("\n    ".join(["  %s, because of" % names] + problems))
+    log("Run it again to go on; or get %s in another way into a folder, and run\n"
         "RRU_DATA_MIRROR=<folder> bash get_data.sh"
         % ", ".join(sorted({result.download.name for result in failed})))
     return 1

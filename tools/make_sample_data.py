@@ -16,8 +16,8 @@ import math
 import os
 import random
 
-from training.errors import OneLineParser, UserError, run_as_script
-from training.files import replacing
+from files.errors import OneLineParser, UserError, run_as_script
+from files.writing import atomic_write
 
 MUSIC21_VERSION = "7.3.3"
 CHORALES = 371
@@ -120,7 +120,7 @@ def main():
     splits = split_groups(groups, len(chorales))
     songs = {split: [chorales[i][1] for i in indices] for split, indices in splits.items()}
     # No time stamp and no file name in the header, so that the bytes depend on the music alone.
-    with replacing(path) as file, gzip.GzipFile("", "wb", 9, file, mtime=0) as packed:
+    with atomic_write(path) as file, gzip.GzipFile("", "wb", 9, file, mtime=0) as packed:
         packed.write(json.dumps(songs, separators=(",", ":"), sort_keys=True).encode("ascii"))
     print("%s: %d bytes, %d pieces" % (path, os.path.getsize(path), len(groups)))
     print("versions of one piece: %s" % "; ".join(" ".join(str(i + 1) for i in group)

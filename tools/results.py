@@ -22,26 +22,25 @@ from urllib.parse import quote
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
-import cell_registry
-from tools.publishing import publish
-from training import pictures
-from training.errors import OneLineParser, UserError, run_as_script
-from training.files import replacing
-from training.paper_results import PAPER_RESULTS, paper_value
-from training.progress import duration
-from training.run_files import load_results, load_settings, load_sweep
+from cells import registry
+from reports.publishing import publish
+from reports import pictures
+from files.errors import OneLineParser, UserError, hint, run_as_script
+from files.writing import atomic_write
+from reports.paper_results import PAPER_RESULTS, paper_value
+from files.progress import duration
+from files.run_files import load_results, load_settings, load_sweep
 from training.settings import command_line
 
 SCRIPTS = ("mm_main", "lm_main", "sa_main", "mnist_main")
 # Settings that have the same published value in all data sets, so that no table PUBLISHED has them.
-PUBLISHED_EVERYWHERE = {"clip_gradients": True, "label_smoothing": 0.1, "zero_state_chance": 0.1,
+PUBLISHED_EVERYWHERE = {"clip_gradients": True, "label_smoothing": 0.1, "state_reset_probability": 0.1,
                         "bucket_by_length": False, "mixed_precision": False}
-BEFORE = {"learning_rate_decay": False}  # how runs were made that are older than a setting
+BEFORE = {"linear_decay": False}  # how runs were made that are older than a setting
 # Metric -> its name in the table, the factor to the table's unit, digits behind the point. All of the test part.
 METRICS = {"window_nll": ("window NLL", 1, 3), "perplexity": ("perplexity", 1, 2), "bpc": ("BPC", 1, 3),
            "accuracy": ("accuracy %", 100, 2)}
 START, END = "<!-- results: python -u tools/results.py --readme -->", "<!-- end of results -->"
-REMEDY = "remove the run's folder, or evaluate the run again"
 
 Run = collections.namedtuple("Run", "folder results marks command trials")
 Run.__doc__ = """A finished run.
@@ -63,8 +62,8 @@ def find_runs(folders):
         for folder, subfolders, files in os.walk(top):
             subfolders.sort()
             if "results.json" in files:
-                saved = load_settings(folder, REMEDY)
-                results = load_results(folder, REMEDY)
+                with hint("remove the run's folder, or evaluate the run again"):
+                    saved, results = load_settings(folder), load_results(folder)
                 if "test" in results and results["stop_reason"]:  # not a sweep's trials, nor what was cut off
                     runs.append(_run(folder, saved, results))
     return runs
@@ -88,7 +87,8 @@ def winner(folder):
     """
     if not os.path.exists(os.path.join(folder, "sweep.json")):
         return 0, {}
-    sweep = load_sweep(folder, "run the sweep again, it only reports anew")
+    with hint("run the sweep again, it only reports anew"):
+        sweep = load_sweep(folder)
     return sweep["trials"], sweep["winner"]["point"]
 
 
@@ -101,7 +101,7 @@ def changed_settings(results, settings):
     """The settings of a run that are not the published ones: [(name, value)], by name."""
     published = published_settings(results["task"], results["data_set"], results["cell"])
     own = own_settings(settings)
-    if results["epochs"] < settings["epochs"] and not own["learning_rate_decay"]:
+    if results["epochs"] < settings["epochs"] and not own["linear_decay"]:
         del own["epochs"]  # early stopping came first, so the limit made no difference
     return [(name, own[name]) for name, value in sorted(published.items()) if name in own and own[name] != value]
 
@@ -109,8 +109,8 @@ def changed_settings(results, settings):
 def marks(results, changed):
     """What makes a run differ from a published one: part of the data, TensorFlow 2, settings; a list of texts."""
     found = []
-    if results["data_share"] != 1:
-        found.append("only %.3g %% of the data" % (100 * results["data_share"]))
+    if results["data_fraction"] != 1:
+        found.append("only %.3g %% of the data" % (100 * results["data_fraction"]))
     version = results["environment"]["tensorflow"]
     if not version.startswith("1."):
         found.append("TensorFlow %s" % version)
@@ -130,7 +130,7 @@ def published_settings(task, data_set_name, cell_name):
     """
     scripts = {script.TASK: script for script in map(importlib.import_module, SCRIPTS)}
     try:
-        own = cell_registry.published_hyperparameters(cell_name, data_set_name)
+        own = registry.published_hyperparameters(cell_name, data_set_name)
         return dict(PUBLISHED_EVERYWHERE, **scripts[task].PUBLISHED[data_set_name], **own)
     except KeyError as missing:
         raise UserError("the scripts know no %s (of a run of %s, %s, %s): leave its folder out" % (
@@ -158,21 +158,21 @@ def rows_of(runs):
 def statistics_of(runs, marks):
     """(mean of the test metric, standard deviation or None, the paper's value or None), in the table's unit."""
     first = runs[0].results
-    watched = first["watched"]
-    factor = METRICS[watched][1]
-    values = [factor * run.results["test"][watched] for run in runs]
+    monitor = first["monitor"]
+    factor = METRICS[monitor][1]
+    values = [factor * run.results["test"][monitor] for run in runs]
     whole = not any(mark.startswith("only ") for mark in marks)
-    paper = paper_value(first["data_set"], first["cell"], watched) if whole else None
+    paper = paper_value(first["data_set"], first["cell"], monitor) if whole else None
     return (statistics.mean(values), statistics.stdev(values) if len(values) > 1 else None,
             None if paper is None else factor * paper)
 
 
 def table(rows):
     """The Markdown table of what rows_of gives; links are relative to the project's folder."""
-    cells = list(cell_registry.CELLS)
+    cells = list(registry.CELLS)
     lines = ["| data set | metric | %s |" % " | ".join(cells), "| --- | --- |" + " --- |" * len(cells)]
     for (task, data_set, marks), by_cell in rows.items():
-        metric = next(iter(by_cell.values()))[0].results["watched"]
+        metric = next(iter(by_cell.values()))[0].results["monitor"]
         label = "%s, %s" % (task, data_set) + "".join("<br>*%s*" % mark for mark in marks)
         entries = [_entry(by_cell[cell], marks) if cell in by_cell else "-" for cell in cells]
         lines.append("| %s | %s | %s |" % (label, METRICS[metric][0], " | ".join(entries)))
@@ -181,7 +181,7 @@ def table(rows):
 
 def _entry(runs, marks):
     mean, deviation, paper = statistics_of(runs, marks)
-    digits = METRICS[runs[0].results["watched"]][2]
+    digits = METRICS[runs[0].results["monitor"]][2]
     ours = "**%.*f**" % (digits, mean) + ("" if deviation is None else " ± %.*f" % (digits, deviation))
     lines = ["%s (n = %d)" % (ours, len(runs))]
     if paper is not None:
@@ -200,12 +200,12 @@ def details(rows):
              "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"]
     for run in (run for by_cell in rows.values() for runs in by_cell.values() for run in runs):
         results = run.results
-        metric, factor, digits = METRICS[results["watched"]]
+        metric, factor, digits = METRICS[results["monitor"]]
         lines.append("| `%s` | %s | %d | %d, %d | %s on %d | %.1f | %.*f | [%.*f](%s) %s |" % (
             run.command, "{:,}".format(results["parameters"]), results["hidden_units"], results["epochs"],
             results["best_epoch"], duration(results["seconds"]), results["environment"]["cores"],
-            results["seconds"] / results["epochs"], digits, factor * results["valid"][results["watched"]],
-            digits, factor * results["test"][results["watched"]], quote(os.path.relpath(run.folder, ROOT)), metric))
+            results["seconds"] / results["epochs"], digits, factor * results["valid"][results["monitor"]],
+            digits, factor * results["test"][results["monitor"]], quote(os.path.relpath(run.folder, ROOT)), metric))
     return "\n".join(lines)
 
 
@@ -218,10 +218,10 @@ def chart(rows, path):
     """Draw what rows_of gives as a PNG."""
     panels = []
     for (_, data_set, marks), by_cell in rows.items():
-        metric = next(iter(by_cell.values()))[0].results["watched"]
+        metric = next(iter(by_cell.values()))[0].results["monitor"]
         title = "\n".join((data_set,) + marks)
         panels.append((title, METRICS[metric][0] + ", test", {
-            cell: statistics_of(by_cell[cell], marks) for cell in cell_registry.CELLS if cell in by_cell}))
+            cell: statistics_of(by_cell[cell], marks) for cell in registry.CELLS if cell in by_cell}))
     try:
         pictures.results_chart(path, panels)
     except OSError as error:
@@ -262,7 +262,7 @@ def main(arguments=None):
         path = os.path.join(ROOT, "README.md")
         with open(path, encoding="utf-8") as file:
             text = file.read()
-        with replacing(path) as file:
+        with atomic_write(path) as file:
             file.write(with_tables(text, markdown).encode("utf-8"))
 
 

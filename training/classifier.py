@@ -1,6 +1,6 @@
 """The classifiers' model: one label for a whole sequence, read from the top layer's final state."""
 
-import tensorflow.compat.v1 as tf
+from training.quiet_tensorflow import tf
 
 from training.model import Metric, Model
 
@@ -28,5 +28,5 @@ def classifier(settings, network, inputs, features):
     elsewhere = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=1)
     smoothed = (1 - settings.label_smoothing) * losses + settings.label_smoothing * elsewhere
     return Model(settings, network, {"inputs": inputs, "lengths": lengths, "labels": labels},
-                 loss=tf.reduce_mean(smoothed), metrics=metrics, watched="accuracy", lower_is_better=False,
+                 loss=tf.reduce_mean(smoothed), metrics=metrics, monitor="accuracy", lower_is_better=False,
                  outputs={"logits": logits})

@@ -2,11 +2,11 @@
 
 import collections
 
-import tensorflow.compat.v1 as tf
+from training.quiet_tensorflow import tf
 
-from cells.unroll import unroll
+from cells.fast.unroll import unroll
 from training import size
-from training.errors import UserError
+from files.errors import UserError
 from training.optimizer import RectifiedAdam
 
 LOSS_SCALE = 2.0 ** 10  # of mixed precision; its exact value is no matter: the optimizer normalises gradients
@@ -87,20 +87,20 @@ class Model(object):
     """A graph ready to be trained.
 
     inputs: {name: placeholder}, the names being those of the batches. loss: the scalar that training minimises.
-    metrics: {name: Metric}. watched: the metric that early stopping and the best checkpoint follow.
+    metrics: {name: Metric}. monitor: the metric that early stopping and the best checkpoint follow.
     state: None, or for stateful models a pair of equal structures: placeholders with the zero state as default,
     and tensors of the state after the batch.
     outputs: further tensors by name, such as logits, for whoever wants to look at what the model does.
     """
 
-    def __init__(self, settings, network, inputs, loss, metrics, watched, lower_is_better=True, state=None,
+    def __init__(self, settings, network, inputs, loss, metrics, monitor, lower_is_better=True, state=None,
                  outputs=None):
         self.session_config = session_config(settings)
         self.network = network
         self.inputs = inputs
         self.loss = loss
         self.metrics = metrics
-        self.watched = watched
+        self.monitor = monitor
         self.lower_is_better = lower_is_better
         self.state_in, self.state_out = state if state else ([], [])
         self.outputs = outputs or {}
@@ -126,7 +126,7 @@ class Model(object):
 
 
 def outputs_for_sampling(logits, first_states, final_states):
-    """The outputs of a Model that training/samples.py reads: logits [T, B, ..] and the states as flat lists."""
+    """The outputs of a Model that reports/samples.py reads: logits [T, B, ..] and the states as flat lists."""
     return {"logits": logits, "first_states": tf.nest.flatten(first_states),
             "final_states": tf.nest.flatten(final_states)}
 

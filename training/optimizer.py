@@ -5,7 +5,7 @@ step on, and the clip norm of a variable follows the running average of its squa
 root of that average's sum, plus CLIP_MARGIN.
 """
 
-import tensorflow.compat.v1 as tf
+from training.quiet_tensorflow import tf
 
 BETA1 = 0.9
 BETA2 = 0.999

@@ -10,12 +10,13 @@ import shutil
 import subprocess
 
 import numpy as np
-import tensorflow.compat.v1 as tf
+from training.quiet_tensorflow import tf
 
-from cells.unroll import usable_cores
-from training.errors import UserError
-from training.files import hold, load_arrays, replacing, save_arrays, save_json
-from training.run_files import LAST, load_settings
+from files.machine import usable_cores
+from files.errors import UserError, hint
+from files.arrays import load_arrays, save_arrays
+from files.writing import atomic_write, lock_folder, save_json
+from files.run_files import LAST, load_settings
 
 
 class RunFolder(object):
@@ -45,11 +46,11 @@ class RunFolder(object):
     def _make(self):
         try:
             os.makedirs(self.path, exist_ok=bool(self.existing))
-            self._lock = hold(self.path)
+            self._lock = lock_folder(self.path)
             for folder in ("", "checkpoints"):
                 for name in glob.glob(os.path.join(glob.escape(self.path), folder, "*.part")):
                     os.remove(name)  # what a kill left half-written
-            self._log = open(self.file("log.txt"), "a", buffering=1)
+            self._log_file = open(self.file("log.txt"), "a", buffering=1)
         except FileExistsError:
             raise UserError("%s exists already: give another --name, or --resume %s" % (
                 self.path, shlex.quote(self.path)))
@@ -67,7 +68,7 @@ class RunFolder(object):
         except Exception:  # on a full disk TensorFlow 2.x raises various kinds; what came first is told
             if not error:
                 raise
-        self._log.close()
+        self._log_file.close()
         if error and not self.existing and not os.path.exists(self.file(LAST)):
             shutil.rmtree(self.path)
         self._lock.close()
@@ -78,12 +79,13 @@ class RunFolder(object):
 
     def environment(self):
         """What environment() gave when the run was begun or last resumed. Raises UserError."""
-        return load_settings(self.path, "a run cannot be used without it")["environment"]
+        with hint("a run cannot be used without it"):
+            return load_settings(self.path)["environment"]
 
-    def say(self, text):
+    def log(self, text):
         """Print a line and keep it in log.txt."""
         print(text, flush=True)
-        self._log.write("%s  %s\n" % (datetime.datetime.now().strftime("%Y-%m-%d %H:%M:%S"), text))
+        self._log_file.write("%s  %s\n" % (datetime.datetime.now().strftime("%Y-%m-%d %H:%M:%S"), text))
 
     def scalars(self, step, values):
         """Write {tag: number} for TensorBoard at `step`, and the default graph once."""
@@ -95,7 +97,7 @@ class RunFolder(object):
     def append_metrics(self, epoch, line):
         """Put the dict of one epoch behind those of the earlier epochs in metrics.jsonl (what came later goes)."""
         lines = [earlier for earlier in self.metrics() if earlier["epoch"] < epoch] + [dict(line, epoch=epoch)]
-        with replacing(self.file("metrics.jsonl"), "w") as file:
+        with atomic_write(self.file("metrics.jsonl"), "w") as file:
             file.writelines(json.dumps(line, sort_keys=True) + "\n" for line in lines)
 
     def metrics(self):
@@ -161,9 +163,9 @@ class Checkpoint(object):
         save_arrays(path, progress=json.dumps(progress), **further, **{
             "variable/" + name: value for name, value in session.run(self._variables).items()})
 
-    def load(self, session, path, remedy):
-        """Set the variables; returns (progress, list of further arrays). Raises UserError, ending in `remedy`."""
-        saved = load_arrays(path, remedy)
+    def load(self, session, path):
+        """Set the variables; returns (progress, list of further arrays). Raises UserError."""
+        saved = load_arrays(path)
         for name, variable in self._variables.items():
             found = saved.get("variable/" + name)
             if found is None or found.shape != tuple(variable.shape.as_list()):
@@ -175,4 +177,4 @@ class Checkpoint(object):
         try:
             return dict(json.loads(str(saved["progress"]))), further
         except (KeyError, TypeError, ValueError):
-            raise UserError("%s has no progress that can be read: %s" % (path, remedy))
+            raise UserError("%s has no progress that can be read" % path)

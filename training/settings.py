@@ -21,9 +21,9 @@ import shlex
 import textwrap
 import tokenize
 
-import cell_registry
-from training.errors import OneLineParser, UserError
-from training.run_files import load_settings
+from cells import registry
+from files.errors import OneLineParser, UserError, hint
+from files.run_files import load_settings
 
 _MEANING = re.compile(r"# (.+) \[([^\]]+)\]$")
 _GROUP = re.compile(r"# ---- (.+)")
@@ -138,7 +138,7 @@ def _constant(script_globals, name, comments, line, group):
 
 def _cell_constants():
     return [Constant(name, None, hyperparameter.meaning, hyperparameter.allowed, "Cell " + cell_name)
-            for cell_name, cell in cell_registry.CELLS.items()
+            for cell_name, cell in registry.CELLS.items()
             for name, hyperparameter in cell.hyperparameters.items()]
 
 
@@ -147,11 +147,11 @@ def _published_values(table):
     alike = {}
     for name, values in table.items():
         alike.setdefault(", ".join("%s=%s" % item for item in values.items()), []).append(name)
-    lines = ["Data sets, and their values of what is None (those of the cells are in cell_registry.py):"]
+    lines = ["Data sets, and their values of what is None (those of the cells are in cells/registry.py):"]
     for values, names in alike.items():
         lines += ["", "  " + ", ".join(names)]
         lines += textwrap.wrap(values, 100, initial_indent="    ", subsequent_indent="    ")
-    return "\n".join(lines + ["", "Cells: " + ", ".join(cell_registry.CELLS)])
+    return "\n".join(lines + ["", "Cells: " + ", ".join(registry.CELLS)])
 
 
 def _parse(script_globals, constants, arguments):
@@ -201,7 +201,7 @@ class _Reader(object):
         constants, cell_constants = read_constants(script_globals), _cell_constants()
         self.script, self._task = os.path.basename(script_globals["__file__"]), script_globals["TASK"]
         self._table = script_globals["PUBLISHED"]
-        self._choices = {"data set": list(self._table), "cell": list(cell_registry.CELLS)}
+        self._choices = {"data set": list(self._table), "cell": list(registry.CELLS)}
         self.by_name = {constant.name: constant for constant in constants + cell_constants}
         self.tops = {constant.name: constant.value for constant in constants}
         for data_set_name, values in self._table.items():
@@ -230,7 +230,7 @@ class _Reader(object):
 
     def _hyperparameters(self, values, given):
         cell_name = values["cell_name"]
-        own = cell_registry.published_hyperparameters(cell_name, values["data_set_name"])
+        own = registry.published_hyperparameters(cell_name, values["data_set_name"])
         wanted = dict(values["cell_hyperparameters"])
         wanted.update({name: value for name, value in given.items() if self.by_name[name].group.startswith("Cell ")})
         for name, value in wanted.items():
@@ -246,7 +246,7 @@ class _Reader(object):
         saved = self._saved(folder)
         kept = dict(saved, **saved["cell_hyperparameters"])
         published = dict(self._table[kept["data_set_name"]],
-                         **cell_registry.published_hyperparameters(kept["cell_name"], kept["data_set_name"]))
+                         **registry.published_hyperparameters(kept["cell_name"], kept["data_set_name"]))
         given = {name: published.get(name) if value is None else value for name, value in given.items()}
         changeable = CHANGEABLE_LATER if actions["resume"] else NOT_OF_TRAINING
         for name, value in given.items():
@@ -257,7 +257,8 @@ class _Reader(object):
 
     def _saved(self, folder):
         """What settings.json of a run holds, checked."""
-        content = load_settings(folder, "give the folder of a run that this script made")
+        with hint("give the folder of a run that this script made"):
+            content = load_settings(folder)
         task, saved = content["task"], content["settings"]
         if task != self._task:
             raise UserError("%s is a run of the task %s, not %s: use the script that made it" % (

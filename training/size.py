@@ -2,15 +2,15 @@
 
 import numpy as np
 
-import cell_registry
-from training.errors import UserError
+from cells import registry
+from files.errors import UserError
 
 
 def stack(settings, units, input_depth):
     """The cells of a model, bottom first, each with its input's depth: [(cell, depth), ..]. Needs no graph."""
     layers = []
     for _ in range(settings.number_of_layers):
-        cell = cell_registry.make_cell(settings.cell_name, units, settings.cell_hyperparameters)
+        cell = registry.make_cell(settings.cell_name, units, settings.cell_hyperparameters)
         layers.append((cell, input_depth))
         input_depth = cell.output_size
     return layers

@@ -9,16 +9,16 @@ import sys
 import time
 
 import numpy as np
-import tensorflow.compat.v1 as tf
+from training.quiet_tensorflow import tf
 
 from training.early_stopping import EarlyStopping
-from training.errors import UserError
-from training.progress import ProgressLine, duration
-from training.report import data_label
-from training.run_files import BEST, LAST
+from files.errors import UserError, hint
+from files.progress import ProgressLine, duration
+from data_preparation.prepared import data_label
+from files.run_files import BEST, LAST
 from training.run_folder import Checkpoint
 
-MOST_LEFT_OUT = 20  # steps in a row that mixed precision may leave out
+MAX_SKIPPED_STEPS = 20  # steps in a row that mixed precision may leave out
 
 
 class Trainer(object):
@@ -34,7 +34,7 @@ class Trainer(object):
         self.stopping = EarlyStopping(settings.patience, settings.epochs, model.lower_is_better)
         self.progress = {"epoch": 1, "batch": 0, "step": 0, "seconds": 0.0, "sums": _no_sums(model)}
         self._carried = None
-        self._left_out = 0
+        self._skipped_steps = 0
         self._interrupted = False
         self._last_checkpoint = self._last_tick = time.time()
         self._all = Checkpoint(tf.global_variables())
@@ -43,7 +43,7 @@ class Trainer(object):
         try:
             self.session.run(tf.global_variables_initializer())
             if run.existing:
-                self._go_on()
+                self._restore()
             else:
                 self._save()
         except BaseException:
@@ -77,11 +77,12 @@ class Trainer(object):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-        self.run.say("stopped after epoch %d: %s" % (self.stopping.epochs_done, self.stopping.reason))
+        self.run.log("stopped after epoch %d: %s" % (self.stopping.epochs_done, self.stopping.reason))
 
     def load_best(self):
         """Set the weights to those of the best validation epoch. Raises UserError where no epoch is finished."""
-        self._weights.load(self.session, self.run.file(BEST), "no epoch is finished yet, go on with --resume")
+        with hint("no epoch is finished yet, go on with --resume"):
+            self._weights.load(self.session, self.run.file(BEST))
 
     def evaluate(self, split):
         """The metrics on a split, {name: value}: every example or token counts once, sums over true counts."""
@@ -97,9 +98,9 @@ class Trainer(object):
 
     def _describe(self):
         network, settings = self.model.network, self.settings
-        share = self.data.facts("train").get("share", 1)
-        label = data_label({"data_set": settings.data_set_name, "data_share": share})
-        self.run.say("%s on %s: %s parameters, layers: %d, hidden units: %d, seed %d, on %s; folder %s" % (
+        share = self.data.stats("train").get("share", 1)
+        label = data_label(settings.data_set_name, share)
+        self.run.log("%s on %s: %s parameters, layers: %d, hidden units: %d, seed %d, on %s; folder %s" % (
             settings.cell_name, label, "{:,}".format(network.parameters),
             settings.number_of_layers, network.hidden_units, settings.seed, _device(self.session), self.run.path))
 
@@ -111,7 +112,7 @@ class Trainer(object):
             while progress["batch"] < len(batches):
                 loss = self._train_step(batches[progress["batch"]])
                 metrics = _finished(self.model, progress["sums"])
-                line.update(progress["batch"], loss=loss, **{self.model.watched: metrics[self.model.watched]})
+                line.update(progress["batch"], loss=loss, **{self.model.monitor: metrics[self.model.monitor]})
                 if progress["step"] % self.settings.summary_steps == 0:
                     self.run.scalars(progress["step"], {"step/loss": loss})
                 if time.time() - self._last_checkpoint > 60 * self.settings.checkpoint_minutes:
@@ -120,7 +121,7 @@ class Trainer(object):
 
     def _train_step(self, batch):
         progress, settings = self.progress, self.settings
-        left = 1 - (progress["epoch"] - 1) / settings.epochs if settings.learning_rate_decay else 1
+        left = 1 - (progress["epoch"] - 1) / settings.epochs if settings.linear_decay else 1
         feed = self.model.feed(batch, self._carried, settings.dropout, (settings.seed, progress["step"]),
                                left * settings.learning_rate)
         fetched = self.session.run([_fetches(self.model), self.model.loss, self.model.state_out,
@@ -138,12 +139,12 @@ class Trainer(object):
     def _check_step(self, loss, good):
         """End the run where a step went wrong; in mixed precision, which leaves it out, only where many did."""
         progress, settings = self.progress, self.settings
-        self._left_out = 0 if good else self._left_out + 1
-        if self._left_out > (MOST_LEFT_OUT if settings.mixed_precision else 0):
+        self._skipped_steps = 0 if good else self._skipped_steps + 1
+        if self._skipped_steps > (MAX_SKIPPED_STEPS if settings.mixed_precision else 0):
             wrong = "the loss became %s" % loss
             if settings.mixed_precision:
                 wrong = "mixed_precision left out %d steps in a row, as loss or gradients were not finite," % (
-                    self._left_out)
+                    self._skipped_steps)
             self._diverged(wrong, progress["step"] + 1)
 
     def _diverged(self, wrong, step):
@@ -152,20 +153,20 @@ class Trainer(object):
                             wrong, step, self.progress["epoch"], self.settings.learning_rate, self.run.path))
 
     def _finish_epoch(self):
-        progress, watched = self.progress, self.model.watched
+        progress, monitor = self.progress, self.model.monitor
         train, valid = _finished(self.model, progress["sums"]), self.evaluate("valid")
         for name, value in valid.items():
             if math.isnan(value):  # before anything is saved: the last update spoilt the weights
                 self._diverged("the validation %s became nan" % name, progress["step"])
-        better = self.stopping.update(valid[watched])
+        better = self.stopping.update(valid[monitor])
         self._tick()
         epoch = progress["epoch"]
         self.run.append_metrics(epoch, {"step": progress["step"], "seconds": round(progress["seconds"], 2),
                                         "train": train, "valid": valid})
         self.run.scalars(epoch, {"%s/%s" % (part, name): value for part, values in
                                  (("train", train), ("valid", valid)) for name, value in values.items()})
-        self.run.say("epoch %d: %s train %.4f, valid %.4f%s  (%s in all)" % (
-            epoch, watched, train[watched], valid[watched], ", the best so far" if better else "",
+        self.run.log("epoch %d: %s train %.4f, valid %.4f%s  (%s in all)" % (
+            epoch, monitor, train[monitor], valid[monitor], ", the best so far" if better else "",
             duration(progress["seconds"])))
         if better:
             self._weights.save(self.session, self.run.file(BEST), progress)
@@ -185,9 +186,10 @@ class Trainer(object):
         self._all.save(self.session, self.run.file(LAST), progress, carried)
         self._last_checkpoint = time.time()
 
-    def _go_on(self):
+    def _restore(self):
         self.run.metrics()  # a damaged line is named now, not after an epoch
-        progress, carried = self._all.load(self.session, self.run.file(LAST), "start a new run")
+        with hint("start a new run"):
+            progress, carried = self._all.load(self.session, self.run.file(LAST))
         if set(progress) != set(self.progress) | {"stopping"}:
             raise UserError("%s has a progress of %s: start a new run" % (
                 self.run.file(LAST), ", ".join(sorted(progress)) or "nothing"))
@@ -206,7 +208,7 @@ class Trainer(object):
     def _pause_if_asked(self):
         if self._interrupted:
             self._save()
-            self.run.say("interrupted at step %d; go on with: python -u %s --resume %s" % (
+            self.run.log("interrupted at step %d; go on with: python -u %s --resume %s" % (
                 self.progress["step"], self.settings.script, shlex.quote(self.run.path)))
             sys.exit(130)
 

@@ -8,7 +8,7 @@ import numpy as np
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
-from training.files import replacing
+from files.writing import atomic_write
 
 AXIS_LABELS = {"window_nll": "negative log-likelihood [nats/step]", "perplexity": "perplexity",
                "bpc": "bits per character", "accuracy": "accuracy (fraction)"}
@@ -19,19 +19,19 @@ def learning_curve(path, epochs, results, title):
 
     epochs: the lines of metrics.jsonl. results: what results.json holds.
     """
-    watched, numbers = results["watched"], [line["epoch"] for line in epochs]
+    monitor, numbers = results["monitor"], [line["epoch"] for line in epochs]
     figure, axes = pyplot.subplots(figsize=(7, 4.2))
-    axes.plot(numbers, [line["train"][watched] for line in epochs], "--", color="0.45", marker=".",
+    axes.plot(numbers, [line["train"][monitor] for line in epochs], "--", color="0.45", marker=".",
               label="train (with dropout)")
-    axes.plot(numbers, [line["valid"][watched] for line in epochs], "-", color="tab:blue", marker=".",
+    axes.plot(numbers, [line["valid"][monitor] for line in epochs], "-", color="tab:blue", marker=".",
               label="validation")
     best = results["best_epoch"]
-    axes.plot([best], [results["valid"][watched]], "o", color="tab:blue", markersize=9, fillstyle="none",
-              label="best epoch: %d (%.4g)" % (best, results["valid"][watched]))
+    axes.plot([best], [results["valid"][monitor]], "o", color="tab:blue", markersize=9, fillstyle="none",
+              label="best epoch: %d (%.4g)" % (best, results["valid"][monitor]))
     if results["paper"] is not None:
         axes.axhline(results["paper"], color="black", linestyle=":", label="paper, test: %g" % results["paper"])
     axes.set_xlabel("epoch")
-    axes.set_ylabel(AXIS_LABELS.get(watched, watched))
+    axes.set_ylabel(AXIS_LABELS.get(monitor, monitor))
     axes.set_title(title)
     whole_numbers(axes.xaxis)
     axes.grid(color="0.9")
@@ -127,6 +127,6 @@ def whole_numbers(axis):
 
 def save(figure, path):
     """Write a figure as PNG, atomically, and close it."""
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         figure.savefig(file, format="png", dpi=120, bbox_inches="tight")
     pyplot.close(figure)

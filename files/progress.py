@@ -45,5 +45,5 @@ class ProgressLine(object):
         if self._bar.disable and now - self._last_line > SECONDS_BETWEEN_LINES:
             self._last_line = now
             left = (now - self._started) / (done - self._first) * (self._total - done)
-            self._run.say("%s: %d of %d batches, %s, %s left" % (
+            self._run.log("%s: %d of %d batches, %s, %s left" % (
                 self._name, done, self._total, shown, duration(left)))

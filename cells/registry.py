@@ -11,7 +11,7 @@ Hyperparameter.__doc__ = """A cell's own setting.
 
 published: {data set: the paper's value, or ours for a set that the paper lacks}, with None for all other sets.
 allowed: kind and range, in the notation of the constants at the top of the scripts.
-search: the sweep's dimension, as in training/search_space.py; None: not swept.
+search: the sweep's dimension, as in sweeps/search_space.py; None: not swept.
 """
 
 Cell = collections.namedtuple("Cell", "module class_name hyperparameters")

@@ -15,15 +15,16 @@ import sys
 
 import tqdm
 
-from cell_registry import CELLS
-from training import spark, sweep_report
-from training.errors import UserError
-from training.files import save_json
-from training.run_files import is_record, load_settings
+from cells.registry import CELLS
+from sweeps import spark
+from sweeps import report as sweep_report
+from files.errors import UserError, hint
+from files.writing import save_json
+from files.run_files import is_record, load_settings
 from training.run_folder import RunFolder, run_path
-from training.search_space import extremes, search_space, suggest
+from sweeps.search_space import extremes, search_space, suggest
 from training.settings import NOT_OF_TRAINING, command_line, read_settings
-from training.trial import Trial, call, results, train
+from sweeps.trial import Trial, call, results, train
 
 # What may differ between two calls of one sweep.
 _FREE = ("sweep_trials", "final_seeds", "spark_master", "spark_parallelism")
@@ -52,7 +53,7 @@ def run(settings, script_globals):
             sweep.search()
             sweep.finish()
         except KeyboardInterrupt:
-            sweep.run.say("interrupted after %d of %d trials; the same command goes on" % (
+            sweep.run.log("interrupted after %d of %d trials; the same command goes on" % (
                 len(sweep.records), settings.sweep_trials))
             sys.exit(130)
 
@@ -86,7 +87,7 @@ class Sweep(object):
         self._trials = self.run.file("trials.jsonl")
         self.records, dropped = read_records(self._trials, space)
         if dropped:
-            self.run.say("%s: the last line was cut short and is dropped" % self._trials)
+            self.run.log("%s: the last line was cut short and is dropped" % self._trials)
         self._bar = tqdm.tqdm(total=settings.sweep_trials, initial=len(self.records), desc="sweep",
                               bar_format="{desc}: {n_fmt} of {total_fmt} trials {bar:10} {remaining} left{postfix}",
                               disable=not sys.stderr.isatty(), dynamic_ncols=True, position=0, leave=False)
@@ -134,7 +135,7 @@ class Sweep(object):
         self._bar.update()
         self._show_best()
         best = self.best
-        self._say("trial %d of %d: %s; %s%s" % (
+        self._log("trial %d of %d: %s; %s%s" % (
             record["trial"], self.settings.sweep_trials, sweep_report.outcome(record),
             sweep_report.shown(record["point"]),
             "; best so far %.4f, trial %d" % (best["value"], best["trial"]) if best else ""))
@@ -169,11 +170,11 @@ class Sweep(object):
             "winner": best, "seeds": [result["seed"] for result in finals], "test": test, "command": command,
             "valid": {name: _summary([result["valid"][name] for result in finals]) for name in finals[0]["valid"]}})
         for line in sweep_report.table(self.records, self.space):
-            self._say(line)
+            self._log(line)
         for name, values in sorted(test.items()):
             spread = ", standard deviation %.4f over %d seeds" % (values["std"], len(finals)) if values["std"] else ""
-            self._say("test %s of the winner: %.4f%s" % (name, values["mean"], spread))
-        self._say("the winner again: " + command)
+            self._log("test %s of the winner: %.4f%s" % (name, values["mean"], spread))
+        self._log("the winner again: " + command)
 
     def _test_winner(self, best):
         folder = self._trial(best["trial"], best["point"]).folder
@@ -210,7 +211,8 @@ class Sweep(object):
 
     def _point_of_folder(self, number):
         folder = self.run.file("trial-%03d" % number)
-        values = load_settings(folder, "remove this folder")["settings"]
+        with hint("remove this folder"):
+            values = load_settings(folder)["settings"]
         values.update(values["cell_hyperparameters"])
         missing = sorted(set(self.space) - set(values))
         if missing:
@@ -223,9 +225,9 @@ class Sweep(object):
             if record is not best:
                 shutil.rmtree(self.run.file("trial-%03d/checkpoints" % record["trial"]), ignore_errors=True)
 
-    def _say(self, text):
+    def _log(self, text):
         with tqdm.tqdm.external_write_mode() if not self._bar.disable else contextlib.nullcontext():
-            self.run.say(text)
+            self.run.log(text)
 
 
 def read_records(path, dimensions=()):
@@ -255,7 +257,8 @@ def read_records(path, dimensions=()):
 
 
 def _check_same(path, settings):
-    saved = load_settings(path, "remove %s or give another --sweep_name" % path)["settings"]
+    with hint("remove %s or give another --sweep_name" % path):
+        saved = load_settings(path)["settings"]
     if not saved.get("do_hyperparameter_optimization"):
         raise UserError("%s is not a sweep: give another --sweep_name" % path)
     now = json.loads(json.dumps(dict(settings.values, name=settings.sweep_name)))

@@ -3,10 +3,10 @@
 import mido
 import numpy as np
 
-from training import pictures
-from training.batches import generator
-from training.errors import UserError
-from training.files import replacing
+from reports import pictures
+from data_preparation.batches import generator
+from files.errors import UserError
+from files.writing import atomic_write
 
 SAMPLE_PURPOSE = 2  # of the random generator; 0 and 1 are those of the batches
 MUSIC_PROMPT, MUSIC_STEPS = 16, 100  # steps: four bars of quarter notes as the prompt; prompt and continuation
@@ -49,7 +49,7 @@ def music(trainer):
     title = "%s, %s, temperature %g" % (
         trainer.settings.data_set_name, trainer.settings.cell_name, trainer.settings.temperature)
     pictures.piano_roll(trainer.run.file("pianoroll.png"), sampled, song, len(prompt), lowest, title)
-    trainer.run.say("sample.mid and pianoroll.png: %d steps of a test song, then %d sampled ones" % (
+    trainer.run.log("sample.mid and pianoroll.png: %d steps of a test song, then %d sampled ones" % (
         len(prompt), len(song) - len(prompt)))
 
 
@@ -70,7 +70,7 @@ def _save_midi(path, keys, lowest_note):
             track.append(mido.Message(kind, note=int(note + lowest_note), velocity=64, time=waited))
             waited = 0
         waited += TICKS_PER_STEP
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         mido.MidiFile(tracks=[track], ticks_per_beat=TICKS_PER_STEP).save(file=file)
 
 
@@ -87,11 +87,11 @@ def text(trainer):
         raise UserError("prompt is %r, but must have at least one word or character that %s can read" % (
             settings.prompt, settings.data_set_name))
     sampled = continuation(trainer, prompt, TEXT_LENGTH[unit], _choose_token)
-    with replacing(trainer.run.file("sample.txt")) as file:
+    with atomic_write(trainer.run.file("sample.txt")) as file:
         file.write(("prompt:\n%s\n\nsampled (%d %s, temperature %g, seed %d):\n%s\n" % (
             data.decode(prompt), len(sampled), unit, settings.temperature, settings.seed,
             data.decode(sampled))).encode("utf-8"))
-    trainer.run.say("sample.txt: %d sampled %s" % (len(sampled), unit))
+    trainer.run.log("sample.txt: %d sampled %s" % (len(sampled), unit))
 
 
 def _choose_token(logits, random):
@@ -111,4 +111,4 @@ def confusion_matrix(trainer):
     title = "%s, %s, %d test examples" % (
         trainer.settings.data_set_name, trainer.settings.cell_name, counts.sum())
     pictures.confusion_matrix(trainer.run.file("confusion_matrix.png"), counts, data.class_names, title)
-    trainer.run.say("confusion_matrix.png: %d of %d test examples are right" % (counts.trace(), counts.sum()))
+    trainer.run.log("confusion_matrix.png: %d of %d test examples are right" % (counts.trace(), counts.sum()))

@@ -1,10 +1,9 @@
 """Unrolling a stack of cells over whole sequences."""
 
-import os
-
 import tensorflow.compat.v1 as tf
 
 from cells.common import dropout_mask, mask_shape, no_dropout
+from files.machine import usable_cores
 
 
 class _MaskFed(object):
@@ -52,11 +51,6 @@ def _run_stack(cells, path, inputs, states, masks, lengths):
                 inputs, state = _plain(cell, inputs, state, mask, lengths)
         final_states.append(state)
     return inputs, final_states
-
-
-def usable_cores():
-    """The number of cores that this process may use; taskset and batch systems give fewer than there are."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def parts_of_a_batch():

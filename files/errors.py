@@ -1,13 +1,36 @@
 """Errors that are the user's to mend, and how a script ends when it meets one."""
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
 
 
 class UserError(Exception):
-    """Something the user can mend. Its text is one line: what is wrong, what was found, what to do."""
+    """Something the user can mend. Its text is one line: what is wrong, what was found, what to do.
+
+    problem: what is wrong and what was found. hint: what to do, None where `problem` says it or the caller will
+    (see `hint`).
+    """
+
+    def __init__(self, problem, hint=None):
+        super().__init__(problem)
+        self.problem, self.hint = problem, hint
+
+    def __str__(self):
+        return self.problem if self.hint is None else "%s: %s" % (self.problem, self.hint)
+
+
+@contextlib.contextmanager
+def hint(text):
+    """Add the advice `text` to a UserError raised inside that has none yet; the innermost advice wins."""
+    try:
+        yield
+    except UserError as error:
+        if error.hint is None:
+            error.hint = text
+        raise
 
 
 class OneLineParser(argparse.ArgumentParser):

@@ -12,9 +12,10 @@ from collections import namedtuple
 
 import numpy as np
 
-from tools.data_sources import DOWNLOADS
-from training.errors import OneLineParser, UserError
-from training.files import load_arrays, save_array, save_arrays, save_json
+from data_preparation.sources import DOWNLOADS
+from files.errors import OneLineParser, UserError, hint
+from files.arrays import load_arrays, save_array, save_arrays
+from files.writing import save_json
 
 SPLITS = ("train", "valid", "test")
 MADE_FROM = "made_from.json"  # beside the ready files: size and time of each source, size of each ready file
@@ -22,16 +23,16 @@ _SAVE = {".npz": lambda path, arrays: save_arrays(path, **arrays), ".npy": save_
 
 # One data set on its way: the paths of its sources, the folder of its ready files, and the commands that help
 # where a source or a ready file is missing or damaged.
-_Place = namedtuple("_Place", "sources folder fetch prepare")
+Paths = namedtuple("Paths", "sources folder fetch prepare")
 
 
 class Task(object):
     """The data sets of a task, found in data/<folder>/unchanged and prepared in data/<folder>/ready/<data set>.
 
     folder: also the first part of the names of the task's scripts. sources: {data set: names of the files that it
-    is made from}, a full path being that of a file that comes with the project. make(name, paths, remedy) returns
+    is made from}, a full path being that of a file that comes with the project. make(name, paths) returns
     the ready files, {name: content}: a dict of arrays (.npz), an array (.npy) or a JSON-able value; it raises
-    UserError, ending in `remedy`, where a source is not right. data_class: a PreparedData. ready: {data set: name
+    UserError where a source is not right. data_class: a PreparedData. ready: {data set: name
     of its folder of ready files} where that is another. window_size: the analysis's, where windows matter.
     """
 
@@ -47,7 +48,8 @@ class Task(object):
         """
         place = self._place(name, data_folder)
         made_from = {os.path.basename(path): _size_and_time(path) for path in _found(name, place)}
-        files = self._make(name, place.sources, place.fetch)
+        with hint(place.fetch):
+            files = self._make(name, place.sources)
         try:
             # Removed first, written last: after a kill no such file stands beside those of two preparations.
             with contextlib.suppress(FileNotFoundError):
@@ -106,7 +108,7 @@ class Task(object):
         folder = os.path.join(data_folder, self._task)
         sources = [os.path.join(folder, "unchanged", file) for file in self._sources[name]]
         option = "" if data_folder == "data" else " --data_folder " + shlex.quote(data_folder)
-        return _Place(sources, os.path.join(folder, "ready", self._ready.get(name, name)),
+        return Paths(sources, os.path.join(folder, "ready", self._ready.get(name, name)),
                       _fetch(name, sources, option), "run `python -u %s_utils.py%s`" % (self._task, option))
 
 
@@ -154,28 +156,29 @@ def _is_current(place):
 class PreparedData(object):
     """Base of the data classes: a prepared data set, each split of which is read when it is first asked for.
 
-    A subclass has batches(split, epoch), facts(split), frequency_baseline(split), _read(split) for what _open
+    A subclass has batches(split, epoch), stats(split), baseline(split), _read(split) for what _open
     returns, and `about`, a line on the whole data set.
     """
 
     def __init__(self, settings, place):
-        self._settings, self._folder, self._remedy = settings, place.folder, place.prepare
+        self._settings, self._folder, self._prepare = settings, place.folder, place.prepare
         self._opened = {}
 
-    def analysis(self, split):
+    def summary(self, split):
         """The facts that are printed when the data are prepared."""
-        return self.facts(split)
+        return self.stats(split)
 
     def _open(self, split):
         if split not in self._opened:
-            self._opened[split] = self._read(split)
+            with hint(self._prepare):
+                self._opened[split] = self._read(split)
         return self._opened[split]
 
     def _path(self, file):
         return os.path.join(self._folder, file)
 
     def _arrays(self, split, *names):
-        arrays = load_arrays(self._path(split + ".npz"), self._remedy, names)
+        arrays = load_arrays(self._path(split + ".npz"), names)
         return [arrays[name] for name in names]
 
 
@@ -187,17 +190,24 @@ class LabelledData(PreparedData):
         """Number of classes."""
         return len(self.class_names)
 
-    def frequency_baseline(self, split="test"):
+    def baseline(self, split="test"):
         """The accuracy on `split` of always giving the commonest class of the training part: {"accuracy": ..}."""
         commonest = np.bincount(self._open("train").labels).argmax()
         return {"accuracy": float((self._open(split).labels == commonest).mean())}
 
 
+def data_label(data_set_name, fraction):
+    """The data set's name, with the fraction of the published data if only a part of it was there."""
+    if fraction == 1:
+        return data_set_name
+    return "%.3g %% of the full %s" % (100 * fraction, data_set_name)
+
+
 def _analyse(name, data, place):
     """Print what the splits hold, one column each, in at most 100 characters a line."""
-    columns = [[("", split)] + list(data.analysis(split).items()) for split in SPLITS]
+    columns = [[("", split)] + list(data.summary(split).items()) for split in SPLITS]
     print("%s in %s" % (name, place.folder))
-    print(textwrap.fill(data.about, 100, initial_indent="  ", subsequent_indent="  "))
+    print(textwrap.fill(data.description, 100, initial_indent="  ", subsequent_indent="  "))
     for row in zip(*columns):
         cells = [textwrap.wrap(_shown(value), 23) for _, value in row]
         for line in itertools.zip_longest([row[0][0].replace("_", " ")], *cells, fillvalue=""):

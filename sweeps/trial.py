@@ -13,10 +13,10 @@ import subprocess
 import sys
 import time
 
-from training.errors import UserError
-from training.files import hold
-from training.progress import BAR_FILE
-from training.run_files import LAST, load_results
+from files.errors import UserError, hint
+from files.writing import lock_folder
+from files.progress import BAR_FILE
+from files.run_files import LAST, load_results
 
 Trial = collections.namedtuple("Trial", "number point folder script begin resume")
 Trial.__doc__ = """folder: its run's. begin, resume: the script's command line to start it and to go on with it."""
@@ -46,9 +46,9 @@ def train(trial, variables=()):
             found = results(trial.folder)
         except UserError as error:
             return dict(record, reason=str(error))
-        value = found["valid"][found["watched"]]
+        value = found["valid"][found["monitor"]]
         record.update({name: found[name] for name in ("seconds", "epochs", "best_epoch", "parameters",
-                                                      "hidden_units")}, metric=found["watched"], value=value)
+                                                      "hidden_units")}, metric=found["monitor"], value=value)
         if math.isfinite(value):
             record["loss"] = value if found["lower_is_better"] else -value
         else:
@@ -58,7 +58,8 @@ def train(trial, variables=()):
 
 def results(folder):
     """What the results.json of a trial holds. Raises UserError where it is missing, damaged or incomplete."""
-    return load_results(folder, "remove it, and the trial's line in trials.jsonl, to have them made again")
+    with hint("remove it, and the trial's line in trials.jsonl, to have them made again"):
+        return load_results(folder)
 
 
 def call(script, words, variables=()):
@@ -100,6 +101,6 @@ def _end_with_parent():
 def _wait_for_others(folder):
     while os.path.isdir(folder):
         try:
-            return hold(folder).close()
+            return lock_folder(folder).close()
         except UserError:
             time.sleep(1)

@@ -9,12 +9,12 @@ import math
 from hyperopt import Domain, Trials, hp, space_eval, tpe
 from hyperopt.base import JOB_STATE_DONE, STATUS_FAIL, STATUS_OK
 
-from cell_registry import CELLS
-from training.errors import UserError
+from cells.registry import CELLS
+from files.errors import UserError
 
 RANDOM_TRIALS = 10  # before TPE's first suggestion; hyperopt's own 20 would leave a short sweep to chance
 
-# The dimensions of all tasks; those of a cell stand in cell_registry.py.
+# The dimensions of all tasks; those of a cell stand in cells/registry.py.
 COMMON = {"learning_rate": ("log", 1e-4, 1e-2), "dropout": ("uniform", 0.0, 0.8)}
 # Of number_of_parameters by task; half to twice the set number in other tasks, or where it is below this range.
 PARAMETERS = {"music": (1000000, 15000000), "language": (10000000, 30000000)}

@@ -4,8 +4,8 @@ import os
 import shutil
 import sys
 
-from training.errors import UserError
-from training.run_files import load_results
+from files.errors import UserError, hint
+from files.run_files import load_results
 
 PUBLISHED_FILES = ("settings.json", "metrics.jsonl", "results.json", "learning_curve.png", "sample.mid",
                    "pianoroll.png", "sample.txt", "confusion_matrix.png", "log.txt")
@@ -21,7 +21,8 @@ def publish(folder, results_folder):
     pictures are copied into <sweep>. Raises UserError where the run is not finished, was not tested, is damaged, or
     is published already.
     """
-    results = load_results(folder, "let the run finish, or evaluate it")
+    with hint("let the run finish, or evaluate it"):
+        results = load_results(folder)
     if not results["stop_reason"]:
         raise UserError("%s is not finished: --resume it" % folder)
     if "test" not in results:

@@ -2,10 +2,11 @@
 
 import errno
 
-import tensorflow.compat.v1 as tf
+from training.quiet_tensorflow import tf  # first
 
-from training import report
-from training.errors import UserError
+from files.errors import UserError
+from reports import report
+from training.memory import keep_freed_memory
 from training.model import out_of_memory
 from training.run_folder import RunFolder
 from training.settings import read_settings
@@ -20,10 +21,11 @@ def run(script_globals, load, build_model, show, arguments=None):
     script_globals, arguments: see read_settings. load(settings) gives the data, build_model(settings, data) the
     Model in the default graph, show(trainer) leaves samples in the run's folder. Raises UserError.
     """
+    keep_freed_memory()
     settings = read_settings(script_globals, arguments)
     data = load(settings)
     if settings.do_hyperparameter_optimization:
-        from training import sweep  # here: a training needs no hyperopt
+        from sweeps import sweep  # here: a training needs no hyperopt
         return sweep.run(settings, script_globals)
     with tf.Graph().as_default():
         tf.set_random_seed(settings.seed)

@@ -21,7 +21,7 @@ class Rejected(Exception):
     """What was fetched is not what it should be."""
 
 
-def say(text):
+def log(text):
     """Print a line, over the progress line if there is one."""
     print(("\r\033[K" if sys.stdout.isatty() else "") + text, flush=True)
 

@@ -6,16 +6,16 @@ Neither loop can be differentiated: each cell writes out its backward step and j
 import tensorflow.compat.v1 as tf
 
 
-def forward_loop(step, states, sequences, emits):
+def forward_loop(step, states, sequences, step_outputs):
     """Call `step(slices, states)` -> (new states, emitted) for t = 0 .. T-1.
 
     states: the first ones [B, N]. sequences: list of [T, B, ..] tensors (None stays None), of which `slices` are
-    those of step t. emits: the features K of each tensor [B, K] that a step emits. Returns (each state at all times
+    those of step t. step_outputs: the features K of each tensor [B, K] that a step step_outputs. Returns (each state at all times
     [T + 1, B, N], the first one included; what was emitted [T, B, K]).
     """
     time = tf.shape(sequences[0])[0]
     paths = _write([_buffer(state, time + 1, state.shape.as_list()[-1]) for state in states], 0, states)
-    emitted = [_buffer(states[0], time, features) for features in emits]
+    emitted = [_buffer(states[0], time, features) for features in step_outputs]
 
     def body(t, states, paths, emitted):
         states, values = step(_at(sequences, t), states)
@@ -25,12 +25,12 @@ def forward_loop(step, states, sequences, emits):
     return paths, emitted
 
 
-def backward_loop(step, after, ends, lengths, sequences, emits):
+def backward_loop(step, after, ends, lengths, sequences, step_outputs):
     """Call `step(slices, gradients)` -> (gradients of the states before the step, emitted) for t = T-1 .. 0.
 
     `gradients` are those of the states after the step, and come from three sides: the step after it, `after` (for
     each state [T, B, N], or None where nothing but the loop reads it) and `ends` (for each state [B, N]: its value
-    at the end of each sequence, see at_ends). sequences, emits: as in forward_loop. Returns (the gradients of the
+    at the end of each sequence, see at_ends). sequences, step_outputs: as in forward_loop. Returns (the gradients of the
     first states, what was emitted [T, B, K]).
     """
     time = tf.shape(sequences[0])[0]
@@ -47,7 +47,7 @@ def backward_loop(step, after, ends, lengths, sequences, emits):
         gradients, values = step(_at(sequences, t), gradients)
         return t - 1, gradients, _write(emitted, t, values)
 
-    emitted = [_buffer(ends[0], time, features) for features in emits]
+    emitted = [_buffer(ends[0], time, features) for features in step_outputs]
     _, gradients, emitted = _loop(lambda t, *_: t >= 0, body, (time - 1, carried, emitted))
     return [value + share for value, share in zip(gradients, first_share)], emitted
 

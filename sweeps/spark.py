@@ -17,8 +17,8 @@ import warnings
 
 from hyperopt import STATUS_FAIL, STATUS_OK, SparkTrials, fmin, hp
 
-from training.errors import UserError
-from training.trial import Trial, train
+from files.errors import UserError
+from sweeps.trial import Trial, train
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 

@@ -5,8 +5,8 @@ import math
 
 from matplotlib import ticker
 
-from training.files import replacing
-from training.pictures import AXIS_LABELS, pyplot, save, whole_numbers
+from files.writing import atomic_write
+from reports.pictures import AXIS_LABELS, pyplot, save, whole_numbers
 
 
 def shown(point):
@@ -45,7 +45,7 @@ def write(run, records, space):
         rows.append(dict(record, best_so_far=best and best["value"], **record["point"]))
     columns = ["trial"] + sorted(space) + ["metric", "value", "best_so_far", "epochs", "best_epoch", "parameters",
                                            "hidden_units", "seconds", "machine", "finished", "reason"]
-    with replacing(run.file("trials.csv"), "w") as file:
+    with atomic_write(run.file("trials.csv"), "w") as file:
         writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

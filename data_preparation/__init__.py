@@ -1,0 +1,1 @@
+"""What the *_utils.py share: where data come from, prepared files, texts, batches."""

@@ -1,0 +1,1 @@
+"""Many runs: search space, trials, Spark, the sweep's report."""
