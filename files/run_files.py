@@ -16,7 +16,7 @@ _SETTINGS = {"task": str, "script": str, "environment": dict,
              "settings": {"data_set_name": str, "cell_name": str, "cell_hyperparameters": dict}}
 _RESULTS = {"task": str, "data_set": str, "cell": str, "seed": int, "monitor": str, "lower_is_better": bool,
             "stop_reason": (str, type(None)), "epochs": int, "best_epoch": int, "seconds": _NUMBER, "parameters": int,
-            "hidden_units": int, "data_fraction": _NUMBER, "environment": {"tensorflow": str, "cores": int}}
+            "hidden_units": int, "data_fraction": _NUMBER + (type(None),), "environment": {"tensorflow": str, "cores": int}}
 _SWEEP = {"trials": int, "winner": {"point": dict}}
 _RECORD = {"trial": int, "point": dict, "loss": _NUMBER + (type(None),), "reason": (str, type(None))}
 _SUCCESS = {"metric": str, "value": _NUMBER, "epochs": int, "seconds": _NUMBER}  # of a trial that did not fail, too

@@ -40,36 +40,6 @@ def learning_curve(path, epochs, results, title):
     save(figure, path)
 
 
-def results_chart(path, rows):
-    """One panel for each row of the results table: our mean with its standard deviation, and the paper's value.
-
-    rows: list of (title, axis label, {cell name: (our value, standard deviation or None, paper's value or None)}).
-    """
-    columns = min(len(rows), 3)
-    lines = math.ceil(len(rows) / columns)
-    figure, all_axes = pyplot.subplots(lines, columns, figsize=(3.6 * columns, 2.9 * lines + 0.5), squeeze=False)
-    for axes in all_axes.flat[len(rows):]:
-        axes.axis("off")
-    for axes, (title, label, cells) in zip(all_axes.flat, rows):
-        for i, (ours, deviation, paper) in enumerate(cells.values()):
-            axes.errorbar([i - 0.1], [ours], yerr=deviation, fmt="o", color="tab:blue", capsize=4)
-            if paper is not None:
-                axes.plot([i + 0.1], [paper], "D", color="black", fillstyle="none")
-        axes.set_xticks(range(len(cells)))
-        axes.set_xticklabels([name.replace("Mogrifier", "Mogrifier\n") for name in cells], fontsize=9)
-        axes.set_xlim(-0.6, len(cells) - 0.4)
-        axes.margins(y=0.25)
-        axes.ticklabel_format(axis="y", useOffset=False)
-        axes.set_title(title, fontsize=10)
-        axes.set_ylabel(label, fontsize=9)
-        axes.grid(axis="y", color="0.9")
-    marks = [pyplot.Line2D([], [], marker="o", color="tab:blue", linestyle=""),
-             pyplot.Line2D([], [], marker="D", color="black", fillstyle="none", linestyle="")]
-    figure.legend(marks, ["ours (bar: standard deviation)", "paper"], loc="lower center", ncol=2, frameon=False)
-    figure.tight_layout(rect=(0, 0.5 / (2.9 * lines + 0.5), 1, 1))
-    save(figure, path)
-
-
 def piano_roll(path, sampled, real, prompt_steps, lowest_note, title):
     """Prompt and sampled continuation in two colours, above the same prompt and its real continuation.
 

@@ -1,52 +1,71 @@
-"""Copying a finished run into results/, without its checkpoints."""
+"""Copying a finished run into results/, with the weights of its best epoch if they are small."""
 
 import os
 import shutil
 import sys
 
 from files.errors import UserError, hint
-from files.run_files import load_results
+from files.reading import load_json
+from files.run_files import BEST, load_results, load_settings, with_new_names
+from files.writing import save_json
 
-PUBLISHED_FILES = ("settings.json", "metrics.jsonl", "results.json", "learning_curve.png", "sample.mid",
-                   "pianoroll.png", "sample.txt", "confusion_matrix.png", "log.txt")
-SWEEP_FILES = ("settings.json", "trials.jsonl", "trials.csv", "best_so_far.png", "dimensions.png", "sweep.json",
-               "log.txt")
+PUBLISHED_FILES = ("settings.json", "metrics.jsonl", "results.json", "learning_curve.png",
+                   "sample.mid", "pianoroll.png", "sample.txt", "confusion_matrix.png", "log.txt")
+SWEEP_FILES = ("settings.json", "trials.jsonl", "trials.csv", "best_so_far.png", "dimensions.png",
+               "sweep.json", "log.txt")
+MOST_PARAMETERS = 1500000  # of a run whose weights are published too: 6 MB
 LOG_LINES = 200  # a longer log loses its middle when it is published
 
 
-def publish(folder, results_folder):
-    """Copy a finished run without its checkpoints; returns results/<task>/<data set>/<cell>/<name>.
+def publish(folder, results_folder, describe):
+    """Copy a finished run; returns results/<task>/<data set>/<cell>/<name>.
 
-    The name of a sweep's run is <sweep>/<trial>, and the sweep's settings (with its search space), log, table and
-    pictures are copied into <sweep>. Raises UserError where the run is not finished, was not tested, is damaged, or
-    is published already.
+    The weights of the best epoch are copied if there are at most MOST_PARAMETERS. The name of a
+    sweep's run is <sweep>/<trial>, and the sweep's settings (with its search space), log, table
+    and pictures are copied into <sweep>. describe(folder) gives (command, unpublished) of a run
+    by a version that did not write them to settings.json. Raises UserError if the run is not
+    finished, was not tested, is damaged, or is published already.
     """
     with hint("let the run finish, or evaluate it"):
         results = load_results(folder)
-    if not results["stop_reason"]:
-        raise UserError("%s is not finished: --resume it" % folder)
-    if "test" not in results:
-        raise UserError("%s was not tested: --evaluate it with --evaluate_on_test True" % folder)
-    if not results["environment"].get("git_clean"):
-        print("the commit of %s is unknown, or files had been changed: nobody can repeat it" % folder,
-              file=sys.stderr)
+    _check(folder, results)
+    saved = load_settings(folder)
+    if "command" not in saved:
+        saved["command"], saved["unpublished"] = describe(folder)
     above, name = os.path.split(os.path.abspath(folder))
     in_sweep = os.path.exists(os.path.join(above, "trials.jsonl"))
-    cell_folder = os.path.join(results_folder, results["task"], results["data_set"], results["cell"])
+    cell_folder = os.path.join(results_folder, results["task"], results["data_set"],
+                               results["cell"])
     target = os.path.join(cell_folder, os.path.basename(above) if in_sweep else "", name)
     try:
         os.makedirs(target)
         if in_sweep:
             _copy(SWEEP_FILES, above, os.path.dirname(target))
         _copy(PUBLISHED_FILES, folder, target)
+        save_json(os.path.join(target, "settings.json"), saved)
+        if results["parameters"] <= MOST_PARAMETERS:
+            os.makedirs(os.path.dirname(os.path.join(target, BEST)))
+            shutil.copyfile(os.path.join(folder, BEST), os.path.join(target, BEST))
     except OSError as error:
-        raise UserError("%s cannot be published as %s (%s): remove what is there" % (
-            folder, target, error.strerror))
+        raise UserError("%s cannot be published as %s (%s)" % (folder, target, error.strerror),
+                        "remove what is there")
     return target
 
 
+def _check(folder, results):
+    if not results["stop_reason"]:
+        raise UserError("%s is not finished" % folder, "--resume it")
+    if "test" not in results:
+        raise UserError("%s was not tested" % folder, "--evaluate it with --evaluate_on_test True")
+    if results["parameters"] <= MOST_PARAMETERS and not os.path.exists(os.path.join(folder, BEST)):
+        raise UserError("%s has lost its weights, %s" % (folder, BEST), "train it again")
+    if not results["environment"].get("git_clean"):
+        print("the commit of %s is unknown, or files had been changed: nobody can repeat it" %
+              folder, file=sys.stderr)
+
+
 def _copy(names, source, target):
-    """Copy those of the files that are there, the log shortened."""
+    """Copy those of the files that are there: the log shortened, JSON with today's names."""
     for name in names:
         path, copy = os.path.join(source, name), os.path.join(target, name)
         if not os.path.exists(path):
@@ -54,12 +73,14 @@ def _copy(names, source, target):
         if name == "log.txt":
             with open(path) as log, open(copy, "w") as file:
                 file.writelines(shortened(list(log)))
+        elif name.endswith(".json"):
+            save_json(copy, with_new_names(load_json(path)))
         else:
             shutil.copyfile(path, copy)
 
 
 def shortened(lines):
-    """The first and last lines of a log that has more than LOG_LINES, with a line that says what is missing."""
+    """The first and last lines of a log that has more than LOG_LINES, and how many are missing."""
     left_out = len(lines) - LOG_LINES
     if left_out <= 0:
         return lines

@@ -1,175 +1,319 @@
-"""The results table: README shows what results/ gives; which runs count as published ones; publishing a run."""
+"""The results: what README and docs/results.md show, which runs count as what, publishing a run."""
 
+import glob
 import json
 import os
 import re
 
 import pytest
 
-from reports import publishing
-from tools import results as tool
 from files.errors import UserError
-from reports.paper_results import PAPER_RESULTS
+from reports import publishing, results_page, tables
+from reports.paper_results import CELL_NAMES, PAPER_RESULTS
+from reports.runs import find_runs
+from tools import results as tool
 
 ROOT = tool.ROOT
 JSB = os.path.join(ROOT, "results", "music", "JSB Chorales", "RRU", "seed1")
 PNG = b"\x89PNG"
 
 
-def make_run(folder, of=JSB, test=None, settings=(), hyperparameters=(), log="a line\n", **changes):
-    """A folder like that of the published run `of`, with some of its results, metrics and settings changed."""
+def make_run(folder, of=JSB, test=None, unpublished=(), settings=(), log="a line\n", **changes):
+    """A folder like that of the published run `of`, with some of its content changed.
+
+    unpublished: settings that are not the published ones. settings: others that are changed.
+    """
     folder.mkdir(parents=True)
     saved, results = (json.loads(open(os.path.join(of, name)).read())
                       for name in ("settings.json", "results.json"))
+    saved["settings"].update(unpublished)
     saved["settings"].update(settings)
-    saved["settings"]["cell_hyperparameters"].update(hyperparameters)
+    saved["unpublished"] = dict(unpublished)
+    saved["command"] += "".join(" --%s %s" % item for item in dict(unpublished).items())
+    for name in ("data_set", "cell"):
+        saved["settings"][name + "_name"] = changes.get(name, results[name])
     results.update(changes)
     if test is not None:
         results["test"][results["monitor"]] = results["valid"][results["monitor"]] = test
     (folder / "settings.json").write_text(json.dumps(saved))
     (folder / "results.json").write_text(json.dumps(results))
-    (folder / "metrics.jsonl").write_text("{}\n")
+    line = {"epoch": 1, "train": results["valid"], "valid": results["valid"]}
+    (folder / "metrics.jsonl").write_text(json.dumps(line) + "\n")
     (folder / "learning_curve.png").write_bytes(PNG)
     (folder / "log.txt").write_text(log)
     (folder / "checkpoints").mkdir()
     (folder / "checkpoints" / "best.npz").write_bytes(b"weights")
+    (folder / "checkpoints" / "last.npz").write_bytes(b"more weights")
     return folder
 
 
-def rows(folder):
-    return tool.rows_of(tool.find_runs([str(folder)]))
+def change(path, **changes):
+    """Change some of what a JSON file holds; a value of None removes it."""
+    content = json.loads(path.read_text())
+    content.update(changes)
+    path.write_text(json.dumps({name: value for name, value in content.items()
+                                if value is not None}))
 
 
-def test_readme_has_the_table_of_the_published_runs():
-    text = open(os.path.join(ROOT, "README.md"), encoding="utf-8").read()
-    markdown = tool.for_readme(rows(os.path.join(ROOT, "results")))
-    assert tool.with_tables(text, markdown) == text, "run: python -u tools/results.py --readme"
+def row(folder, tuned=False, data_set="JSB Chorales"):
+    """The line of one of README's tables for a data set."""
+    markdown = tables.table(tables.entries(tool.collect([str(folder)]), tuned), tuned)
+    line, = [line for line in markdown.splitlines() if line.startswith("| [%s]" % data_set)]
+    return line
+
+
+def read(*path):
+    with open(os.path.join(ROOT, *path), encoding="utf-8") as file:
+        return file.read()
+
+
+def test_the_generated_pages_are_in_step_with_the_published_runs():
+    for name, markdown in tool.pages(tool.collect([tool.PUBLISHED])).items():
+        text = read(name)
+        assert tool.with_tables(name, text, markdown) == text, (
+            "run: python -u tools/results.py --readme")
 
 
 def test_readme_has_the_papers_numbers():
-    text = open(os.path.join(ROOT, "README.md"), encoding="utf-8").read()
-    table = text[text.index("## The paper's results"):text.index("## Results")]
-    signs = [(line, re.search(r"\| (\+|-|\+/-) \|", line)) for line in table.splitlines()]
-    rows = [[sign.group(1)] + re.findall(r"\d+\.\d+", line) for line, sign in signs if sign]
-    scales = [100 if row.metric == "accuracy" else 1 for row in PAPER_RESULTS.values()]
-    expected = [[row.tuned] + ["%.2f" % (scale * row.values[cell])
-                               for cell in ("RRU", "GRU", "LSTM", "MogrifierLSTM")]
-                for scale, row in zip(scales, PAPER_RESULTS.values())]
-    assert rows == expected and len(rows) == 11
+    lines = tables.for_readme(tool.collect([tool.PUBLISHED])).splitlines()
+    for data_set, paper in PAPER_RESULTS.items():
+        scale = 100 if paper.metric == "accuracy" else 1
+        expected = ["(%.2f)" % (scale * paper.values[cell]) for cell in CELL_NAMES]
+        found = [re.findall(r"\([\d.]+\)", line) for line in lines
+                 if line.startswith("| [%s]" % data_set)]
+        assert expected in found
+
+
+def test_the_tables_keep_tuned_and_untuned_apart():
+    runs = tool.collect([tool.PUBLISHED])
+    assert "(7.72)" not in tables.table(tables.entries(runs, False), False)
+    tuned = tables.table(tables.entries(runs, True), True)
+    assert "(7.72)" in tuned and "(87.20)" not in tuned
+
+
+def test_the_tables_have_no_line_breaks_or_links_in_entries():
+    for line in tables.for_readme(tool.collect([tool.PUBLISHED])).splitlines():
+        assert "<br>" not in line
+        if line.startswith("| ["):
+            assert "](" not in line.partition(" | ")[2]
+
+
+def test_every_row_leads_to_its_part_of_the_page():
+    page = read("docs", "results.md")
+    headings = [tables.anchor(line.lstrip("# ")) for line in page.splitlines()
+                if line.startswith("#")]
+    found = re.findall(r"\(docs/results.md#([^)]+)\)", read("README.md"))
+    assert set(found) <= set(headings) and len(set(found)) >= 11
+
+
+def test_every_link_of_the_page_leads_somewhere():
+    for link in re.findall(r"\]\((\.\./[^)]+)\)", read("docs", "results.md")):
+        path = os.path.join(ROOT, "docs", link.replace("%20", " "))
+        assert os.path.exists(path), link
+
+
+def test_every_published_run_says_what_makes_it_again():
+    folders = glob.glob(os.path.join(ROOT, "results", "**", "settings.json"), recursive=True)
+    assert len(folders) > 30
+    for path in folders:
+        text = read(path)
+        saved = json.loads(text)
+        assert saved["command"].startswith("python -u %s --data_set_name " % saved["script"])
+        assert isinstance(saved["unpublished"], dict)
+        assert "learning_rate_decay" not in text and "zero_state_chance" not in text
 
 
 def test_seeds_with_the_published_settings_share_an_entry(tmp_path):
     for seed, nll in enumerate((8.0, 8.1, 8.3), 1):
         make_run(tmp_path / ("seed%d" % seed), test=nll, seed=seed)
-    markdown = tool.table(rows(tmp_path))
-    assert markdown.count("\n") == 2
-    assert "| window NLL | **8.133** ± 0.153 (n = 3)<br>paper, tuned 7.72, +0.413<br>seed [1]" in markdown
-    link = os.path.relpath(str(tmp_path / "seed3"), ROOT).replace(" ", "%20")
-    assert "[3](%s) | - | - | - |" % link in markdown
+    assert "| window NLL | 8.133 ± 0.153‡ | - | - | - | 3, -, -, - |" in row(tmp_path)
+    page = results_page.page(tool.collect([str(tmp_path)]), ROOT)
+    link = os.path.relpath(str(tmp_path / "seed3"), os.path.join(ROOT, "docs"))
+    assert "[8.300](%s) window NLL" % link.replace(" ", "%20") in page
+
+
+def test_the_papers_kind_of_average_is_compared_if_all_runs_have_it(tmp_path):
+    first = make_run(tmp_path / "a", of=os.path.join(ROOT, "results/music/Nottingham/RRU/seed1"))
+    results = json.loads((first / "results.json").read_text())
+    change(first / "results.json", test=dict(results["test"], batch_nll=2.5))
+    line = row(tmp_path, data_set="Nottingham")
+    assert "| 2.500 (2.965 to 2.993) |" in line
+    make_run(tmp_path / "b", of=os.path.join(ROOT, "results/music/Nottingham/RRU/seed1"), seed=2)
+    assert "‡ (2.965 to 2.993) |" in row(tmp_path, data_set="Nottingham")
 
 
 def test_a_repeated_seed_counts_once(tmp_path, capsys):
     make_run(tmp_path / "a", test=8.0)
     make_run(tmp_path / "b", test=8.0)
-    assert "(n = 1)" in tool.table(rows(tmp_path))
-    assert "left out" in capsys.readouterr().err
+    assert "| 1, -, -, - |" in row(tmp_path)
+    assert "left out, as another run has its settings and seed: %s" % (tmp_path / "b") in (
+        capsys.readouterr().err)
 
 
-@pytest.mark.parametrize("change, mark", [
-    ({"settings": {"dropout": 0.25}}, "dropout 0.25"),
-    ({"settings": {"clip_gradients": False}}, "clip_gradients False"),
-    ({"hyperparameters": {"relu_layers": 2}}, "relu_layers 2"),
-    ({"settings": {"epochs": 31}}, "epochs 31"),
-    ({"environment": {"tensorflow": "2.11.0", "cores": 2}}, "TensorFlow 2.11.0"),
-])
-def test_what_differs_from_a_published_run_is_marked(tmp_path, change, mark):
+def test_of_a_repeated_seed_the_run_with_the_papers_average_stays(tmp_path, capsys):
+    make_run(tmp_path / "a", test=8.0)
+    second = make_run(tmp_path / "b")
+    results = json.loads((second / "results.json").read_text())
+    change(second / "results.json", test=dict(results["test"], batch_nll=8.123))
+    assert "| 8.123 |" in row(tmp_path)
+
+
+@pytest.mark.parametrize("unpublished, changes, mark", [
+    ({"dropout": 0.25}, {}, "dropout 0.25"), ({"epochs": 31}, {}, "epochs 31"),
+    ({"clip_gradients": False}, {}, "clip_gradients False"), ({"relu_layers": 2}, {}, "relu_layers 2"),
+    ({}, {"data_fraction": 0.05}, "5 % of the data"), ({}, {"data_fraction": None}, "other data"),
+    ({}, {"other_data": True}, "other data")])
+def test_only_runs_with_the_published_settings_and_data_count(tmp_path, unpublished, changes, mark):
     make_run(tmp_path / "published")
-    make_run(tmp_path / "other", **change)
-    markdown = tool.table(rows(tmp_path))
-    assert "| music, JSB Chorales | " in markdown and "| music, JSB Chorales<br>*%s* | " % mark in markdown
-    assert markdown.count("paper, tuned 7.72") == 2
+    make_run(tmp_path / "other", unpublished=unpublished, **changes)
+    runs = tool.collect([str(tmp_path)])
+    assert sorted(run.kind for run in runs) == ["other", "untuned"]
+    assert mark in [run for run in runs if run.kind == "other"][0].differences()[0]
+    page = results_page.page(runs, ROOT)
+    assert "/other) window NLL" in page.partition("## Short trials and other settings")[2]
+    assert "/other) window NLL" not in page.partition("## Short trials and other settings")[0]
+    assert "| 1, -, -, - |" in row(tmp_path)
 
 
-def test_winners_of_sweeps_share_a_row(tmp_path):
+def test_runs_on_tensorflow_2_have_a_sign_and_share_the_row(tmp_path):
+    make_run(tmp_path / "one")
+    make_run(tmp_path / "two", environment={"tensorflow": "2.21.0", "cores": 2})
+    assert "†‡ | - |" in row(tmp_path) and "| 2, -, -, - |" in row(tmp_path)
+    assert "†: with TensorFlow 2.x" in tables.for_readme(tool.collect([str(tmp_path)]))
+
+
+def test_winners_of_sweeps_are_tuned(tmp_path):
     for cell, dropout, trials in (("RRU", 0.7, 20), ("GRU", 0.3, 12)):
         sweep = tmp_path / cell / "night"
         point = {"dropout": dropout, "learning_rate": 0.002}
         for seed in (1, 2):
-            make_run(sweep / ("seed%d" % seed), test=7.9, seed=seed, cell=cell, settings=dict(point, batch_size=8))
-            make_run(tmp_path / cell / "day" / ("seed%d" % seed), settings=dict(point, batch_size=8))
-        for folder in (sweep, tmp_path / cell / "day"):
-            (folder / "sweep.json").write_text(json.dumps({"trials": trials, "winner": {"point": point}}))
-        make_run(sweep / "no winner", settings=dict(point, dropout=0.1))
-    found = rows(tmp_path)
-    tuned = found["music", "JSB Chorales", ("tuned (sweep night)", "batch_size 8")]
-    assert {cell: len(runs) for cell, runs in tuned.items()} == {"RRU": 2, "GRU": 2}
-    assert ("music", "JSB Chorales", ("dropout 0.1", "learning_rate 0.002")) in found
-    markdown = tool.table(found)
-    assert markdown.count("/night/trials.csv)") == 2 and " of [12 trials](" in markdown
-    assert "**7.900** ± 0.000 (n = 2)<br>paper 7.72, +0.180<br>" in markdown  # tuned as the paper's
-    assert markdown.count("<br>paper, tuned 7.72, ") == 1  # of the row that did not win
-    assert "--dropout 0.3 " in tool.details(found)
+            make_run(sweep / ("seed%d" % seed), test=7.9, seed=seed, cell=cell, unpublished=point)
+        make_run(tmp_path / cell / ("tuned-seed3"), test=7.9, seed=3, cell=cell, unpublished=point)
+        (sweep / "sweep.json").write_text(json.dumps({"trials": trials, "winner": {"point": point}}))
+        make_run(sweep / "no winner", unpublished=dict(point, dropout=0.1))
+    line = row(tmp_path, tuned=True)
+    assert "| 7.900 ± 0.000‡ (7.72) | 7.900 ± 0.000‡ (8.20) | - (8.33) | - (8.18) |" in line
+    assert "| 3, 3, -, - |" in line
+    page = results_page.page(tool.collect([str(tmp_path)]), ROOT)
+    assert "GRU: [12 trials](" in page and "/night/trials.csv)" in page
+    assert "--dropout 0.3" in page.partition("## Short trials")[0]
+    assert "--dropout 0.1" in page.partition("## Short trials")[2]
 
 
 def test_settings_that_change_no_number_are_not_marked(tmp_path):
-    make_run(tmp_path / "run", settings={"runs_folder": "elsewhere", "gpu": "1", "epochs": 500})
-    assert [key[2] for key in rows(tmp_path)] == [()]
+    make_run(tmp_path / "run", settings={"runs_folder": "elsewhere", "gpu": "1"},
+             unpublished={"epochs": 500})
+    run, = tool.collect([str(tmp_path)])
+    assert run.kind == "untuned" and run.differences() == []
 
 
 def test_with_a_decay_the_limit_of_epochs_is_marked(tmp_path):
-    make_run(tmp_path / "run", settings={"epochs": 500, "linear_decay": True})
-    assert [key[2] for key in rows(tmp_path)] == [("epochs 500", "linear_decay True")]
+    make_run(tmp_path / "run", unpublished={"epochs": 500, "linear_decay": True})
+    run, = tool.collect([str(tmp_path)])
+    assert run.differences() == ["epochs 500", "linear_decay True"]
+
+
+def test_runs_of_versions_that_kept_no_command_are_listed_as_unknown(tmp_path):
+    folder = make_run(tmp_path / "run")
+    change(folder / "settings.json", command=None, unpublished=None)
+    run, = tool.collect([str(tmp_path)])
+    assert (run.kind, run.command, run.differences()) == ("other", "unknown", ["settings: unknown"])
+    assert "| `unknown` |" in results_page.page([run], ROOT)
+
+
+def test_unfinished_runs_are_left_out_with_a_word(tmp_path, capsys):
+    make_run(tmp_path / "good")
+    make_run(tmp_path / "cut off", stop_reason=None)
+    os.remove(str(make_run(tmp_path / "begun") / "results.json"))
+    assert len(tool.collect([str(tmp_path)])) == 1
+    assert "2 unfinished runs left out: %s, %s" % (tmp_path / "begun", tmp_path / "cut off") in (
+        capsys.readouterr().err)
 
 
 def test_a_run_that_was_cut_off_and_evaluated_is_no_result(tmp_path):
     run = make_run(tmp_path / "run", stop_reason=None)
-    assert not rows(tmp_path)
+    assert find_runs([str(tmp_path)]) == ([], [str(run)])
     with pytest.raises(UserError, match="is not finished"):
-        publishing.publish(str(run), str(tmp_path / "results"))
+        publish(run, tmp_path)
 
 
-def test_a_part_of_the_data_never_has_the_papers_value_beside_it(tmp_path):
-    make_run(tmp_path / "part", data_fraction=0.05)
-    markdown = tool.table(rows(tmp_path))
-    assert "*only 5 % of the data*" in markdown and "paper" not in markdown
+def publish(run, tmp_path):
+    return publishing.publish(str(run), str(tmp_path / "results"), lambda _: ("again", {}))
+
+
+def test_the_outcome_counts_runs_and_names_misses(tmp_path):
+    imdb = os.path.join(ROOT, "results", "sentiment", "IMDB", "RRU", "seed1")
+    make_run(tmp_path / "good", of=imdb, test=0.869)
+    make_run(tmp_path / "bad", of=imdb, cell="GRU", test=0.80)
+    make_run(tmp_path / "alone")
+    runs = tool.collect([str(tmp_path)])
+    words = tables.outcome(tables.entries(runs, True), tables.entries(runs, False))
+    assert "Of the paper's 44 results 3 were run here. 2 of them have" in words
+    assert "1 of these are within 1 % of it or better" in words
+    assert "Not so: IMDB GRU (8.1 % worse)" in words
+    assert "only tuned values are published: JSB Chorales RRU." in words
 
 
 def test_accuracies_are_percentages(tmp_path):
-    make_run(tmp_path / "imdb", task="sentiment", data_set="IMDB", monitor="accuracy", test=0.86)
-    assert "**86.00** (n = 1)<br>paper 87.20, -1.20<br>" in tool.table(rows(tmp_path))
+    make_run(tmp_path / "imdb", of=os.path.join(ROOT, "results/sentiment/IMDB/RRU/seed1"), test=0.86)
+    assert "| accuracy % | 86.00‡ (87.20) | - (87.04) |" in row(tmp_path, data_set="IMDB")
 
 
-def test_unknown_runs_and_missing_folders_are_named(tmp_path):
+def test_the_check_table_has_the_first_epochs_and_the_best():
+    line, = [line for line in results_page.check_table(tool.collect([JSB])).splitlines()
+             if "JSB" in line]
+    assert line.startswith("| JSB Chorales | RRU | window NLL | 15.470 | 9.311 | 8.028 | 31 | 5.0 | "
+                           "1.15.0, 2 cores | `python -u mm_main.py")
+
+
+def test_a_single_run_can_be_shown(capsys):
+    before = set(os.listdir(JSB))
+    tool.main([JSB + os.sep])
+    assert "8.053" in capsys.readouterr().out
+    assert set(os.listdir(JSB)) == before  # no chart of a single run
+
+
+def test_unknown_data_sets_are_shown_and_missing_folders_are_named(tmp_path):
     with pytest.raises(UserError, match="nowhere is not a folder"):
-        tool.find_runs(["nowhere"])
+        find_runs(["nowhere"])
+    with pytest.raises(UserError, match="no finished run is below"):
+        tool.collect([str(tmp_path)])
     make_run(tmp_path / "odd", data_set="Waltzes")
-    with pytest.raises(UserError, match="'Waltzes'"):
-        tool.find_runs([str(tmp_path)])
-    with pytest.raises(UserError, match="lacks the lines"):
-        tool.with_tables("a text", "a table")
+    assert "### Waltzes" in results_page.page(tool.collect([str(tmp_path)]), ROOT)
+    with pytest.raises(UserError, match="README.md lacks the lines"):
+        tool.with_tables("README.md", "a text", "a table")
 
 
 @pytest.mark.parametrize("name, content, named", [
-    ("results.json", "{", "cannot be read"), ("results.json", "null", "task"), ("results.json", "5", "task"),
-    ("results.json", '{"test": {}}', "task"), ("results.json", '{"test": {}, "stop_reason": "x"}', "task"),
-    ("results.json", "[]", "task"), ("settings.json", "{}", "script, .*settings"), ("settings.json", "[]", "script"),
+    ("results.json", "{", "cannot be read"), ("results.json", "null", "task"),
+    ("results.json", "5", "task"), ("results.json", '{"test": {}}', "task"),
+    ("results.json", '{"test": {}, "stop_reason": "x"}', "task"), ("results.json", "[]", "task"),
+    ("settings.json", "{}", "script, .*settings"), ("settings.json", "[]", "script"),
     ("settings.json", '{"script": "mm_main.py", "settings": {}}', "settings"),
     ("../sweep.json", '{"trials": 3, "winner": null}', "winner")])
 def test_damaged_files_are_named(tmp_path, name, content, named):
     run = make_run(tmp_path / "night" / "run")
     (run / name).write_text(content)
     with pytest.raises(UserError, match=os.path.basename(name) + " .*" + named):
-        tool.find_runs([str(tmp_path)])
+        find_runs([str(tmp_path)])
     if name == "results.json":
         with pytest.raises(UserError, match=name + " .*" + named):
-            publishing.publish(str(run), str(tmp_path / "results"))
+            publish(run, tmp_path)
         assert not (tmp_path / "results").exists()
 
 
 def test_results_without_the_value_of_their_metric_are_named(tmp_path):
     make_run(tmp_path / "run", test="low")
     with pytest.raises(UserError, match="results.json .* valid, test"):
-        tool.find_runs([str(tmp_path)])
+        find_runs([str(tmp_path)])
+
+
+def test_a_damaged_metrics_file_is_named(tmp_path):
+    run = make_run(tmp_path / "run")
+    for content in ("{}\n", "[" * 100000, '{"epoch": "x", "train": {}, "valid": {}}\n'):
+        (run / "metrics.jsonl").write_text(content)
+        with pytest.raises(UserError, match="metrics.jsonl"):
+            results_page.page(tool.collect([str(tmp_path)]), ROOT)
 
 
 def test_to_publish_nothing_is_refused():
@@ -179,48 +323,71 @@ def test_to_publish_nothing_is_refused():
 
 def test_the_chart_is_written_beside_the_runs(tmp_path, capsys):
     make_run(tmp_path / "one")
-    make_run(tmp_path / "two", settings={"dropout": 0.25})
+    make_run(tmp_path / "two", unpublished={"dropout": 0.25})
     tool.main([str(tmp_path)])
     assert (tmp_path / "chart.png").read_bytes().startswith(PNG)
-    assert "dropout 0.25" in capsys.readouterr().out
+    assert "--dropout 0.25" in capsys.readouterr().out
 
 
-def test_a_finished_run_is_published_without_its_checkpoints(tmp_path):
+def test_a_finished_run_is_published_without_its_large_checkpoints(tmp_path):
     run = make_run(tmp_path / "runs" / "seed7", log="".join("line %d\n" % i for i in range(1000)))
-    target = publishing.publish(str(run), str(tmp_path / "results"))
+    target = publish(run, tmp_path)
     assert target == str(tmp_path / "results" / "music" / "JSB Chorales" / "RRU" / "seed7")
-    assert sorted(os.listdir(target)) == ["learning_curve.png", "log.txt", "metrics.jsonl", "results.json",
-                                          "settings.json"]
+    assert sorted(os.listdir(target)) == ["learning_curve.png", "log.txt", "metrics.jsonl",
+                                          "results.json", "settings.json"]
     log = open(os.path.join(target, "log.txt")).read().splitlines()
     assert len(log) == publishing.LOG_LINES + 1
     assert (log[0], log[100], log[-1]) == ("line 0", "... 800 lines left out ...", "line 999")
     with pytest.raises(UserError, match="remove what is there"):
-        publishing.publish(str(run), str(tmp_path / "results"))
+        publish(run, tmp_path)
+
+
+def test_small_weights_are_published(tmp_path):
+    run = make_run(tmp_path / "seed7", parameters=1500000)
+    target = publish(run, tmp_path)
+    assert os.listdir(os.path.join(target, "checkpoints")) == ["best.npz"]
+    os.remove(str(run / "checkpoints" / "best.npz"))
+    with pytest.raises(UserError, match="has lost its weights"):
+        publish(run, tmp_path)
+
+
+def test_a_run_of_an_earlier_version_is_published_in_todays_form(tmp_path):
+    run = make_run(tmp_path / "seed7")
+    change(run / "settings.json", command=None, unpublished=None)
+    change(run / "results.json", watched="window_nll", monitor=None, data_share=1,
+           data_fraction=None)
+    target = publish(run, tmp_path)
+    saved = json.loads(read(target, "settings.json"))
+    assert (saved["command"], saved["unpublished"]) == ("again", {})
+    assert "watched" not in read(target, "results.json")
 
 
 def test_a_run_of_a_sweep_is_published_with_the_trials(tmp_path):
     make_run(tmp_path / "night" / "trial-003")
-    names = {"trials.jsonl", "trials.csv", "best_so_far.png", "settings.json", "log.txt"}
+    names = {"trials.jsonl", "trials.csv", "best_so_far.png", "log.txt"}
     for name in names:
         (tmp_path / "night" / name).write_text("{}\n" * 1000)
-    target = publishing.publish(str(tmp_path / "night" / "trial-003"), str(tmp_path / "results"))
+    settings = (tmp_path / "night" / "trial-003" / "settings.json").read_text()
+    (tmp_path / "night" / "settings.json").write_text(settings)
+    change(tmp_path / "night" / "settings.json", settings=dict(
+        json.loads(settings)["settings"], do_hyperparameter_optimization=True))
+    target = publish(tmp_path / "night" / "trial-003", tmp_path)
     assert target.endswith("RRU/night/trial-003")
     sweep = os.path.dirname(target)
-    assert set(os.listdir(sweep)) == names | {"trial-003"}
+    assert set(os.listdir(sweep)) == names | {"trial-003", "settings.json"}
     assert "... 800 lines left out ..." in open(os.path.join(sweep, "log.txt")).read()
-    assert [run.folder for run in tool.find_runs([str(tmp_path / "results")])] == [target]
+    runs, unfinished = find_runs([str(tmp_path / "results")])
+    assert [run.folder for run in runs] == [target] and unfinished == []
 
 
 def test_runs_that_were_not_tested_are_no_results(tmp_path):
     run = make_run(tmp_path / "trial")
-    results = json.loads((run / "results.json").read_text())
-    del results["test"]
-    (run / "results.json").write_text(json.dumps(results))
-    assert not rows(tmp_path)
+    change(run / "results.json", test=None)
+    assert find_runs([str(tmp_path)]) == ([], [str(run)])
     with pytest.raises(UserError, match="was not tested"):
-        publishing.publish(str(run), str(tmp_path / "results"))
+        publish(run, tmp_path)
 
 
 def test_an_unfinished_run_is_not_published(tmp_path):
     with pytest.raises(UserError, match="let the run finish"):
-        publishing.publish(str(tmp_path), str(tmp_path / "results"))
+        publish(tmp_path, tmp_path)

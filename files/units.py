@@ -1,0 +1,30 @@
+"""How metrics are named and shown to people: accuracies in percent. Files hold them as fractions."""
+
+import collections
+
+Unit = collections.namedtuple("Unit", "label factor digits")
+Unit.__doc__ = """label: the metric's name with its unit. factor: from a file's value to the one shown.
+
+digits: behind the point, in tables.
+"""
+
+_UNITS = {
+    "window_nll": Unit("window NLL", 1, 3),
+    "batch_nll": Unit("batch NLL", 1, 3),
+    "frame_nll": Unit("frame NLL", 1, 3),
+    "perplexity": Unit("perplexity", 1, 2),
+    "bpc": Unit("BPC", 1, 3),
+    "accuracy": Unit("accuracy %", 100, 2),
+    "batch_accuracy": Unit("batch accuracy %", 100, 2),
+}
+
+
+def unit(metric):
+    """The Unit of a metric; one that is not known is shown as it is."""
+    return _UNITS.get(metric, Unit(metric, 1, 4))
+
+
+def shown(metric, value):
+    """A value of a metric as a line on the screen has it: "7.8196", or "87.20 %" for an accuracy."""
+    known = unit(metric)
+    return "%.2f %%" % (known.factor * value) if known.factor == 100 else "%.4f" % value

@@ -1,0 +1,139 @@
+"""The generated part of docs/results.md: every published run, and what to expect on the way."""
+
+import json
+import os
+from urllib.parse import quote
+
+from files.progress import duration
+from files.reading import reading
+from files.units import unit
+from reports.paper_results import CELL_NAMES, PAPER_RESULTS
+from reports.tables import CELL_TITLES, TENSORFLOW_2
+
+CHECKED_EPOCHS = (1, 5)
+
+
+def page(runs, root):
+    """The generated part, in Markdown; links lead from docs/ to the runs' folders below `root`."""
+    further = sorted({run.results["data_set"] for run in runs} - set(PAPER_RESULTS))
+    parts = ["## The runs of each row",
+             "Times hold training and validation; some runs shared the machine, so they do not "
+             "compare the cells. %s: with TensorFlow 2.x. A test value leads to the run's folder." %
+             TENSORFLOW_2]
+    for data_set in list(PAPER_RESULTS) + further:
+        parts += ["### " + data_set] + _of_data_set(runs, data_set, root)
+    others = [run for run in runs if run.kind == "other"]
+    parts += ["## What to expect on the way",
+              "Validation after the first epochs and at the best one, for a run with the published "
+              "settings and seed 1 (or the lowest there is). On the same version of TensorFlow and "
+              "number of cores the numbers come out the same to the last digit; else they differ by "
+              "little at first and then as two seeds do.", check_table(runs)]
+    if others:
+        parts += ["## Short trials and other settings",
+                  "They show that a script learns, how long an epoch takes, or what one setting "
+                  "does. They reproduce no number of the paper.", _table(others, root, True)]
+    return "\n\n".join(parts)
+
+
+def _of_data_set(runs, data_set, root):
+    """The paragraphs of one data set."""
+    own = [run for run in runs if run.results["data_set"] == data_set]
+    untuned, tuned = ([run for run in own if run.kind == kind] for kind in ("untuned", "tuned"))
+    parts = []
+    if untuned:
+        parts += ["Published settings:", _table(untuned, root)]
+    if tuned:
+        links = ["%s: [%d trials](%s)" % (CELL_TITLES.get(winner.cell, winner.cell), winner.trials,
+                                          _link(os.path.join(winner.folder, "trials.csv"), root))
+                 for winner in _sweeps(tuned)]
+        parts += ["Tuned, by a sweep for each cell (%s):" % ", ".join(links), _table(tuned, root)]
+    return parts or ["Not run yet."]
+
+
+def _sweeps(runs):
+    """The winners that `runs` have the settings of, each once."""
+    found = []
+    for run in runs:
+        if run.winner not in found:
+            found.append(run.winner)
+    return found
+
+
+def _table(runs, root, with_name=False):
+    names = ["data set"] if with_name else []
+    titles = names + ["cell", "seed", "parameters", "epochs, best", "time", "validation", "test",
+                      "commit", "command"]
+    lines = ["| %s |" % " | ".join(titles), "|" + " --- |" * len(titles)]
+    for run in sorted(runs, key=_place):
+        cells = [run.results["data_set"]] if with_name else []
+        lines.append("| %s |" % " | ".join(cells + _details(run, root)))
+    return "\n".join(lines)
+
+
+def _place(run):
+    results = run.results
+    cells = list(CELL_NAMES)
+    cell = cells.index(results["cell"]) if results["cell"] in cells else len(cells)
+    paper = list(PAPER_RESULTS)
+    row = paper.index(results["data_set"]) if results["data_set"] in paper else len(paper)
+    return row, results["data_set"], cell, run.seed, run.folder
+
+
+def _details(run, root):
+    """The cells of the table's line of one run."""
+    results, metric = run.results, run.results["monitor"]
+    known, cores = unit(metric), results["environment"]["cores"]
+    sign = "" if run.tensorflow.startswith("1.") else TENSORFLOW_2
+    values = ["%.*f" % (known.digits, known.factor * results[split][metric])
+              for split in ("valid", "test")]
+    commit = results["environment"].get("git_commit") or "unknown"
+    return [CELL_TITLES.get(results["cell"], results["cell"]), str(run.seed),
+            "{:,}".format(results["parameters"]),
+            "%d, %d" % (results["epochs"], results["best_epoch"]),
+            "%s on %s%s" % (duration(results["seconds"]), _cores(cores), sign), values[0],
+            "[%s](%s) %s" % (values[1], _link(run.folder, root), known.label),
+            commit[:7], "`%s`" % run.command]
+
+
+def _cores(number):
+    return "1 core" if number == 1 else "%d cores" % number
+
+
+def _link(path, root):
+    return quote(os.path.relpath(path, os.path.join(root, "docs")).replace(os.sep, "/"))
+
+
+def check_table(runs):
+    """For each data set and cell: validation on the way, epochs, time an epoch, and the command."""
+    titles = ["data set", "cell", "metric"] + ["epoch %d" % epoch for epoch in CHECKED_EPOCHS]
+    titles += ["best", "epochs", "s an epoch", "TensorFlow", "command"]
+    lines = ["| %s |" % " | ".join(titles), "|" + " --- |" * len(titles)]
+    seen = set()
+    for run in sorted((run for run in runs if run.kind == "untuned"), key=_place):
+        key = run.results["data_set"], run.results["cell"]
+        if key not in seen:
+            seen.add(key)
+            lines.append("| %s |" % " | ".join(_check_line(run)))
+    return "\n".join(lines)
+
+
+def _check_line(run):
+    results, known = run.results, unit(run.results["monitor"])
+    by_epoch = {line["epoch"]: line["valid"][results["monitor"]] for line in epochs(run.folder)}
+    wanted = CHECKED_EPOCHS + (results["best_epoch"],)
+    values = ["%.*f" % (known.digits, known.factor * by_epoch[epoch]) if epoch in by_epoch else "-"
+              for epoch in wanted]
+    seconds = "%.1f" % (results["seconds"] / results["epochs"])
+    return [results["data_set"], CELL_TITLES.get(results["cell"], results["cell"]), known.label,
+            *values, str(results["epochs"]), seconds,
+            "%s, %s" % (run.tensorflow, _cores(results["environment"]["cores"])),
+            "`%s`" % run.command]
+
+
+def epochs(folder):
+    """The metrics of each epoch in a run's metrics.jsonl. Raises UserError if it is damaged."""
+    path = os.path.join(folder, "metrics.jsonl")
+    with reading(path), open(path, encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file]
+        return [{"epoch": int(line["epoch"]), "train": dict(line["train"]),
+                 "valid": dict(line["valid"])} for line in lines]

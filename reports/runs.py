@@ -1,0 +1,175 @@
+"""Finding the runs in folders: which are finished, which have published or tuned settings."""
+
+import collections
+import os
+import statistics
+
+from files.errors import UserError, hint
+from files.run_files import load_results, load_settings, load_sweep
+
+UNKNOWN = "unknown"  # of runs by versions that did not write what is asked for
+
+Winner = collections.namedtuple("Winner", "folder trials data_set cell point unpublished")
+Winner.__doc__ = """The settings that won a finished sweep.
+
+trials: how many there were. point: {dimension: value}. unpublished: what in the winner's settings
+is not the published value; None if its folder does not say.
+"""
+
+
+class Run(object):
+    """A finished run that was tested.
+
+    folder: its path. results, settings: what results.json holds, and the settings in
+    settings.json. command: what makes it again, or "unknown". unpublished: {name: value} of
+    settings that changed its numbers and are not the published ones; None if unknown. winner: the
+    Winner with these settings, None for none.
+    """
+
+    def __init__(self, folder, saved, results, winners):
+        self.folder, self.results, self.settings = folder, results, saved["settings"]
+        self.command = saved.get("command", UNKNOWN)
+        self.winner = next((winner for winner in winners if _won(winner, folder, saved)), None)
+        self.unpublished = _unpublished(saved, results)
+
+    @property
+    def seed(self):
+        """The run's seed."""
+        return self.results["seed"]
+
+    @property
+    def tensorflow(self):
+        """The version of TensorFlow that trained it."""
+        return self.results["environment"]["tensorflow"]
+
+    @property
+    def kind(self):
+        """"tuned" (by a sweep), "untuned" (the published settings) or "other"."""
+        if self.results["data_fraction"] != 1 or self.results.get("other_data"):
+            return "other"
+        if self.winner:
+            return "tuned"
+        return "untuned" if self.unpublished == {} else "other"
+
+    def differences(self):
+        """How it differs from a published run, as a list of texts."""
+        fraction, found = self.results["data_fraction"], []
+        if fraction is None or self.results.get("other_data"):
+            found.append("other data than the published ones")
+        elif fraction != 1:
+            found.append("%.3g %% of the data" % (100 * fraction))
+        if self.unpublished is None:
+            return found + ["settings: " + UNKNOWN]
+        return found + ["%s %s" % item for item in sorted(self.unpublished.items())]
+
+
+def own_settings(settings):
+    """The settings of a run with those of its cell among them, {name: value}."""
+    return dict(settings, **settings["cell_hyperparameters"])
+
+
+def _unpublished(saved, results):
+    if "unpublished" not in saved:
+        return None
+    settings, found = saved["settings"], dict(saved["unpublished"])
+    if settings.get("mixed_precision"):
+        found["mixed_precision"] = True
+    if results["epochs"] < settings["epochs"] and not settings.get("linear_decay"):
+        found.pop("epochs", None)  # early stopping came first, so the limit made no difference
+    return found
+
+
+def _won(winner, folder, saved):
+    settings = saved["settings"]
+    if (winner.data_set, winner.cell) != (settings["data_set_name"], settings["cell_name"]):
+        return False
+    if os.path.dirname(folder) == winner.folder:
+        return winner.point.items() <= own_settings(settings).items()
+    return bool(winner.unpublished) and winner.unpublished == saved.get("unpublished")
+
+
+def find_winners(folders):
+    """The Winner of each finished sweep below `folders`, by path. Raises UserError for damage."""
+    winners = []
+    for folder, files in _walk(folders):
+        if "sweep.json" in files:
+            with hint("run the sweep again, it only reports anew"):
+                winners += _winner(folder, load_sweep(folder))
+    return winners
+
+
+def _winner(folder, sweep):
+    point = sweep["winner"]["point"]
+    for name in sorted(os.listdir(folder)):
+        run = os.path.join(folder, name)
+        if os.path.exists(os.path.join(run, "settings.json")):
+            saved = load_settings(run)
+            settings = saved["settings"]
+            if point.items() <= own_settings(settings).items():
+                return [Winner(folder, sweep["trials"], settings["data_set_name"],
+                               settings["cell_name"], point, saved.get("unpublished"))]
+    return []
+
+
+def find_runs(folders, winners=()):
+    """(the finished runs that were tested below `folders`, the folders of the other runs), by path.
+
+    winners: of sweeps elsewhere. A sweep and its trials that were not tested are left out of
+    both. Raises UserError for what is no folder or is damaged.
+    """
+    runs, unfinished = [], []
+    winners = find_winners(folders) + list(winners)
+    for folder, files in _walk(folders):
+        if "settings.json" not in files and "results.json" not in files:
+            continue
+        with hint("remove the run's folder, or evaluate the run again"):
+            saved = load_settings(folder)
+            results = load_results(folder) if "results.json" in files else {}
+        if results.get("stop_reason") and "test" in results:
+            runs.append(Run(folder, saved, results, winners))
+        elif not (saved["settings"].get("do_hyperparameter_optimization") or _is_trial(folder)):
+            unfinished.append(folder)
+    return runs, unfinished
+
+
+def _walk(folders):
+    """(folder, names of its files) of all folders below `folders`, in order, each once."""
+    seen = set()
+    for top in folders:
+        if not os.path.isdir(top):
+            raise UserError("%s is not a folder" % top, "give folders that hold runs")
+        for folder, subfolders, files in os.walk(os.path.normpath(top)):
+            subfolders.sort()
+            if os.path.realpath(folder) not in seen:
+                seen.add(os.path.realpath(folder))
+                yield folder, files
+
+
+def _is_trial(folder):
+    above = os.path.dirname(os.path.abspath(folder))
+    return os.path.exists(os.path.join(above, "trials.jsonl"))
+
+
+def one_for_each_seed(runs):
+    """(runs without repetitions, the repetitions): one run for each seed and TensorFlow 1 or 2.
+
+    Of two, the one whose evaluation has the paper's kind of average stays, or else the first.
+    """
+    kept, left_out = {}, []
+    ranked = sorted(runs, key=lambda run: (not _has_average(run), run.folder))
+    for run in ranked:
+        key = run.seed, run.tensorflow.split(".")[0]
+        if key in kept:
+            left_out.append(run)
+        else:
+            kept[key] = run
+    return sorted(kept.values(), key=lambda run: (run.seed, run.folder)), left_out
+
+
+def _has_average(run):
+    return bool({"batch_nll", "batch_accuracy"} & set(run.results["test"]))
+
+
+def mean_and_deviation(values):
+    """(mean, standard deviation or None for a single value)."""
+    return statistics.mean(values), statistics.stdev(values) if len(values) > 1 else None

@@ -1,0 +1,147 @@
+"""The two tables of README.md, ours beside the paper's, and in words what came out."""
+
+import collections
+import re
+
+from files.units import unit
+from reports.paper_results import CELL_NAMES, PAPER_RESULTS, comparable, is_exact, theirs
+from reports.runs import mean_and_deviation
+
+PAGE = "docs/results.md"
+CELL_TITLES = dict(zip(CELL_NAMES, ("RRU", "GRU", "LSTM", "Mogrifier LSTM")))
+TENSORFLOW_2, EXACT = "†", "‡"
+CLOSE = 0.01  # a result is as good as theirs if it is within this part of it, or better
+
+Entry = collections.namedtuple("Entry", "runs metric mean deviation theirs off")
+Entry.__doc__ = """One cell on one data set, in the unit that is shown.
+
+metric: its name. theirs: (lowest, highest) published value of the same kind, None for none. off:
+by what part of theirs ours is worse, negative if better; None if there is none.
+"""
+
+
+def entries(runs, tuned):
+    """{data set: {cell: Entry}} of the paper's data sets that have runs of this kind."""
+    found = {}
+    for data_set in PAPER_RESULTS:
+        for cell in CELL_NAMES:
+            own = [run for run in runs if run.kind == ("tuned" if tuned else "untuned")
+                   and (run.results["data_set"], run.results["cell"]) == (data_set, cell)]
+            if own:
+                found.setdefault(data_set, {})[cell] = entry(own, tuned)
+    return found
+
+
+def entry(runs, tuned):
+    """The Entry of runs of one cell on one of the paper's data sets."""
+    first = runs[0].results
+    names = {comparable(first["monitor"], run.results["test"]) for run in runs}
+    metric = names.pop() if len(names) == 1 else first["monitor"]
+    factor = unit(metric).factor
+    mean, deviation = mean_and_deviation([factor * run.results["test"][metric] for run in runs])
+    published = theirs(first["data_set"], first["cell"], tuned)
+    if published is None:
+        return Entry(runs, metric, mean, deviation, None, None)
+    low, high = (factor * value for value in published)
+    off = mean / high - 1 if first["lower_is_better"] else 1 - mean / low
+    return Entry(runs, metric, mean, deviation, (low, high), off)
+
+
+def table(by_data_set, tuned):
+    """The Markdown table of what `entries` gave; rows without any of ours show theirs alone."""
+    titles = [CELL_TITLES[cell] for cell in CELL_NAMES]
+    lines = ["| | %s | n |" % " | ".join(["metric"] + titles), "| --- |" + " --- |" * 6]
+    for data_set, row in PAPER_RESULTS.items():
+        own = by_data_set.get(data_set, {})
+        if tuned and row.tuned == "-" and not own:
+            continue  # neither they nor we tuned on it
+        texts = [_text(own.get(cell), data_set, cell, tuned) for cell in CELL_NAMES]
+        numbers = [str(len(own[cell].runs)) if cell in own else "-" for cell in CELL_NAMES]
+        same = len(set(numbers)) == 1
+        name = "[%s](%s#%s)" % (data_set, PAGE, anchor(data_set))
+        cells = [name, unit(row.metric).label] + texts
+        lines.append("| %s |" % " | ".join(cells + [numbers[0] if same else ", ".join(numbers)]))
+    return "\n".join(lines)
+
+
+def _text(one, data_set, cell, tuned):
+    published = theirs(data_set, cell, tuned)
+    label = "" if published is None else " (%s)" % their_text(data_set, published)
+    if one is None:
+        return "-" + label
+    digits = unit(one.metric).digits
+    ours = "%.*f" % (digits, one.mean)
+    if one.deviation is not None:
+        ours += " ± %.*f" % (digits, one.deviation)
+    return ours + signs(one) + label
+
+
+def their_text(data_set, published):
+    """A published value, or the range of several, in the unit that is shown."""
+    low, high = (unit(PAPER_RESULTS[data_set].metric).factor * value for value in published)
+    if low == high:
+        return "%.2f" % low
+    return "%g to %g" % (low, high) if low > 10 else "%.3f to %.3f" % (low, high)
+
+
+def signs(one):
+    """The signs of an Entry: trained on TensorFlow 2.x, or not averaged as in the paper."""
+    found = TENSORFLOW_2 if any(not run.tensorflow.startswith("1.") for run in one.runs) else ""
+    return found + (EXACT if is_exact(one.metric) else "")
+
+
+def anchor(heading):
+    """The anchor that GitHub gives a heading of a Markdown page."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def outcome(tuned, untuned):
+    """In words: how many of the paper's results were run, how many came out, which did not."""
+    run = [(data_set, cell) for data_set in PAPER_RESULTS for cell in CELL_NAMES
+           if cell in tuned.get(data_set, {}) or cell in untuned.get(data_set, {})]
+    judged = [_judged(tuned, untuned, data_set, cell) for data_set, cell in run]
+    compared = [(name, off) for name, off in judged if off is not None]
+    missed = ["%s (%.1f %% worse)" % (name, 100 * off) for name, off in compared if off > CLOSE]
+    alone = [name for name, off in judged if off is None]
+    words = ["Of the paper's %d results %d were run here." % (
+        sum(len(row.values) for row in PAPER_RESULTS.values()), len(run))]
+    words.append("%d of them have a published value of the same kind beside them, tuned or "
+                 "untuned; %d of these are within %g %% of it or better." % (
+                     len(compared), len(compared) - len(missed), 100 * CLOSE))
+    if missed:
+        words.append("Not so: %s; [why](%s#where-ours-differ)." % (", ".join(missed), PAGE))
+    if alone:
+        words.append("The other %d were run untuned, while only tuned values are published: %s." % (
+            len(alone), ", ".join(alone)))
+    return " ".join(words)
+
+
+def _judged(tuned, untuned, data_set, cell):
+    """(name, by what part ours is worse): of the tuned result if there is one, else the untuned."""
+    name = "%s %s" % (data_set, CELL_TITLES[cell])
+    for kind in (tuned, untuned):
+        one = kind.get(data_set, {}).get(cell)
+        if one and one.off is not None:
+            return name, one.off
+    return name, None
+
+
+def for_readme(runs):
+    """What stands between the two markers of README.md."""
+    tuned, untuned = entries(runs, True), entries(runs, False)
+    used = "".join(signs(one) for kind in (tuned, untuned)
+                   for row in kind.values() for one in row.values())
+    legend = ["Each entry is ours ± standard deviation over n seeds (theirs), on the test part, with "
+              "the weights of the best validation epoch; - if there is none. n is given for each "
+              "cell if it is not the same for the row."]
+    if TENSORFLOW_2 in used:
+        legend.append("%s: with TensorFlow 2.x." % TENSORFLOW_2)
+    if EXACT in used:
+        legend.append("%s: the exact mean over all examples; theirs is a mean of batch means, which "
+                      "runs of earlier versions did not keep." % EXACT)
+    parts = [
+        "**Untuned**: the published settings. Theirs are the paper's, or, for Nottingham and penn, "
+        "the range of the authors' own untuned runs.", table(untuned, False),
+        "**Tuned**: settings chosen by a sweep, theirs on the test part, ours on validation.",
+        table(tuned, True), " ".join(legend), outcome(tuned, untuned)]
+    return "\n\n".join(parts)
