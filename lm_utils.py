@@ -13,10 +13,10 @@ from collections import namedtuple
 
 import numpy as np
 
-from data_preparation.sources import DOWNLOADS
 from data_preparation import texts
 from data_preparation.batches import Batches, example_groups, generator
-from data_preparation.prepared import SPLITS, PreparedData, Task
+from data_preparation.identity import Identity, fingerprint_of, identity_of_files
+from data_preparation.prepared import SPLITS, PreparedData, Task, data_label
 from files.errors import UserError, hint, run_as_script
 from files.arrays import map_array
 from files.reading import load_bytes, load_json, reading
@@ -43,47 +43,53 @@ DATA_SETS = {
 
 
 def _make(name, paths):
-    """The ready files: the ids of each split, and vocabulary.json with `symbols` (by id) and `facts`.
+    """The ready files, the ids of each split and vocabulary.json, and the Identity of the text.
 
-    The facts are, by split, the numbers of `tokens` and of `unknown` ones; the `commonest` symbols with their
-    counts in training; `source_bytes`, and these as a `share` of the published files (1 for embedded text).
+    vocabulary.json has `symbols` (by id) and `facts`: by split, the numbers of `tokens` and of
+    `unknown` ones; the `commonest` symbols with their counts in training; `source_bytes`.
     """
-    tokens, facts = _read_files(name, paths) if paths else _read_embedded_text()
+    tokens, facts, identity = _read_files(name, paths) if paths else _read_embedded_text()
     symbols = texts.make_symbols(tokens["train"], DATA_SETS[name].limit)
     ids = {split: texts.make_ids(tokens[split], symbols) for split in SPLITS}
     counts = {split: texts.histogram(ids[split], len(symbols)) for split in SPLITS}
     commonest = np.argsort(-counts["train"], kind="stable")[:8]
-    facts.update(tokens={split: len(ids[split]) for split in SPLITS},
-                 unknown={split: int(counts[split][texts.UNKNOWN]) for split in SPLITS},
-                 commonest=[[symbols[i], int(counts["train"][i])] for i in commonest])
-    return dict({split + ".npy": ids[split] for split in SPLITS},
-                **{"vocabulary.json": {"symbols": symbols, "facts": facts}})
+    facts["tokens"] = {split: len(ids[split]) for split in SPLITS}
+    facts["unknown"] = {split: int(counts[split][texts.UNKNOWN]) for split in SPLITS}
+    facts["commonest"] = [[symbols[i], int(counts["train"][i])] for i in commonest]
+    files = {split + ".npy": ids[split] for split in SPLITS}
+    files["vocabulary.json"] = {"symbols": symbols, "facts": facts}
+    return files, identity
 
 
 def _read_files(name, paths):
+    """(tokens by split, facts, Identity) of the texts of a data set."""
     source = DATA_SETS[name]
     raw = [load_bytes(path) for path in paths]
     for path, part in zip(paths, raw):
         foreign = part.translate(None, source.alphabet)
         if foreign or not part:
             found = "it holds the byte 0x%02x" % foreign[0] if foreign else "it is empty"
-            raise UserError("%s: %s is damaged (%s)" % (name, path, found))
-    size = sum(map(len, raw))
-    published = sum(file.size for download in DOWNLOADS for file in download.files if file.name in source.files)
+            raise UserError("%s: %s is not the published text (%s)" % (name, path, found))
+    if len(raw) > 1:  # of Penn Treebank's lines only the words matter, not how the lines end
+        raw = [part.replace(b"\r\n", b"\n") for part in raw]
+    identity = identity_of_files(dict(zip(source.files, raw)))
     tokens = [source.tokenise(part) for part in raw]
     by_split = dict(zip(SPLITS, tokens)) if len(tokens) > 1 else _split_by_position(tokens[0])
-    return by_split, {"source_bytes": size, "share": size / published}
+    return by_split, {"source_bytes": sum(map(len, raw))}, identity
 
 
 def _read_embedded_text():
     try:
         from pydoc_data.topics import topics
     except ImportError:
-        raise UserError("PythonDocs: this Python lacks its module pydoc_data: use a complete CPython 3.7")
+        raise UserError("PythonDocs: this Python lacks its module pydoc_data",
+                        "use a complete CPython 3.7")
     raw = "".join(topics[key] for key in sorted(topics)).encode("utf-8")
     # Every patch release of Python has a text of its own, so these tell which one was used.
-    facts = {"python": platform.python_version(), "sha256": hashlib.sha256(raw).hexdigest()}
-    return _split_by_position(texts.code_points(raw)), dict(facts, source_bytes=len(raw), share=1)
+    digest = hashlib.sha256(raw).hexdigest()
+    facts = {"python": platform.python_version(), "sha256": digest, "source_bytes": len(raw)}
+    identity = Identity(fingerprint_of([digest]), 1)
+    return _split_by_position(texts.code_points(raw)), facts, identity
 
 
 def _split_by_position(tokens):
@@ -124,11 +130,13 @@ class LanguageData(PreparedData):
     def description(self):
         """Symbols and source, as a line."""
         facts, train = self._stats, self._counts["train"]
-        source = "Python {python}" if "python" in facts else "{share:.4%} of the published text"
-        return "%d ids (%d %ss, padding, unknown), commonest: %s; from %s" % (
-            self.vocabulary_size, self.vocabulary_size - 2, self._source.unit,
-            ", ".join("%r %.1f%%" % (text, 100 * count / train) for text, count in facts["commonest"]),
-            ("{source_bytes:,} bytes, " + source).format(**facts))
+        commonest = ", ".join("%r %.1f%%" % (text, 100 * count / train)
+                              for text, count in facts["commonest"])
+        source = ("Python " + facts["python"] if "python" in facts
+                  else data_label(self._settings.data_set_name, self.fraction))
+        symbols = "%d ids (%d %ss, padding, unknown), commonest: %s" % (
+            self.vocabulary_size, self.vocabulary_size - 2, self._source.unit, commonest)
+        return "%s; from %s bytes, %s" % (symbols, format(facts["source_bytes"], ","), source)
 
     @property
     def _stride(self):
@@ -161,12 +169,15 @@ class LanguageData(PreparedData):
             raise UserError("%s does not fit the vocabulary.json beside it" % path)
         return ids
 
+    def file_order(self, split):
+        """The numbers of the windows in the order in which batches(split) yields them in evaluation."""
+        return np.arange(len(self._starts(split)))
+
     def stats(self, split):
-        """Counts of tokens, windows and targets that count; "share" of the published text where it is not 1; and
-        "python" and "sha256" of an embedded text."""
+        """Counts of tokens, windows and targets that count; "python" and "sha256" of an embedded text."""
         windows = len(self._starts(split))
         targets = windows * self._settings.window_size if split == "train" else self._counts[split] - 1
-        origin = {key: self._stats[key] for key in ("share", "python", "sha256") if self._stats.get(key, 1) != 1}
+        origin = {key: self._stats[key] for key in ("python", "sha256") if key in self._stats}
         return dict(origin, tokens=self._counts[split], windows=windows, targets=targets)
 
     def baseline(self, split="test"):

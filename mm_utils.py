@@ -12,10 +12,11 @@ from itertools import chain
 import numpy as np
 
 from data_preparation.batches import Batches, example_groups, generator
+from data_preparation.identity import file_digest, identity_of_content, identity_of_files
 from data_preparation.prepared import SPLITS, PreparedData, Task
 from files.errors import UserError, run_as_script
 from files.arrays import load_pickle
-from files.reading import load_json
+from files.reading import load_bytes, load_json
 
 SAMPLE = "Bach Chorales"
 SAMPLE_PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "sample", SAMPLE + ".json.gz")
@@ -34,13 +35,19 @@ MusicSplit = namedtuple("MusicSplit", "steps song_lengths silent_steps starts le
 
 
 def _make(name, paths):
-    """The ready files, {split}.npz: `steps` (uint8 [n, 11], notes as bits, silent steps left out), `song_lengths`
-    (int32 [songs]) and `silent_steps` (a number)."""
-    path = paths[0]
+    """The ready files, {split}.npz, and the Identity of the songs.
+
+    Each has `steps` (uint8 [n, 11], notes as bits, silent steps left out), `song_lengths` (int32
+    [songs]) and `silent_steps` (a number).
+    """
+    path, = paths
     splits = (load_json if name == SAMPLE else load_pickle)(path)
     if not isinstance(splits, dict) or set(splits) != set(SPLITS):
         raise UserError("%s is not a dict of train, valid and test" % path)
-    return {split + ".npz": _pack(splits[split], "%s, %s" % (path, split)) for split in SPLITS}
+    files = {split + ".npz": _pack(splits[split], "%s, %s" % (path, split)) for split in SPLITS}
+    if name == SAMPLE:
+        return files, identity_of_content(name, [file_digest(path)])
+    return files, identity_of_files({os.path.basename(path): load_bytes(path)})
 
 
 def _pack(songs, where):
@@ -121,6 +128,10 @@ class MusicData(PreparedData):
             shifts[np.concatenate(groups)] = random.integers(-settings.transpose, settings.transpose, count,
                                                              endpoint=True)
         return Batches(groups, lambda chosen: _transposed(_batch(part, chosen), shifts[chosen]))
+
+    def file_order(self, split):
+        """The numbers of the windows in the order in which batches(split) yields them in evaluation."""
+        return np.arange(len(self._open(split).starts))
 
     def stats(self, split):
         """What a split holds, as plain numbers; notes are MIDI numbers.

@@ -11,6 +11,8 @@ import functools
 import numpy as np
 
 from data_preparation.batches import Batches, example_groups, generator
+from data_preparation.identity import (Identity, content_digest, fingerprint_of,
+                                       identity_of_content)
 from data_preparation.prepared import SPLITS, LabelledData, Task
 from files.errors import UserError, run_as_script
 from files.arrays import load_arrays
@@ -26,9 +28,17 @@ Digits = collections.namedtuple("Digits", "images labels")
 
 
 def _make(name, paths):
-    """The ready files: uint8 images [digits, pixels] and labels. SequentialMNIST and P-MNIST share them."""
+    """The ready files, uint8 images [digits, pixels] and labels, and the Identity of the digits.
+
+    SequentialMNIST and P-MNIST share them.
+    """
     parts = _mnist_parts(paths[0]) if paths else _digits_parts()
-    return {split + ".npz": {"images": images, "labels": labels} for split, (images, labels) in zip(SPLITS, parts)}
+    digest = content_digest(array for part in parts for array in part)
+    identity = (identity_of_content("MNIST", [digest]) if paths
+                else Identity(fingerprint_of([digest]), 1))
+    files = {split + ".npz": {"images": images, "labels": labels}
+             for split, (images, labels) in zip(SPLITS, parts)}
+    return files, identity
 
 
 def _mnist_parts(path):
@@ -84,6 +94,10 @@ class DigitData(LabelledData):
         random = generator(self._settings.seed, epoch) if split == "train" else None
         groups = example_groups(len(labels), self._settings.batch_size, random)
         return Batches(groups, functools.partial(self._batch, images, labels))
+
+    def file_order(self, split):
+        """The numbers of the digits in the order in which batches(split) yields them."""
+        return np.arange(len(self._open(split).labels))
 
     def stats(self, split):
         """Counts and shares of a split, as plain numbers; "mean_intensity" is a share of pixel_scale."""

@@ -12,6 +12,7 @@ import os
 import numpy as np
 
 from data_preparation.batches import Batches, example_groups, generator, training_slices
+from data_preparation.identity import content_digest, identity_of_content
 from data_preparation.prepared import SPLITS, LabelledData, Task
 from files.errors import UserError, run_as_script
 from files.arrays import load_arrays, load_object_array
@@ -28,41 +29,56 @@ Reviews = collections.namedtuple("Reviews", "ids ends lengths labels")
 
 
 def _make(name, paths):
-    """The ready files: whole reviews of each split, and words.json (by id)."""
+    """The ready files, whole reviews of each split and words.json (by id), and their Identity."""
     archive, index = paths
-    ranks = load_json(index)
-    labels = load_arrays(archive, ["y_train", "y_test"])
-    # Keras shuffles both halves with one generator, training first; the order decides what is validation data.
-    shuffler = np.random.RandomState(113)
+    ranks, labels = load_json(index), load_arrays(archive, ["y_train", "y_test"])
     try:
         words = sorted(ranks, key=ranks.get)
         if [ranks[word] for word in words] != list(range(1, len(words) + 1)):
             raise ValueError("the words do not have the ranks 1, 2, ..")
-        train, test = [_make_reviews(load_object_array(archive, "x_" + half), labels["y_" + half],
-                                     len(words), shuffler) for half in ("train", "test")]
+        train, test = [_checked(load_object_array(archive, "x_" + half), labels["y_" + half],
+                                len(words)) for half in ("train", "test")]
     except (AttributeError, TypeError, ValueError, OverflowError) as error:
         raise UserError("the files of %s in %s are damaged (%s)" % (
             name, os.path.dirname(archive), error))
+    text = np.frombuffer("\n".join(words).encode("utf-8"), np.uint8)
+    digests = [content_digest(train), content_digest(test), content_digest([text])]
+    # Keras shuffles both halves with one generator, training first; the order decides what is
+    # validation data.
+    shuffler = np.random.RandomState(113)
+    train, test = _shuffled(train, shuffler), _shuffled(test, shuffler)
     count = len(train.labels)
     parts = _split(train, count - count // 5) + (test,)
     files = {split + ".npz": {"ids": part.ids, "lengths": part.lengths, "labels": part.labels}
              for split, part in zip(SPLITS, parts)}
-    return dict(files, **{"words.json": (SPECIAL_WORDS + words)[:VOCABULARY_SIZE]})
+    files["words.json"] = (SPECIAL_WORDS + words)[:VOCABULARY_SIZE]
+    return files, identity_of_content("IMDB", digests)
 
 
-def _make_reviews(lists, labels, word_count, shuffler):
-    """Reviews from lists of word ranks, shuffled and numbered as by load_data of tf.keras.datasets.imdb."""
-    if np.ndim(lists) != 1 or len(lists) < 5 or labels.shape != (len(lists),) or set(labels.tolist()) - {0, 1}:
+def _checked(lists, labels, word_count):
+    """Reviews, lists of word ranks, as arrays: ranks int64, one review after another; lengths int32
+    and labels uint8 [reviews]. Raises various errors if they are not right."""
+    if (np.ndim(lists) != 1 or len(lists) < 5 or labels.shape != (len(lists),)
+            or set(labels.tolist()) - {0, 1}):
         raise ValueError("they are not 5 or more reviews, each with a label of 0 or 1")
-    order = np.arange(len(lists))
-    shuffler.shuffle(order)
-    lengths = np.array([len(lists[i]) for i in order], np.int32)
-    ranks = np.fromiter(itertools.chain.from_iterable(lists[i] for i in order), np.int64, lengths.sum())
+    lengths = np.array(list(map(len, lists)), np.int32)
+    ranks = np.fromiter(itertools.chain.from_iterable(lists), np.int64, lengths.sum())
     if ranks.size and not 1 <= ranks.min() <= ranks.max() <= word_count:
-        raise ValueError("reviews have the ranks %d..%d, words 1..%d" % (ranks.min(), ranks.max(), word_count))
+        raise ValueError("reviews have the ranks %d..%d, words 1..%d" % (
+            ranks.min(), ranks.max(), word_count))
+    return ranks, lengths, labels.astype(np.uint8)
+
+
+def _shuffled(half, shuffler):
+    """Reviews shuffled and numbered as by load_data of tf.keras.datasets.imdb; half: see _checked."""
+    ranks, lengths, labels = half
+    order = np.arange(len(lengths))
+    shuffler.shuffle(order)
+    reviews = np.split(ranks, np.cumsum(lengths)[:-1])
+    ranks, lengths = np.concatenate([reviews[i] for i in order]), lengths[order]
     ids = np.insert(ranks + RANK_OFFSET, np.cumsum(lengths) - lengths, START)
     ids = np.where(ids < VOCABULARY_SIZE, ids, UNKNOWN).astype(np.uint16)
-    return Reviews(ids, np.cumsum(lengths + 1), lengths + 1, labels[order].astype(np.uint8))
+    return Reviews(ids, np.cumsum(lengths + 1), lengths + 1, labels[order])
 
 
 def _split(reviews, count):
@@ -91,9 +107,13 @@ class ReviewData(LabelledData):
         if split == "train":
             groups = self._training_groups(reviews.lengths, generator(self._settings.seed, epoch))
         else:
-            order = np.argsort(-reviews.lengths, kind="stable")
+            order = self.file_order(split)
             groups = [order[group] for group in example_groups(len(order), self._settings.batch_size)]
         return Batches(groups, functools.partial(self._batch, reviews))
+
+    def file_order(self, split):
+        """The numbers of the reviews in the order in which batches(split) yields them in evaluation."""
+        return np.argsort(-self._open(split).lengths, kind="stable")
 
     def stats(self, split):
         """Counts of a split, as plain numbers; "cut" reviews are longer than window_size."""

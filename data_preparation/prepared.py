@@ -1,9 +1,7 @@
 """What the data modules of all tasks share: ready files made from source files, splits, analysis."""
 
 import argparse
-import contextlib
 import itertools
-import json
 import os
 import shlex
 import sys
@@ -12,14 +10,13 @@ from collections import namedtuple
 
 import numpy as np
 
+from data_preparation import ready_files
 from data_preparation.sources import DOWNLOADS
 from files.errors import OneLineParser, UserError, hint
-from files.arrays import load_arrays, save_array, save_arrays
-from files.writing import save_json
+from files.arrays import load_arrays
+from files.project import project_path
 
 SPLITS = ("train", "valid", "test")
-MADE_FROM = "made_from.json"  # beside the ready files: size and time of each source, size of each ready file
-_SAVE = {".npz": lambda path, arrays: save_arrays(path, **arrays), ".npy": save_array, ".json": save_json}
 
 # One data set on its way: the paths of its sources, the folder of its ready files, and the commands that help
 # where a source or a ready file is missing or damaged.
@@ -27,13 +24,13 @@ Paths = namedtuple("Paths", "sources folder fetch prepare")
 
 
 class Task(object):
-    """The data sets of a task, found in data/<folder>/unchanged and prepared in data/<folder>/ready/<data set>.
+    """The data sets of a task: data/<folder>/unchanged -> data/<folder>/ready/<data set>.
 
-    folder: also the first part of the names of the task's scripts. sources: {data set: names of the files that it
-    is made from}, a full path being that of a file that comes with the project. make(name, paths) returns
-    the ready files, {name: content}: a dict of arrays (.npz), an array (.npy) or a JSON-able value; it raises
-    UserError where a source is not right. data_class: a PreparedData. ready: {data set: name
-    of its folder of ready files} where that is another. window_size: the analysis's, where windows matter.
+    folder: also the first part of the names of the task's scripts. sources: {data set: names of the
+    files that it is made from}, a full path being that of a file that comes with the project.
+    make(name, paths) returns ({name: content} of the ready files, Identity), see ready_files.write;
+    it raises UserError if a source is not right. data_class: a PreparedData. ready: {data set: name
+    of its folder of ready files} if that is another. window_size: the analysis's, if windows matter.
     """
 
     def __init__(self, folder, sources, make, data_class, ready=None, window_size=None):
@@ -43,21 +40,16 @@ class Task(object):
     def prepare(self, name, data_folder):
         """Write the ready files of data set `name`, anew if they are there; returns their folder.
 
-        Raises UserError, with no file touched, where a source is missing or damaged; also where the folder cannot
-        be written.
+        Raises UserError, with no file touched, if a source is missing or damaged; also if the folder
+        cannot be written.
         """
         place = self._place(name, data_folder)
-        made_from = {os.path.basename(path): _size_and_time(path) for path in _found(name, place)}
+        _check_presence(name, place)
         with hint(place.fetch):
-            files = self._make(name, place.sources)
+            sources = ready_files.file_records(_by_name(place))
+            files, identity = self._make(name, place.sources)
         try:
-            # Removed first, written last: after a kill no such file stands beside those of two preparations.
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(os.path.join(place.folder, MADE_FROM))
-            for file, content in files.items():
-                _SAVE[os.path.splitext(file)[1]](os.path.join(place.folder, file), content)
-            sizes = {file: os.path.getsize(os.path.join(place.folder, file)) for file in files}
-            save_json(os.path.join(place.folder, MADE_FROM), {"sources": made_from, "ready": sizes})
+            ready_files.write(place.folder, files, sources, identity, {})
         except OSError as error:
             raise UserError("%s cannot be prepared (%s): check rights and free space of %s" % (
                 name, error, place.folder)) from error
@@ -73,8 +65,8 @@ class Task(object):
         if name not in self._sources:
             raise UserError("data_set_name is %r: choose one of %s" % (name, ", ".join(self._sources)))
         place = self._place(name, settings.data_folder)
-        if not _is_current(place):
-            _found(name, place)
+        if not ready_files.are_current(place.folder, _by_name(place), {}):
+            _check_presence(name, place)
             print("preparing %s in %s" % (name, place.folder), flush=True)
             self.prepare(name, settings.data_folder)
         return self._data_class(settings, place)
@@ -105,7 +97,7 @@ class Task(object):
         return status
 
     def _place(self, name, data_folder):
-        folder = os.path.join(data_folder, self._task)
+        folder = os.path.join(project_path(data_folder), self._task)
         sources = [os.path.join(folder, "unchanged", file) for file in self._sources[name]]
         option = "" if data_folder == "data" else " --data_folder " + shlex.quote(data_folder)
         return Paths(sources, os.path.join(folder, "ready", self._ready.get(name, name)),
@@ -129,43 +121,34 @@ def _fetch(name, sources, option):
     return "it comes with the project, copy it from there again"
 
 
-def _found(name, place):
+def _check_presence(name, place):
     for path in place.sources:
         if not os.path.exists(path):
-            raise UserError("%s: %s is missing: %s" % (name, path, place.fetch))
-    return place.sources
+            raise UserError("%s: %s is missing" % (name, path), place.fetch)
 
 
-def _size_and_time(path):
-    return [os.path.getsize(path), int(os.path.getmtime(path))]
-
-
-def _is_current(place):
-    """Whether the ready files are whole and made from the sources as they are now; sources may be gone."""
-    try:
-        with open(os.path.join(place.folder, MADE_FROM)) as file:
-            made_from = json.load(file)
-        return (all(made_from["sources"][os.path.basename(path)] == _size_and_time(path)
-                    for path in place.sources if os.path.exists(path))
-                and all(os.path.getsize(os.path.join(place.folder, name)) == size
-                        for name, size in made_from["ready"].items()))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return False
+def _by_name(place):
+    return {os.path.basename(path): path for path in place.sources}
 
 
 class PreparedData(object):
     """Base of the data classes: a prepared data set, each split of which is read when it is first asked for.
 
-    A subclass has batches(split, epoch), stats(split), baseline(split), _read(split) for what _open
-    returns, and `about`, a line on the whole data set.
+    A subclass has batches(split, epoch), stats(split), baseline(split), file_order(split),
+    _read(split) for what _open returns, and `description`, a line on the whole data set.
+
+    Attributes: fingerprint, a SHA-256 (hex) of the sources' content, and fraction: 1 for the
+    published data, less for a beginning of them, None for other data.
     """
 
     def __init__(self, settings, place):
         self._settings, self._folder, self._prepare = settings, place.folder, place.prepare
         self._opened = {}
+        with hint(self._prepare):
+            self.fingerprint, self.fraction = ready_files.identity(place.folder)
 
     def summary(self, split):
-        """The facts that are printed when the data are prepared."""
+        """The numbers of a split that are printed when the data are prepared."""
         return self.stats(split)
 
     def _open(self, split):
@@ -197,9 +180,14 @@ class LabelledData(PreparedData):
 
 
 def data_label(data_set_name, fraction):
-    """The data set's name, with the fraction of the published data if only a part of it was there."""
+    """The data set's name, and how the data differ from the published ones if they do.
+
+    fraction: see PreparedData.
+    """
     if fraction == 1:
         return data_set_name
+    if fraction is None:
+        return "other data than the published %s" % data_set_name
     return "%.3g %% of the full %s" % (100 * fraction, data_set_name)
 
 

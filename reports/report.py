@@ -21,7 +21,7 @@ def final(trainer):
     progress, stopping = trainer.progress, trainer.stopping
     evaluated = ("valid", "test") if settings.evaluate_on_test else ("valid",)
     counts = {split: trainer.data.stats(split) for split in ("train",) + evaluated}
-    share, monitor = counts["train"].get("share", 1), trainer.model.monitor
+    fraction, monitor = trainer.data.fraction, trainer.model.monitor
     results = {
         "task": settings.task, "data_set": settings.data_set_name, "cell": settings.cell_name,
         "seed": settings.seed, "settings": settings.values,
@@ -31,9 +31,9 @@ def final(trainer):
         "steps_per_second": round(progress["step"] / max(progress["seconds"], 1e-9), 3),
         "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** 20, 2),  # of this process
         "monitor": monitor, "lower_is_better": trainer.model.lower_is_better,
-        "counts": counts, "data_fraction": share,
+        "counts": counts, "data_fraction": fraction,
         "baseline": {split: trainer.data.baseline(split) for split in evaluated},
-        "paper": paper_value(settings.data_set_name, settings.cell_name, monitor) if share == 1 else None,
+        "paper": paper_value(settings.data_set_name, settings.cell_name, monitor) if fraction == 1 else None,
         "environment": run.environment(),
     }
     results.update({split: trainer.evaluate(split) for split in evaluated})
@@ -56,7 +56,9 @@ def summary(results, folder):
             duration(results["seconds"]), results["steps_per_second"], results["peak_memory_gb"])),
     ]
     if results["data_fraction"] != 1:
-        rows.insert(1, ("data", "only %s, not comparable with the paper" % data_label(results["data_set"], results["data_fraction"])))
+        label = data_label(results["data_set"], results["data_fraction"])
+        only = "" if results["data_fraction"] is None else "only "
+        rows.insert(1, ("data", only + label + ", not comparable with the paper"))
     for name in sorted(results["valid"], key=lambda name: name != monitor):
         test, baseline = results.get("test"), results["baseline"].get("test", {}).get(name)
         rows.append((name, "valid %.4f, test %s%s" % (

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 import lm_utils
-from data_preparation import prepared as data
-from data_preparation import texts
+from data_preparation import ready_files, texts
 from files.errors import UserError
 
 ROOT = os.path.dirname(os.path.abspath(lm_utils.__file__))
@@ -119,7 +118,7 @@ def test_penn_is_prepared_in_both_tokenisations(tmp_path):
     data = lm_utils.load(settings(tmp_path, "penn"))
     assert not data.characters and data.vocabulary_size == len(data.symbols) == 11
     assert data.decode(data.encode("The  price, zebra")) == "the price <unknown>"
-    assert data.stats("valid")["share"] == facts["share"] < 1e-3
+    assert data.fraction is None and len(data.fingerprint) == 64
 
 
 def test_pennchar_leaves_line_ends_out_and_reads_blanks_as_underscores(tmp_path):
@@ -144,7 +143,7 @@ def test_enwik8_is_split_by_position_and_its_symbols_are_bytes(tmp_path):
     assert data.decode(data.encode("“é” mama")) == "“é” mama"
     assert "\ufffd" in data.decode(data.encode("“")[:2])
     assert data.tokens("test").tolist()[-3:] == [1, 1, 1]
-    assert data.stats("test")["share"] == size / 1e8
+    assert data.fraction is None
 
 
 def test_python_docs_need_no_download_and_are_prepared_by_load(tmp_path):
@@ -152,7 +151,8 @@ def test_python_docs_need_no_download_and_are_prepared_by_load(tmp_path):
     counts = [len(data.tokens(split)) for split in lm_utils.SPLITS]
     assert counts[0] == sum(counts) * 90 // 100 and sum(counts) > 300000
     facts = data.stats("train")
-    assert facts["python"].startswith("3.7.") and len(facts["sha256"]) == 64 and "share" not in facts
+    assert facts["python"].startswith("3.7.") and len(facts["sha256"]) == 64
+    assert data.fraction == 1
     batch = data.batches("train")[0]
     assert "assert" in data.decode(batch["inputs"][:, 0]) and data.characters
 
@@ -160,7 +160,7 @@ def test_python_docs_need_no_download_and_are_prepared_by_load(tmp_path):
 @pytest.mark.parametrize("content, found", [(b"", "it is empty"), (b"an apple\0", "0x00"), (b"Capital", "0x43")])
 def test_a_damaged_source_is_named(tmp_path, content, found):
     write_unchanged(tmp_path, text8=content)
-    with pytest.raises(UserError, match="text8 is damaged .*%s.*get_data.sh --only text8" % found):
+    with pytest.raises(UserError, match="text8 is not the published text .*%s.*get_data.sh --only text8" % found):
         lm_utils.prepare("text8", str(tmp_path))
 
 
@@ -193,9 +193,13 @@ def test_ready_files_are_opened_when_asked_for_and_damage_is_named(tmp_path):
     with pytest.raises(UserError, match="does not fit"):
         data.tokens("test")
     lm_utils.prepare("pennchar", str(tmp_path))
-    size = (ready / "vocabulary.json").stat().st_size
     for broken in ("{", "[]", json.dumps({"symbols": ["a"], "facts": {"tokens": {"train": 1}}})):
-        (ready / "vocabulary.json").write_text(broken.ljust(size))  # of another size it would be prepared again
+        (ready / "vocabulary.json").write_text(broken)
+        # Recorded as it is; otherwise it would be prepared again.
+        made_from = json.loads((ready / "made_from.json").read_text())
+        records = ready_files.file_records({"vocabulary.json": str(ready / "vocabulary.json")})
+        made_from["ready"].update(records)
+        (ready / "made_from.json").write_text(json.dumps(made_from))
         with pytest.raises(UserError, match="vocabulary.json .*run `python -u lm_utils.py"):
             lm_utils.load(settings(tmp_path))
 
@@ -208,7 +212,7 @@ def test_a_preparation_that_is_cut_short_is_done_again(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setitem(data._SAVE, ".npy", cut_short)
+        patch.setitem(ready_files._SAVE, ".npy", cut_short)
         with pytest.raises(KeyboardInterrupt):
             lm_utils.prepare("pennchar", str(tmp_path))
     language = lm_utils.load(settings(tmp_path))
@@ -228,7 +232,7 @@ def test_script_prepares_what_is_there_and_names_what_is_not(tmp_path):
         assert "run `bash get_data.sh --only %s --data_folder" % name in done.stdout
     shown = " ".join(done.stdout.split())
     assert "text8 12 ids (10 characters, padding, unknown), commonest: " in shown
-    assert "0.0002% of the published text" in shown and "PythonDocs in" in shown
+    assert "from 230 bytes, other data than the published text8" in shown and "PythonDocs in" in shown
     assert (tmp_path / "lm" / "ready" / "text8" / "train.npy").exists()
 
 

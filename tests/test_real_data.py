@@ -68,7 +68,7 @@ def test_texts(load, data_set, ids, tokens, unknown):
 @pytest.mark.parametrize("data_set, ids", [("enwik8", 207), ("text8", 29)])
 def test_wikipedia(load, data_set, ids):
     data = load(lm_main, lm_utils, data_set)
-    if data.stats("train").get("share", 1) != 1:
+    if data.fraction != 1:
         pytest.skip("only a part of %s is there" % data_set)
     assert data.vocabulary_size == ids
     assert of_all(data, "tokens") == ([90000000, 5000000, 5000000],)

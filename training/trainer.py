@@ -98,8 +98,7 @@ class Trainer(object):
 
     def _describe(self):
         network, settings = self.model.network, self.settings
-        share = self.data.stats("train").get("share", 1)
-        label = data_label(settings.data_set_name, share)
+        label = data_label(settings.data_set_name, self.data.fraction)
         self.run.log("%s on %s: %s parameters, layers: %d, hidden units: %d, seed %d, on %s; folder %s" % (
             settings.cell_name, label, "{:,}".format(network.parameters),
             settings.number_of_layers, network.hidden_units, settings.seed, _device(self.session), self.run.path))
