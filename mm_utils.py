@@ -13,6 +13,7 @@ import numpy as np
 
 from data_preparation.batches import Batches, example_groups, generator
 from data_preparation.identity import file_digest, identity_of_content, identity_of_files
+from data_preparation.midi import LOWEST_NOTE, NOTE_COUNT, read_song
 from data_preparation.prepared import SPLITS, PreparedData, Task
 from files.errors import UserError, run_as_script
 from files.arrays import load_pickle
@@ -27,7 +28,6 @@ DATA_SETS = {
     "Piano-midi.de": ["Piano-midi.de.pickle"],
     SAMPLE: [SAMPLE_PATH],
 }
-LOWEST_NOTE, NOTE_COUNT = 21, 88  # MIDI numbers 21..108
 
 # A split in memory: `steps` uint8 [n, 11], the notes of a step as bits; `song_lengths` in steps; `silent_steps`,
 # how many were dropped; `starts` and `lengths` of the windows' inputs, in steps.
@@ -83,6 +83,12 @@ def _are_lists(items):
 
 def _lengths(items):
     return np.fromiter(map(len, items), np.int64, len(items))
+
+
+def read_midi(path, steps_per_quarter, outside="shift"):
+    """The sounding steps of a MIDI file, uint8 [T, 88]; see read_song. Raises UserError."""
+    keys = read_song(path, steps_per_quarter, outside).keys
+    return keys[keys.any(axis=1)]
 
 
 def cut_windows(song_lengths, window_size, step):
