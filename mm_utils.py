@@ -1,26 +1,31 @@
 """Polyphonic music data: which of the 88 piano keys sound at each time step, and what follows.
 
-`python -u mm_utils.py` turns data/mm/unchanged/<data set>.pickle, where it is there, and the Bach chorales that
-come with the project into data/mm/ready/<data set>/{train,valid,test}.npz and prints an analysis.
-`load(settings)` is what mm_main.py works with.
+`python -u mm_utils.py` turns data/mm/unchanged/<data set>.pickle, if it is there, and the Bach
+chorales that come with the project into data/mm/ready/<data set>/{train,valid,test}.npz and prints
+an analysis; --own_music does the same to a folder of MIDI files. `load(settings)` is what
+mm_main.py works with.
 """
 
 import os
 from collections import namedtuple
-from itertools import chain
 
 import numpy as np
 
+from data_preparation import own_music
 from data_preparation.batches import Batches, example_groups, generator
 from data_preparation.identity import file_digest, identity_of_content, identity_of_files
 from data_preparation.midi import LOWEST_NOTE, NOTE_COUNT, read_song
-from data_preparation.prepared import SPLITS, PreparedData, Task
-from files.errors import UserError, run_as_script
+from data_preparation.own import OwnData
+from data_preparation.prepared import SPLITS, PreparedData
+from data_preparation.songs import pack_songs
+from data_preparation.task import Task
 from files.arrays import load_pickle
-from files.reading import load_bytes, load_json
+from files.errors import UserError, run_as_script
+from files.project import project_path
+from files.reading import load_bytes, load_json, reading
 
 SAMPLE = "Bach Chorales"
-SAMPLE_PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "sample", SAMPLE + ".json.gz")
+SAMPLE_PATH = project_path("data/sample/%s.json.gz" % SAMPLE)
 DATA_SETS = {
     "JSB Chorales": ["JSB Chorales.pickle"],
     "Nottingham": ["Nottingham.pickle"],
@@ -28,61 +33,30 @@ DATA_SETS = {
     "Piano-midi.de": ["Piano-midi.de.pickle"],
     SAMPLE: [SAMPLE_PATH],
 }
+OWN = OwnData(
+    "OwnMusic", "own_music", {"steps_per_quarter": 2, "own_music_outside": "shift"}, own_music.find,
+    {"own_music": "a folder of MIDI files of your own",
+     "steps_per_quarter": "time steps in a quarter note of them",
+     "own_music_outside": "their notes off the keyboard: shift (by octaves) or drop"})
 
-# A split in memory: `steps` uint8 [n, 11], the notes of a step as bits; `song_lengths` in steps; `silent_steps`,
-# how many were dropped; `starts` and `lengths` of the windows' inputs, in steps.
+# A split in memory: `steps` uint8 [n, 11], the notes of a step as bits; `song_lengths` in steps;
+# `silent_steps`, how many were dropped; `starts` and `lengths` of the windows' inputs, in steps.
 MusicSplit = namedtuple("MusicSplit", "steps song_lengths silent_steps starts lengths")
 
 
-def _make(name, paths):
-    """The ready files, {split}.npz, and the Identity of the songs.
-
-    Each has `steps` (uint8 [n, 11], notes as bits, silent steps left out), `song_lengths` (int32
-    [songs]) and `silent_steps` (a number).
-    """
-    path, = paths
+def _make(name, sources, options):
+    """The ready files, {split}.npz as of pack_songs, and the Identity of the songs, see Task."""
+    if name == OWN.name:
+        return own_music.make(sources, options["steps_per_quarter"],
+                              options["own_music_outside"]), None
+    path, = sources.values()
     splits = (load_json if name == SAMPLE else load_pickle)(path)
     if not isinstance(splits, dict) or set(splits) != set(SPLITS):
         raise UserError("%s is not a dict of train, valid and test" % path)
-    files = {split + ".npz": _pack(splits[split], "%s, %s" % (path, split)) for split in SPLITS}
+    files = {split + ".npz": pack_songs(splits[split], "%s, %s" % (path, split)) for split in SPLITS}
     if name == SAMPLE:
         return files, identity_of_content(name, [file_digest(path)])
     return files, identity_of_files({os.path.basename(path): load_bytes(path)})
-
-
-def _pack(songs, where):
-    """The arrays of a split from its songs, lists of steps that are lists of MIDI notes (tuples do as well)."""
-    def check(right, problem):
-        if not right:
-            raise UserError("%s: %s" % (where, problem))
-
-    check(_are_lists([songs]) and _are_lists(songs), "it is not a list of songs that are lists of steps")
-    steps = list(chain.from_iterable(songs))
-    check(_are_lists(steps), "a time step is not a list of notes")
-    flat = list(chain.from_iterable(steps))
-    check(all(issubclass(kind, (int, np.integer)) for kind in set(map(type, flat))), "a note is not an integer")
-    song_of_step = np.repeat(np.arange(len(songs)), _lengths(songs))
-    step_of_note = np.repeat(np.arange(len(steps)), _lengths(steps))
-    notes = np.array(flat) - LOWEST_NOTE
-    wrong = np.flatnonzero((notes < 0) | (notes >= NOTE_COUNT))
-    if wrong.size:
-        check(False, "song %d has the note %s, which is not one of %d..%d" % (
-            song_of_step[step_of_note[wrong[0]]] + 1, flat[wrong[0]], LOWEST_NOTE, LOWEST_NOTE + NOTE_COUNT - 1))
-    sounding = _lengths(steps) > 0
-    song_lengths = np.bincount(song_of_step[sounding], minlength=len(songs))
-    check((song_lengths >= 2).any(), "no song has two steps with notes, so nothing can be predicted")
-    keys = np.zeros((len(steps), NOTE_COUNT), np.uint8)
-    keys[step_of_note, notes] = 1
-    return {"steps": np.packbits(keys[sounding], axis=1), "song_lengths": song_lengths.astype(np.int32),
-            "silent_steps": np.count_nonzero(~sounding)}
-
-
-def _are_lists(items):
-    return set(map(type, items)) <= {list, tuple}
-
-
-def _lengths(items):
-    return np.fromiter(map(len, items), np.int64, len(items))
 
 
 def read_midi(path, steps_per_quarter, outside="shift"):
@@ -92,13 +66,14 @@ def read_midi(path, steps_per_quarter, outside="shift"):
 
 
 def cut_windows(song_lengths, window_size, step):
-    """The windows of songs that stand one after another: (starts, lengths) of their inputs, int64, in song order.
+    """The windows of songs that stand one after another: (starts, lengths) of their inputs.
 
-    A song of n sounding steps gives the n - 1 inputs 1..n-1, and the target of each is the step after it. Full
-    windows of W inputs start at range(0, n - W, step), counted from the song's first step; the last of these is at
-    most n - W - 1, so all W targets exist. The rest of the song begins at the last start + step (at 0 if there was
-    none). It is one shorter window if it has at least 2 of the song's n steps, which is one input with its target;
-    so with step = W every target of every song is in exactly one window.
+    A song of n sounding steps gives the n - 1 inputs 1..n-1, and the target of each is the step
+    after it. Full windows of W inputs start at range(0, n - W, step), counted from the song's first
+    step; the last of these is at most n - W - 1, so all W targets exist. The rest of the song
+    begins at the last start + step (at 0 if there was none). It is one shorter window if it has at
+    least 2 of the song's n steps, which is one input with its target; so with step = W every target
+    of every song is in exactly one window. Both results are int64, in the order of the songs.
     """
     song_lengths = song_lengths.astype(np.int64)
     full = np.maximum(-((window_size - song_lengths) // step), 0)
@@ -118,12 +93,12 @@ class MusicData(PreparedData):
     description = "notes as MIDI numbers, without silent steps"
 
     def batches(self, split, epoch=0):
-        """Batches of {"inputs": uint8 [T, B, 88], "targets": uint8 [T, B, 88], "lengths": int32 [B]}.
+        """Batches of {"inputs" and "targets": uint8 [T, B, 88], "lengths": int32 [B]}.
 
-        T is the longest window of the batch; past the end of a window all is 0. Training windows begin every half
-        window and are shuffled by (seed, epoch), and each is shifted by up to `transpose` semitones either way;
-        the remainder joins the last batch. Those of valid and test keep the order of the file, do not overlap and
-        are never shifted. See cut_windows.
+        T is the longest window of the batch; past the end of a window all is 0. Training windows
+        begin every half window and are shuffled by (seed, epoch), and each is shifted by up to
+        `transpose` semitones either way; the remainder joins the last batch. Those of valid and
+        test keep the order of the file, do not overlap and are never shifted. See cut_windows.
         """
         part, settings = self._open(split), self._settings
         count = len(part.starts)
@@ -131,78 +106,101 @@ class MusicData(PreparedData):
         random = generator(settings.seed, epoch) if split == "train" else None
         groups = example_groups(count, settings.batch_size, random)
         if random:
-            shifts[np.concatenate(groups)] = random.integers(-settings.transpose, settings.transpose, count,
-                                                             endpoint=True)
+            shifts[np.concatenate(groups)] = random.integers(
+                -settings.transpose, settings.transpose, count, endpoint=True)
         return Batches(groups, lambda chosen: _transposed(_batch(part, chosen), shifts[chosen]))
 
     def file_order(self, split):
-        """The numbers of the windows in the order in which batches(split) yields them in evaluation."""
+        """The numbers of the windows as batches(split) of valid and test has them in turn."""
         return np.arange(len(self._open(split).starts))
 
     def stats(self, split):
         """What a split holds, as plain numbers; notes are MIDI numbers.
 
-        `steps` is the number of targets in all windows (training windows overlap, so most steps are in two),
-        `sounding_steps` counts every step of the songs once.
+        `steps` is the number of targets in all windows (training windows overlap, so most steps are
+        in two), `sounding_steps` counts every step of the songs once.
         """
         part = self._open(split)
         keys = np.unpackbits(part.steps, axis=1)
         notes = np.flatnonzero(keys.any(axis=0)) + LOWEST_NOTE
-        return {"songs": len(part.song_lengths), "windows": len(part.starts), "steps": int(part.lengths.sum()),
-                "sounding_steps": len(part.steps), "silent_steps": int(part.silent_steps),
+        quartiles = np.percentile(part.song_lengths, (0, 25, 50, 75, 100))
+        return {"songs": len(part.song_lengths), "windows": len(part.starts),
+                "steps": int(part.lengths.sum()), "sounding_steps": len(part.steps),
+                "silent_steps": int(part.silent_steps),
                 "notes_per_step": float(np.count_nonzero(keys) / len(keys)),
                 "lowest_note": int(notes[0]), "highest_note": int(notes[-1]),
-                "song_length_quartiles": np.percentile(part.song_lengths, (0, 25, 50, 75, 100)).tolist()}
+                "song_length_quartiles": quartiles.tolist()}
+
+    def remarks(self):
+        """What was left out of a user's own music, and the baseline, as lines."""
+        if self._settings.data_set_name != OWN.name:
+            return []
+        path = self._path("left_out.json")
+        left_out = load_json(path)
+        with reading(path):
+            lines = own_music.left_out_lines(left_out)
+        baseline = "note-frequency baseline, valid: window_nll %.4f" % (
+            self.baseline("valid")["window_nll"])
+        if not lines:
+            return [baseline]
+        return ["left out or shifted, see left_out.json:"] + lines + [baseline]
 
     def baseline(self, split="test"):
-        """The NLL of a model that knows only how often each note sounds in the training part.
+        """The note-frequency baseline: it knows only how often each note sounds in training.
 
-        Its 88 independent probabilities are (count + 1) / (steps + 2), Laplace's rule, so that a note never heard
-        in training costs a finite amount. Scored on the same windows and targets as the networks; returns
-        {"window_nll": mean over windows of their mean over steps, "frame_nll": mean over steps}, in nats a step.
+        Its 88 independent probabilities are (count + 1) / (steps + 2), Laplace's rule, so that a
+        note never heard in training costs a finite amount. Scored on the same windows and targets
+        as the networks; returns {"window_nll": mean over windows of their mean over steps,
+        "frame_nll": mean over steps}, in nats a step.
         """
         train_steps = self._open("train").steps
-        probabilities = (np.unpackbits(train_steps, axis=1).sum(axis=0) + 1.) / (len(train_steps) + 2.)
+        counts = np.unpackbits(train_steps, axis=1).sum(axis=0)
+        probabilities = (counts + 1.) / (len(train_steps) + 2.)
         part = self._open(split)
-        losses = -(np.log1p(-probabilities).sum()
-                   + np.unpackbits(part.steps, axis=1).dot(np.log(probabilities) - np.log1p(-probabilities)))
+        log_odds = np.log(probabilities) - np.log1p(-probabilities)
+        losses = -(np.log1p(-probabilities).sum() + np.unpackbits(part.steps, axis=1).dot(log_odds))
         sums = np.append(0., np.cumsum(losses))
         window_losses = sums[part.starts + 1 + part.lengths] - sums[part.starts + 1]
         return {"window_nll": float(np.mean(window_losses / part.lengths)),
                 "frame_nll": float(window_losses.sum() / part.lengths.sum())}
 
     def _read(self, split):
-        steps, song_lengths, silent_steps = self._arrays(split, "steps", "song_lengths", "silent_steps")
+        steps, song_lengths, silent_steps = self._arrays(
+            split, "steps", "song_lengths", "silent_steps")
         if steps.dtype != np.uint8 or steps.shape != (song_lengths.sum(), NOTE_COUNT // 8):
             raise UserError("%s is not what mm_utils.py writes" % self._path(split + ".npz"))
         window_size = self._settings.window_size
         step = max(window_size // 2, 1) if split == "train" else window_size
-        return MusicSplit(steps, song_lengths, silent_steps, *cut_windows(song_lengths, window_size, step))
+        windows = cut_windows(song_lengths, window_size, step)
+        return MusicSplit(steps, song_lengths, silent_steps, *windows)
 
 
 def _batch(part, chosen):
     lengths = part.lengths[chosen]
     places = np.arange(lengths.max() + 1)[:, None]
-    # A short window repeats its last target instead of reaching into the next song; all of that is zeroed below.
+    # A short window repeats its last target instead of reaching into the next song; all of that is
+    # zeroed below.
     rows = part.starts[chosen] + np.minimum(places, lengths)
     keys = np.unpackbits(part.steps[rows], axis=2)
     inside = (places[:-1] < lengths)[:, :, None]
-    return {"inputs": keys[:-1] * inside, "targets": keys[1:] * inside, "lengths": lengths.astype(np.int32)}
+    return {"inputs": keys[:-1] * inside, "targets": keys[1:] * inside,
+            "lengths": lengths.astype(np.int32)}
 
 
 def _transposed(batch, shifts):
-    """Shift the notes of each window by its number of semitones, or by as many as keep them on the keyboard."""
+    """Shift the notes of each window by its semitones, or as far as the keyboard reaches."""
     if not shifts.any():
         return batch
     used = (batch["inputs"] | batch["targets"]).any(axis=0)  # [B, 88]
     lowest, highest = used.argmax(axis=1), NOTE_COUNT - 1 - used[:, ::-1].argmax(axis=1)
     shifts = np.clip(shifts, -lowest, NOTE_COUNT - 1 - highest)
     sources = ((np.arange(NOTE_COUNT) - shifts[:, None]) % NOTE_COUNT)[None]
-    shifted = {name: np.take_along_axis(batch[name], sources, axis=2) for name in ("inputs", "targets")}
+    shifted = {name: np.take_along_axis(batch[name], sources, axis=2)
+               for name in ("inputs", "targets")}
     return dict(batch, **shifted)
 
 
-TASK = Task("mm", DATA_SETS, _make, MusicData, window_size=200)
+TASK = Task("mm", DATA_SETS, _make, MusicData, window_size=200, own_data=OWN)
 prepare, load, main = TASK.prepare, TASK.load, TASK.main
 
 if __name__ == "__main__":

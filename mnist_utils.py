@@ -1,23 +1,26 @@
 """Digit images read one pixel a step: SequentialMNIST, P-MNIST (permuted) and SequentialDigits.
 
-`python -u mnist_utils.py` turns data/mnist/unchanged/mnist.npz into data/mnist/ready/MNIST, writes scikit-learn's
-own 8x8 digits to data/mnist/ready/SequentialDigits, and prints an analysis. `load(settings)` prepares the data if
-need be and gives the training script its batches.
+`python -u mnist_utils.py` turns data/mnist/unchanged/mnist.npz into data/mnist/ready/MNIST, writes
+scikit-learn's own 8x8 digits to data/mnist/ready/SequentialDigits, and prints an analysis.
+`load(settings)` prepares the data if need be and gives the training script its batches.
 """
 
 import collections
 import functools
+import itertools
 
 import numpy as np
 
 from data_preparation.batches import Batches, example_groups, generator
 from data_preparation.identity import (Identity, content_digest, fingerprint_of,
                                        identity_of_content)
-from data_preparation.prepared import SPLITS, LabelledData, Task
+from data_preparation.prepared import SPLITS, LabelledData
+from data_preparation.task import Task
 from files.errors import UserError, run_as_script
 from files.arrays import load_arrays
 
-# sources: in data/mnist/unchanged. pixel_scale: the brightest value. permuted: pixels in one fixed random order.
+# sources: in data/mnist/unchanged. pixel_scale: the brightest value. permuted: pixels in one fixed
+# random order.
 DataSet = collections.namedtuple("DataSet", "sources ready steps pixel_scale permuted")
 DATA_SETS = {
     "SequentialMNIST": DataSet(["mnist.npz"], "MNIST", 784, 255., False),
@@ -27,14 +30,14 @@ DATA_SETS = {
 Digits = collections.namedtuple("Digits", "images labels")
 
 
-def _make(name, paths):
+def _make(name, sources, options):
     """The ready files, uint8 images [digits, pixels] and labels, and the Identity of the digits.
 
     SequentialMNIST and P-MNIST share them.
     """
-    parts = _mnist_parts(paths[0]) if paths else _digits_parts()
-    digest = content_digest(array for part in parts for array in part)
-    identity = (identity_of_content("MNIST", [digest]) if paths
+    parts = _mnist_parts(*sources.values()) if sources else _digits_parts()
+    digest = content_digest(itertools.chain.from_iterable(parts))
+    identity = (identity_of_content("MNIST", [digest]) if sources
                 else Identity(fingerprint_of([digest]), 1))
     files = {split + ".npz": {"images": images, "labels": labels}
              for split, (images, labels) in zip(SPLITS, parts)}
@@ -42,13 +45,17 @@ def _make(name, paths):
 
 
 def _mnist_parts(path):
-    """(images, labels) of the splits; validation is the last sixth of the training digits: 10,000 of 60,000."""
+    """(images, labels) of the splits; validation is the last sixth of the training digits.
+
+    That is 10,000 of 60,000. Raises UserError.
+    """
     arrays = load_arrays(path, ["x_train", "y_train", "x_test", "y_test"])
     for half in ("train", "test"):
         images, labels = arrays["x_" + half], arrays["y_" + half]
         if (images.dtype != np.uint8 or images.shape[1:] != (28, 28) or len(images) < 6
                 or labels.shape != images.shape[:1] or set(labels.tolist()) - set(range(10))):
-            found = "x_%s is %s %s, y_%s %s" % (half, images.dtype, images.shape, half, labels.shape)
+            found = "the %s digits are %s %s, their labels %s" % (
+                half, images.dtype, images.shape, labels.shape)
             raise UserError("%s is damaged (%s; not uint8 n x 28 x 28 and n labels from 0 to 9)"
                             % (path, found))
         arrays["x_" + half] = images.reshape(len(images), -1)
@@ -59,7 +66,7 @@ def _mnist_parts(path):
 
 
 def _digits_parts():
-    """(images, labels) of scikit-learn's 1,797 digits: 1,257 / 270 / 270, each class in proportion."""
+    """(images, labels) of scikit-learn's digits: 1,257 / 270 / 270, each class in proportion."""
     from sklearn.datasets import load_digits  # here, because importing it takes a second
     digits = load_digits()
     images, labels = digits.data.astype(np.uint8), digits.target.astype(np.uint8)
@@ -82,13 +89,15 @@ class DigitData(LabelledData):
         self.description = "%d pixels from 0 to %d, %s" % (
             self.steps, self.pixel_scale, "in one fixed random order" if permuted else "row by row")
         # One fixed order for all of P-MNIST: with another one its results could not be compared.
-        self._pixels = np.random.RandomState(0).permutation(self.steps) if permuted else np.arange(self.steps)
+        self._pixels = (np.random.RandomState(0).permutation(self.steps) if permuted
+                        else np.arange(self.steps))
 
     def batches(self, split, epoch=0):
-        """Batches of {"inputs": uint8 [T, B], "lengths": int32 [B] (all T), "labels": int32 [B]}, T = steps.
+        """Batches of {"inputs": uint8 [T, B], "lengths": int32 [B], "labels": int32 [B]}.
 
-        The model divides the inputs by pixel_scale. Training digits are shuffled by (seed, epoch), each once an
-        epoch; the others keep their order.
+        T is `steps`, of all digits; the lengths are all T. The model divides the inputs by
+        pixel_scale. Training digits are shuffled by (seed, epoch), each once an epoch; the others
+        keep their order.
         """
         images, labels = self._open(split)
         random = generator(self._settings.seed, epoch) if split == "train" else None
@@ -96,13 +105,14 @@ class DigitData(LabelledData):
         return Batches(groups, functools.partial(self._batch, images, labels))
 
     def file_order(self, split):
-        """The numbers of the digits in the order in which batches(split) yields them."""
+        """The numbers of the digits as batches(split) of valid and test has them in turn."""
         return np.arange(len(self._open(split).labels))
 
     def stats(self, split):
-        """Counts and shares of a split, as plain numbers; "mean_intensity" is a share of pixel_scale."""
+        """Counts of a split, as plain numbers; "mean_intensity" is in units of pixel_scale."""
         images, labels = self._open(split)
-        return {"digits": len(labels), "of_each_class": np.bincount(labels, minlength=10).tolist(),
+        return {"digits": len(labels),
+                "of_each_class": np.bincount(labels, minlength=10).tolist(),
                 "mean_intensity": float(images.mean() / self.pixel_scale),
                 "blank_share": float((images == 0).mean())}
 
@@ -114,8 +124,8 @@ class DigitData(LabelledData):
                 "lengths": np.full(len(chosen), self.steps, np.int32)}
 
 
-TASK = Task("mnist", {name: data_set.sources for name, data_set in DATA_SETS.items()}, _make, DigitData,
-            ready={name: data_set.ready for name, data_set in DATA_SETS.items()})
+TASK = Task("mnist", {name: data_set.sources for name, data_set in DATA_SETS.items()}, _make,
+            DigitData, ready={name: data_set.ready for name, data_set in DATA_SETS.items()})
 prepare, load, main = TASK.prepare, TASK.load, TASK.main
 
 if __name__ == "__main__":

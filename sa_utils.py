@@ -1,7 +1,8 @@
 """Sentiment analysis data: IMDB film reviews (Maas et al. 2011) as Keras numbers and orders them.
 
-`python -u sa_utils.py` turns data/sa/unchanged/{imdb.npz, imdb_word_index.json} into data/sa/ready/IMDB and prints
-an analysis. `load(settings)` prepares the data if need be and gives the training script its batches.
+`python -u sa_utils.py` turns data/sa/unchanged/{imdb.npz, imdb_word_index.json} into
+data/sa/ready/IMDB and prints an analysis. `load(settings)` prepares the data if need be and gives
+the training script its batches.
 """
 
 import collections
@@ -13,7 +14,8 @@ import numpy as np
 
 from data_preparation.batches import Batches, example_groups, generator, training_slices
 from data_preparation.identity import content_digest, identity_of_content
-from data_preparation.prepared import SPLITS, LabelledData, Task
+from data_preparation.prepared import SPLITS, LabelledData
+from data_preparation.task import Task
 from files.errors import UserError, run_as_script
 from files.arrays import load_arrays, load_object_array
 from files.reading import load_json
@@ -24,13 +26,14 @@ SPECIAL_WORDS = ["<pad>", "<start>", "<unk>", "<unused>"]
 START, UNKNOWN, RANK_OFFSET = 1, 2, 3
 VOCABULARY_SIZE = 24902
 
-# ids: uint16, all reviews one after another; the others have one entry a review, `ends` being the end of its ids.
+# ids: uint16, all reviews one after another; the others have one entry a review, `ends` being the
+# end of its ids.
 Reviews = collections.namedtuple("Reviews", "ids ends lengths labels")
 
 
-def _make(name, paths):
+def _make(name, sources, options):
     """The ready files, whole reviews of each split and words.json (by id), and their Identity."""
-    archive, index = paths
+    archive, index = sources.values()
     ranks, labels = load_json(index), load_arrays(archive, ["y_train", "y_test"])
     try:
         words = sorted(ranks, key=ranks.get)
@@ -56,8 +59,11 @@ def _make(name, paths):
 
 
 def _checked(lists, labels, word_count):
-    """Reviews, lists of word ranks, as arrays: ranks int64, one review after another; lengths int32
-    and labels uint8 [reviews]. Raises various errors if they are not right."""
+    """Reviews, lists of word ranks, as arrays, the ranks of one review after another.
+
+    Returns ranks int64, lengths int32 [reviews] and labels uint8 [reviews]. Raises various errors
+    if they are not right.
+    """
     if (np.ndim(lists) != 1 or len(lists) < 5 or labels.shape != (len(lists),)
             or set(labels.tolist()) - {0, 1}):
         raise ValueError("they are not 5 or more reviews, each with a label of 0 or 1")
@@ -70,7 +76,7 @@ def _checked(lists, labels, word_count):
 
 
 def _shuffled(half, shuffler):
-    """Reviews shuffled and numbered as by load_data of tf.keras.datasets.imdb; half: see _checked."""
+    """The Reviews of a half (see _checked), shuffled and numbered like load_data of Keras does."""
     ranks, lengths, labels = half
     order = np.arange(len(lengths))
     shuffler.shuffle(order)
@@ -99,27 +105,30 @@ class ReviewData(LabelledData):
     def batches(self, split, epoch=0):
         """Batches of {"inputs": int32 [T, B], "lengths": int32 [B], "labels": int32 [B]}.
 
-        T is the longest review of the batch, at most window_size; longer reviews keep their last ids, shorter ones
-        are padded with 0 at the end. Training data are shuffled by (seed, epoch), each review once an epoch; the
-        others come longest first, which wastes least padding and meets a lack of memory at once.
+        T is the longest review of the batch, at most window_size; longer reviews keep their last
+        ids, shorter ones are padded with 0 at the end. Training data are shuffled by (seed, epoch),
+        each review once an epoch; the others come longest first, which wastes least padding and
+        meets a lack of memory at once.
         """
         reviews = self._open(split)
         if split == "train":
             groups = self._training_groups(reviews.lengths, generator(self._settings.seed, epoch))
         else:
             order = self.file_order(split)
-            groups = [order[group] for group in example_groups(len(order), self._settings.batch_size)]
+            groups = example_groups(len(order), self._settings.batch_size)
+            groups = [order[group] for group in groups]
         return Batches(groups, functools.partial(self._batch, reviews))
 
     def file_order(self, split):
-        """The numbers of the reviews in the order in which batches(split) yields them in evaluation."""
+        """The numbers of the reviews as batches(split) of valid and test has them in turn."""
         return np.argsort(-self._open(split).lengths, kind="stable")
 
     def stats(self, split):
         """Counts of a split, as plain numbers; "cut" reviews are longer than window_size."""
         reviews = self._open(split)
-        return {"reviews": len(reviews.labels), "positive": int(reviews.labels.sum()), "ids": len(reviews.ids),
-                "unknown": int((reviews.ids == UNKNOWN).sum()), "mean_length": float(reviews.lengths.mean()),
+        return {"reviews": len(reviews.labels), "positive": int(reviews.labels.sum()),
+                "ids": len(reviews.ids), "unknown": int((reviews.ids == UNKNOWN).sum()),
+                "mean_length": float(reviews.lengths.mean()),
                 "length_quartiles": np.percentile(reviews.lengths, (0, 25, 50, 75, 100)).tolist(),
                 "cut": int((reviews.lengths > self._settings.window_size).sum())}
 
@@ -138,11 +147,12 @@ class ReviewData(LabelledData):
         order = random.permutation(len(lengths))
         slices = training_slices(len(order), batch_size)
         if self._settings.bucket_by_length:
-            # Sorting within 50 batches, not over all, leaves it to chance which reviews meet in a batch.
+            # Sorted within 50 batches, not over all: chance decides which reviews meet in a batch.
             chunk = 50 * batch_size
             lengths = np.minimum(lengths, self._settings.window_size)
+            parts = np.split(order, range(chunk, len(order), chunk))
             order = np.concatenate([part[np.argsort(lengths[part], kind="stable")]
-                                    for part in np.split(order, range(chunk, len(order), chunk))])
+                                    for part in parts])
             random.shuffle(slices)
         return [order[part] for part in slices]
 
@@ -152,7 +162,8 @@ class ReviewData(LabelledData):
         inside = steps < lengths
         positions = np.where(inside, reviews.ends[chosen] - lengths + steps, 0)
         return {"inputs": np.where(inside, reviews.ids[positions], 0).astype(np.int32),
-                "lengths": lengths.astype(np.int32), "labels": reviews.labels[chosen].astype(np.int32)}
+                "lengths": lengths.astype(np.int32),
+                "labels": reviews.labels[chosen].astype(np.int32)}
 
 
 TASK = Task("sa", DATA_SETS, _make, ReviewData, window_size=512)

@@ -4,13 +4,17 @@ import numpy as np
 
 
 def generator(seed, epoch, purpose=0):
-    """A numpy random generator that is a function of (seed, epoch, purpose) alone, so that a resumed run repeats it."""
+    """A numpy random generator that is a function of (seed, epoch, purpose) alone.
+
+    So a resumed run repeats what it draws.
+    """
     return np.random.default_rng([seed, epoch, purpose])
 
 
 def training_slices(count, batch_size):
-    """Slices of floor(count / batch_size) batches; the remainder joins the last (so it holds B .. 2B-1 examples).
+    """Slices of floor(count / batch_size) batches; the remainder joins the last.
 
+    So that holds batch_size .. 2 * batch_size - 1 examples.
     With fewer examples than `batch_size` there is one batch of all of them.
     """
     batches = max(count // batch_size, 1)
@@ -24,17 +28,23 @@ def evaluation_slices(count, batch_size):
 
 
 def example_groups(count, batch_size, random=None):
-    """The numbers of the examples of each batch: shuffled by `random` for training, all in order where it is None."""
-    order = np.arange(count) if random is None else random.permutation(count)
-    return [order[part] for part in (training_slices if random else evaluation_slices)(count, batch_size)]
+    """The numbers of the examples of each batch.
+
+    They are shuffled by `random` for training, all and in order if it is None.
+    """
+    if random is None:
+        order, slices = np.arange(count), evaluation_slices(count, batch_size)
+    else:
+        order, slices = random.permutation(count), training_slices(count, batch_size)
+    return [order[part] for part in slices]
 
 
 class Batches(object):
     """A sequence of batches that are made when they are asked for.
 
-    Each batch is a dict from the name of one of the model's inputs to a numpy array, time first ([T, B, ..]).
-    `keys` is a list (slices of examples, window numbers, ..) and `make(key)` turns one into its batch. Any batch
-    can be had by its number, so that a run can go on in mid-epoch.
+    Each batch is a dict from the name of one of the model's inputs to a numpy array, time first
+    ([T, B, ..]). `keys` is a list (slices of examples, window numbers, ..) and `make(key)` turns
+    one into its batch. Any batch can be had by its number, so that a run can go on in mid-epoch.
     """
 
     def __init__(self, keys, make):

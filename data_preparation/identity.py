@@ -1,30 +1,35 @@
-"""Which data these are: a fingerprint of their content, and whether it is that of the published ones.
+"""Which data these are: a fingerprint of their content, and whether they are the published.
 
-A name says nothing of what is in a file, and neither does its size. So a data set is known by digests: those of
-data_preparation/sources.py for files that everybody has alike, and of what is in them for archives that differ
-from one download to the next (their arrays are the same, their compression is not).
+A name says nothing of what is in a file, and neither does its size. So a data set is known by
+digests: those of data_preparation/sources.py for files that everybody has alike, and of what is in
+them for archives that differ from one download to the next (their arrays are the same, their
+compression is not).
 """
 
 import hashlib
+import itertools
 from collections import namedtuple
 
 import numpy as np
 
 from data_preparation.sources import DOWNLOADS
 
-# fingerprint: a SHA-256, as hex, of the content of a data set's sources, so that other data have another one.
-# fraction: 1 for the published data, less for a beginning of them, None for any other data.
+# fingerprint: a SHA-256, as hex, of the content of a data set's sources, so that other data have
+# another one. fraction: 1 for the published data, less for a beginning of them, None for any other
+# data.
 Identity = namedtuple("Identity", "fingerprint fraction")
 
-# Fingerprints of the published data sets that are known by what is in their archives: content_digest of the
-# arrays named in mnist_utils.py and sa_utils.py, joined by `fingerprint_of`. The sample is known as a file.
+# Fingerprints of the published data sets that are known by what is in their archives:
+# content_digest of the arrays named in mnist_utils.py and sa_utils.py, joined by `fingerprint_of`.
+# The sample is known as a file.
 PUBLISHED_CONTENT = {
     "MNIST": "57c3957960727ed5be81199ceaee2f201b920579df1813f084b10703e08da328",
     "IMDB": "9031fa935aa51ec3ae00d11e292e60bfb3236a30ef55b42eb5bd397e825dde94",
     "Bach Chorales": "ce3c38f6d5a84e3aa1c8f5c83c12c2adb7458802e106283665372f07a3b63480",
 }
 
-# SHA-256 of the first so many bytes of the published texts, as far as a beginning of them can be checked.
+# SHA-256 of the first so many bytes of the published texts, as far as a beginning of them can be
+# checked.
 BEGINNINGS = {
     "text8": {
         4096: "55db9f1ef4dc2fd4ca102852cb21db800f61f6c61b97508ca257543b2311779e",
@@ -58,7 +63,7 @@ BEGINNINGS = {
 
 
 def content_digest(arrays):
-    """The SHA-256, as hex, of a sequence of numpy arrays: of the type, shape and bytes of each in turn."""
+    """The SHA-256, as hex, of numpy arrays: of the type, shape and bytes of each in turn."""
     digest = hashlib.sha256()
     for array in arrays:
         array = np.ascontiguousarray(array)
@@ -96,11 +101,13 @@ def identity_of_files(contents):
 
 def _fraction(name, content):
     """1 for a published file, less for a beginning of one, None for another."""
-    published, = [file for source in DOWNLOADS for file in source.files if file.name == name]
+    files = itertools.chain.from_iterable(source.files for source in DOWNLOADS)
+    published, = [file for file in files if file.name == name]
     algorithm = {32: "md5", 64: "sha256"}[len(published.checksum)]
     if hashlib.new(algorithm, content).hexdigest() == published.checksum:
         return 1
-    known = {size: digest for size, digest in BEGINNINGS.get(name, {}).items() if size <= len(content)}
+    beginnings = BEGINNINGS.get(name, {})
+    known = {size: digest for size, digest in beginnings.items() if size <= len(content)}
     if not known or len(content) >= published.size:
         return None
     view = memoryview(content)

@@ -1,7 +1,8 @@
 """The ready files of a data set, and the record beside them of what they were made from.
 
-made_from.json has `format`, the `fingerprint` and the `fraction` of data_preparation/identity.py, the `options`
-of the preparation, and `sources` and `ready`: {file name: {"size", "time", "sha256"}}.
+made_from.json has `format`, the `fingerprint` and the `fraction` of data_preparation/identity.py,
+the `options` of the preparation, and `sources` and `ready`: {file name: {"size", "time",
+"sha256"}}.
 """
 
 import contextlib
@@ -9,15 +10,32 @@ import glob
 import json
 import os
 import time
+from collections import namedtuple
+
+import numpy as np
 
 from data_preparation.identity import file_digest
 from files.arrays import save_array, save_arrays
 from files.reading import load_json, reading
-from files.writing import save_json
+from files.writing import atomic_write, save_json
 
 MADE_FROM = "made_from.json"
 FORMAT = 2  # of the ready files and of made_from.json; those of another format are made anew
-_SAVE = {".npz": lambda path, arrays: save_arrays(path, **arrays), ".npy": save_array,
+# An array that is written piece by piece: its type, its length, and an iterable of its pieces.
+ArrayInPieces = namedtuple("ArrayInPieces", "dtype length pieces")
+
+
+def _save_array(path, array):
+    if not isinstance(array, ArrayInPieces):
+        return save_array(path, array)
+    header = {"descr": array.dtype.str, "fortran_order": False, "shape": (array.length,)}
+    with atomic_write(path) as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for piece in array.pieces:
+            file.write(piece.astype(array.dtype, copy=False).tobytes())
+
+
+_SAVE = {".npz": lambda path, arrays: save_arrays(path, **arrays), ".npy": _save_array,
          ".json": save_json}
 
 
@@ -29,15 +47,18 @@ def file_records(paths):
 def write(folder, files, sources, identity, options):
     """Write the ready files, {name: content}, and made_from.json. Raises OSError.
 
-    A content is a dict of arrays (.npz), an array (.npy) or a JSON-able value; sources: their
-    file_records; identity: an Identity; options: what the preparation depends on, JSON-able.
+    A content is a dict of arrays (.npz), an array or an ArrayInPieces (.npy) or a JSON-able value,
+    or a function that gives it when it is its turn. sources: their file_records; identity: an
+    Identity; options: what the preparation depends on, JSON-able.
     """
     path = os.path.join(folder, MADE_FROM)
-    # Removed first, written last: after a kill no such file stands beside those of two preparations.
+    # Removed first, written last: after a kill no such file stands beside those of two
+    # preparations.
     with contextlib.suppress(FileNotFoundError):
         os.remove(path)
     _remove_leftovers(folder)
     for name, content in files.items():
+        content = content() if callable(content) else content
         _SAVE[os.path.splitext(name)[1]](os.path.join(folder, name), content)
     ready = file_records({name: os.path.join(folder, name) for name in files})
     save_json(path, dict(identity._asdict(), format=FORMAT, options=options, sources=sources,
@@ -86,7 +107,7 @@ def _size_and_time(path):
 
 
 def _unchanged(paths, records):
-    """The records of files, {name: path}, as they are now. Raises ValueError if a content changed."""
+    """The records of files, {name: path}, as they are now. Raises ValueError if one changed."""
     current = {}
     for name, path in paths.items():
         record = current[name] = dict(records[name], **_size_and_time(path))
@@ -97,7 +118,7 @@ def _unchanged(paths, records):
 
 
 def _remove_leftovers(folder):
-    """Remove what a killed preparation left half-written; what another one writes now is younger."""
+    """Remove what a killed preparation left; what another one writes now is younger."""
     for path in glob.glob(os.path.join(glob.escape(folder), "*.part")):
         with contextlib.suppress(OSError):
             if time.time() - os.path.getmtime(path) > 3600:

@@ -1,7 +1,7 @@
 """From raw text to token ids: tokenisations, vocabularies, and the two put together.
 
-Tokens are a list of words, or an array of character or byte codes. Symbols are the texts of the ids: 0 is padding,
-1 whatever the vocabulary does not have, 2.. are words or characters.
+Tokens are a list of words, or an array of character or byte codes. Symbols are the texts of the
+ids: 0 is padding, 1 whatever the vocabulary does not have, 2.. are words or characters.
 """
 
 import string
@@ -17,7 +17,7 @@ _PUNCTUATION = str.maketrans(dict.fromkeys(string.punctuation.replace("'", ""), 
 
 
 def paper_words(raw):
-    """The words behind the paper's perplexities: lower case, split at punctuation too (but not at apostrophes)."""
+    """The words behind the paper's perplexities: lower case, split at all marks but apostrophes."""
     return raw.decode("utf-8").lower().translate(_PUNCTUATION).split()
 
 
@@ -43,9 +43,10 @@ def code_points(raw):
 
 
 def make_symbols(tokens, limit=None):
-    """The symbols of all ids, special ones first; then the `limit` commonest words, or all characters by code.
+    """The symbols of all ids, special ones first; then words, or all characters by code.
 
-    Words stand by falling frequency, and words that are equally common by their first appearance.
+    Of words there are the `limit` commonest by falling frequency; those that are equally common
+    stand by their first appearance.
     """
     if isinstance(tokens, list):
         counts = Counter(tokens)
@@ -69,9 +70,23 @@ def make_ids(tokens, symbols):
 
 
 def histogram(numbers, size=0):
-    """How often each number from 0 to the largest occurs; with zeros up to `size` counts at least."""
+    """How often each number from 0 to the largest occurs; at least `size` counts."""
     size = max(size, int(numbers.max()) + 1) if len(numbers) else size
-    return sum((np.bincount(chunk, minlength=size) for chunk in _chunks(numbers)), np.zeros(size, np.int64))
+    counts = (np.bincount(chunk, minlength=size) for chunk in _chunks(numbers))
+    return sum(counts, np.zeros(size, np.int64))
+
+
+def facts(symbols, counts):
+    """The facts of a text that vocabulary.json holds, from {split: how often each id occurs}.
+
+    By split the numbers of `tokens` and of `unknown` ones; the `commonest` symbols with their
+    counts in training.
+    """
+    training = counts["train"]
+    commonest = np.argsort(-training, kind="stable")[:8]
+    return {"tokens": {split: int(numbers.sum()) for split, numbers in counts.items()},
+            "unknown": {split: int(numbers[UNKNOWN]) for split, numbers in counts.items()},
+            "commonest": [[symbols[i], int(training[i])] for i in commonest]}
 
 
 def nats_to_bits(nats):
@@ -80,5 +95,5 @@ def nats_to_bits(nats):
 
 
 def _chunks(array):
-    """Views of parts: to count or to index, numpy widens small integers to int64, so it gets some at a time."""
+    """Views of parts: to count or to index, numpy makes small integers 8 bytes long."""
     return (array[start:start + _CHUNK] for start in range(0, len(array), _CHUNK))

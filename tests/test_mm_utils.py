@@ -255,7 +255,7 @@ def test_wrong_sources_are_named_and_leave_the_others_alone(tmp_path, monkeypatc
     with pytest.raises(UserError, match=message) as raised:
         mm_utils.prepare(NAME, str(tmp_path))
     assert str(path) in str(raised.value)
-    assert "run `bash get_data.sh --only Nottingham --force --data_folder" in str(raised.value)
+    assert "move it away and run `bash get_data.sh --only Nottingham --data_folder" in str(raised.value)
     assert not (tmp_path / "mm" / "ready").exists()
 
     status, output, errors = run(monkeypatch, capsys, tmp_path)

@@ -142,13 +142,13 @@ def test_prepared_digits_are_found_again_and_preparing_repeats_them(tmp_path):
 ])
 def test_wrong_arrays_are_named_in_one_line(tmp_path, changes):
     write_unchanged(tmp_path, **changes)
-    with pytest.raises(UserError, match="mnist.npz .*run `bash get_data.sh --only MNIST( --force)? --data_folder"):
+    with pytest.raises(UserError, match="mnist.npz .*run `bash get_data.sh --only MNIST --data_folder"):
         mnist_utils.load(settings(tmp_path))
     assert not (tmp_path / "mnist" / "ready").exists()
 
 
 def test_missing_and_cut_files_name_the_command(tmp_path):
-    with pytest.raises(UserError, match="mnist.npz is missing: run `bash get_data.sh --only MNIST( --force)?"):
+    with pytest.raises(UserError, match="mnist.npz is missing: run `bash get_data.sh --only MNIST"):
         mnist_utils.load(settings(tmp_path, "P-MNIST"))
     archive = write_unchanged(tmp_path)
     whole = archive.read_bytes()

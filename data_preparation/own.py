@@ -1,0 +1,75 @@
+"""A user's own text or music as a data set: its name, its files, its preparation's options."""
+
+import hashlib
+import json
+import os
+import re
+from collections import namedtuple
+
+from data_preparation.identity import Identity, fingerprint_of
+from files.errors import UserError
+from files.project import project_path
+
+# The data set of a task that is read from where the user says. `option`: the setting that says
+# where; `others`: {setting: default} of those that the preparation depends on, too; find(given)
+# gives its files as {name: path}, none if they are gone; `help`: what each of the settings means.
+OwnData = namedtuple("OwnData", "name option others find help")
+
+_OPTIONS = {"OwnText": "own_text", "OwnMusic": "own_music"}
+
+
+def data_set_title(settings):
+    """The data set's name; of a user's own data with the name of the file or folder behind it."""
+    given = getattr(settings, _OPTIONS.get(settings.data_set_name, ""), "")
+    return "%s %s" % (settings.data_set_name, _stem(given)) if given else settings.data_set_name
+
+
+def ready_name(settings, options):
+    """The name of the folder of the ready files, another for each text and its options."""
+    given = getattr(settings, _OPTIONS[settings.data_set_name])
+    text = json.dumps([given, options], sort_keys=True)
+    return "%s %s" % (data_set_title(settings), hashlib.sha256(text.encode()).hexdigest()[:8])
+
+
+def identity(records):
+    """The Identity of a user's own data from the records of their files.
+
+    The names count if there are several: they say in which split a file is.
+    """
+    lines = [record["sha256"] + " " + name for name, record in records.items()]
+    return Identity(fingerprint_of(lines if len(lines) > 1 else [lines[0][:64]]), 1)
+
+
+def described(paths):
+    """The files of a user's own data, {name: path}, in a few words."""
+    first, more = next(iter(paths.values())), len(paths) - 1
+    return first + (" and %d more files" % more if more else "")
+
+
+def user_path(path):
+    """The absolute form of a path to a user's data: from the current folder or the project's."""
+    here = os.path.abspath(os.path.expanduser(path))
+    return here if os.path.exists(here) else project_path(path)
+
+
+def files_below(folder, endings):
+    """{name: path} of the files in a folder, and in those in it, whose name ends so; in any case.
+
+    The names are relative to the folder, with / between folders; they are in order.
+    """
+    found = {}
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            if name.lower().endswith(endings) and not name.startswith("."):
+                path = os.path.join(parent, name)
+                found[os.path.relpath(path, folder).replace(os.sep, "/")] = path
+    if not found:
+        raise UserError("%s has no file whose name ends with %s" % (folder, " or ".join(endings)))
+    return {name: found[name] for name in sorted(found)}
+
+
+def _stem(given):
+    """The name of the first file or the folder, without what no folder should be called."""
+    name = os.path.basename(os.path.abspath(given.split(",")[0].strip()))
+    name = re.sub(r"(\.(txt|text|gz|mid|midi))+$", "", name, flags=re.IGNORECASE)
+    return re.sub(r"[^\w. -]", "_", name)[:60].strip(" .") or "data"

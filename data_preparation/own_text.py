@@ -1,0 +1,196 @@
+"""A user's own text, of any size, read in pieces: its files, its symbols and its ids."""
+
+import codecs
+import gzip
+import io
+import os
+import re
+from collections import Counter
+
+import numpy as np
+
+from data_preparation import texts
+from data_preparation.own import described, files_below, user_path
+from data_preparation.prepared import SPLITS
+from data_preparation.ready_files import ArrayInPieces
+from files.errors import UserError
+from files.reading import reading
+
+UNITS = ("character", "word")
+LEAST = 40  # tokens, so that every part of the text has something to predict
+PIECE = 1 << 20  # characters
+_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"),
+          (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
+          (codecs.BOM_UTF16_BE, "utf-16"))
+_WORD = re.compile(r"\n|\w+(?:['’]\w+)*|[^\w\s]")
+_BLANK = re.compile(r"\s\S*\Z")
+
+
+def find(given):
+    """{name: path} of a text: of one file, of the files of a folder, or of "train,valid,test"."""
+    path = user_path(given)
+    if os.path.isdir(path):
+        return files_below(path, (".txt", ".txt.gz"))
+    if os.path.exists(path):
+        return {os.path.basename(path): path}
+    paths = [user_path(part.strip()) for part in given.split(",")]
+    if len(paths) not in (1, len(SPLITS)):
+        raise UserError("own_text names %d files" % len(paths),
+                        "name one, or three as train,valid,test")
+    present = [path for path in paths if os.path.exists(path)]
+    if len(present) not in (0, len(paths)):
+        raise UserError("%s is missing" % next(path for path in paths if path not in present))
+    if len(paths) == 1 or not present:
+        return {}
+    return {split: path for split, path in zip(SPLITS, paths)}
+
+
+def make(paths, unit, limit):
+    """The ready files of a text: tokens.npy, the ids of all splits in turn, and vocabulary.json.
+
+    paths: see `find`; unit: one of UNITS; limit: the most symbols to know, the commonest of the
+    training part. Nothing of the text is kept in memory but a piece at a time and the counts of
+    words. Raises UserError if there is no such text, or not enough of it.
+    """
+    if unit not in UNITS:
+        raise UserError("own_unit is %r" % unit, "give one of " + ", ".join(UNITS))
+    if limit < 1:
+        raise UserError("own_vocabulary is %d" % limit, "give 1 or more")
+    text, title = Text(paths, unit), described(paths)
+    total = sum(text.lengths.values())
+    if total < LEAST or min(text.lengths.values()) < 2:
+        parts = ", ".join("%s %d" % item for item in text.lengths.items())
+        raise UserError("%s is too short: it has %d %ss (%s), but needs %d" % (
+            title, total, unit, parts, LEAST))
+    symbols = _symbols(text, unit, limit)
+    known = len(symbols) - len(texts.SPECIAL_SYMBOLS)
+    if known < 2:
+        raise UserError("%s has nothing to predict: its training part holds only %r" % (
+            title, symbols[-1]))
+    counts = {split: np.zeros(len(symbols), np.int64) for split in SPLITS}
+
+    def ids():
+        for split, tokens in text.segments():
+            part = texts.make_ids(tokens, symbols)
+            counts[split] += texts.histogram(part, len(symbols))
+            yield part
+
+    def vocabulary():  # called when all ids are written, so that the counts are there
+        facts = texts.facts(symbols, counts)
+        facts["source_bytes"] = sum(map(os.path.getsize, paths.values()))
+        return {"symbols": symbols, "facts": facts}
+
+    kind = np.min_scalar_type(len(symbols) - 1)
+    return {"tokens.npy": ArrayInPieces(kind, total, ids()), "vocabulary.json": vocabulary}
+
+
+class Text(object):
+    """The tokens of a text, read anew from disk each time.
+
+    paths: {split: path} of three files, else {name: path} of one text that is split by position,
+    90/5/5. Attribute: lengths, {split: number of tokens}.
+    """
+
+    def __init__(self, paths, unit):
+        self._tokens = characters if unit == "character" else words
+        self._parts = ([(split, [paths[split]]) for split in SPLITS] if set(paths) == set(SPLITS)
+                       else [(None, list(paths.values()))])
+        counts = [sum(map(len, self._tokens(files))) for _, files in self._parts]
+        if len(counts) == 1:
+            first, second = counts[0] * 90 // 100, counts[0] * 95 // 100
+            counts = [first, second - first, counts[0] - second]
+        self.lengths = dict(zip(SPLITS, counts))
+
+    def segments(self):
+        """Pieces of the text in order, as (split, tokens)."""
+        for split, files in self._parts:
+            rest = [[split, None]] if split else [[name, self.lengths[name]] for name in SPLITS]
+            for tokens in self._tokens(files):
+                while len(tokens) and rest:
+                    name, left = rest[0]
+                    part = tokens[:left]
+                    yield name, part
+                    tokens = tokens[len(part):]
+                    if left is not None:
+                        rest[0][1] -= len(part)
+                        if not rest[0][1]:
+                            rest.pop(0)
+
+
+def characters(paths):
+    """The code points of a text in pieces, uint32 arrays."""
+    for piece in pieces(paths):
+        yield np.frombuffer(piece.encode("utf-32-le"), "<u4")
+
+
+def words(paths):
+    """The words of a text in pieces, lists of text: words as they are written, each mark of
+    punctuation, and <eos> for the end of a line."""
+    rest = ""
+    for piece in pieces(paths):
+        rest += piece
+        blank = _BLANK.search(rest, max(len(rest) - PIECE, 0))
+        end = blank.start() + 1 if blank else 0  # without the last word, which may go on
+        if not end and len(rest) > PIECE:
+            end = len(rest)
+        yield split_words(rest[:end])
+        rest = rest[end:]
+    yield split_words(rest)
+
+
+def split_words(text):
+    """The words of a piece of text, see `words`."""
+    return ["<eos>" if word == "\n" else word for word in _WORD.findall(text)]
+
+
+def encoded_words(raw):
+    """The words of a UTF-8 text, see `words`."""
+    return split_words(raw.decode("utf-8"))
+
+
+def pieces(paths):
+    """A text in pieces of at most PIECE characters, a line's end between its files.
+
+    Raises UserError for a file that is no text.
+    """
+    for number, path in enumerate(paths):
+        if number:
+            yield "\n"
+        with reading(path):
+            try:
+                with _open(path) as file:
+                    for piece in iter(lambda: file.read(PIECE), ""):
+                        if "\0" in piece:
+                            raise UserError("%s is no text: it holds NUL characters" % path)
+                        yield piece
+            except UnicodeDecodeError as error:
+                raise UserError(
+                    "%s is not UTF-8 (%s: byte 0x%02x)" % (
+                        path, error.reason, error.object[error.start]),
+                    "convert it, such as by `iconv -f ISO-8859-1 -t UTF-8 OLD > NEW`")
+
+
+def _open(path):
+    """A file as text: UTF-8, or what its first bytes say; every line's end becomes a newline."""
+    raw = (gzip.open if path.lower().endswith(".gz") else open)(path, "rb")
+    start = raw.read(4)
+    raw.seek(0)
+    encoding = next((name for mark, name in _MARKS if start.startswith(mark)), "utf-8")
+    return io.TextIOWrapper(raw, encoding=encoding)
+
+
+def _symbols(text, unit, limit):
+    """The symbols of all ids: the `limit` commonest characters by code, or words by frequency."""
+    training = (tokens for split, tokens in text.segments() if split == "train")
+    if unit == "word":
+        counts = Counter()
+        for tokens in training:
+            counts.update(tokens)
+            if len(counts) > max(20 * limit, 1 << 20):  # the rarest go, to bound the memory
+                counts = Counter(dict(counts.most_common(max(10 * limit, 1 << 19))))
+        return texts.SPECIAL_SYMBOLS + sorted(counts, key=counts.get, reverse=True)[:limit]
+    counts = np.zeros(0x110000, np.int64)
+    for tokens in training:
+        counts += np.bincount(tokens, minlength=len(counts))
+    codes = np.argsort(-counts, kind="stable")[:min(limit, np.count_nonzero(counts))]
+    return texts.SPECIAL_SYMBOLS + [chr(code) for code in np.sort(codes)]

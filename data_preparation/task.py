@@ -1,0 +1,201 @@
+"""The data sets of a task: finding their sources, preparing them, loading them, analysing them."""
+
+import argparse
+import itertools
+import os
+import shlex
+import sys
+import textwrap
+from collections import namedtuple
+
+from data_preparation import own, ready_files
+from data_preparation.prepared import SPLITS
+from data_preparation.sources import DOWNLOADS
+from files.errors import OneLineParser, UserError, hint
+from files.project import project_path
+
+# One data set on its way: its sources {name: path}, the options that its preparation depends on,
+# the folder of its ready files, and the advice if a source or a ready file is missing or damaged.
+Paths = namedtuple("Paths", "sources options folder fetch prepare")
+
+
+class Task(object):
+    """The data sets of a task: data/<folder>/unchanged -> data/<folder>/ready/<data set>.
+
+    folder: also the first part of the names of the task's scripts. sources: {data set: names of the
+    files that it is made from}, a full path being that of a file that comes with the project.
+    make(name, {name: path} of the sources, options) returns ({name: content} of the ready files,
+    Identity), see ready_files.write; the Identity of a user's own data is None. It raises UserError
+    if a source is not right. data_class: a PreparedData. ready: {data set: name of its folder of
+    ready files} if that is another. window_size: the analysis's, if windows matter. own_data: the
+    OwnData, if the task can read a user's own.
+    """
+
+    def __init__(self, folder, sources, make, data_class, ready=None, window_size=None,
+                 own_data=None):
+        self._task, self._sources, self._make, self._data_class = folder, sources, make, data_class
+        self._ready, self._window_size, self._own = ready or {}, window_size, own_data
+
+    def prepare(self, name, data_folder, **options):
+        """Write the ready files of data set `name`, anew if they are there; returns their folder.
+
+        options: of a user's own data, the settings that it reads. Raises UserError, with no file
+        touched, if a source is missing or damaged; also if the folder cannot be written.
+        """
+        options = dict(self._own.others if self._own else {}, **options)
+        settings = argparse.Namespace(data_set_name=name, data_folder=data_folder, **options)
+        return self._prepare(name, self._place(settings))
+
+    def load(self, settings):
+        """The data set that `settings` names, prepared first if it is not, or its sources changed.
+
+        Reads data_set_name, data_folder and what the data class reads. Raises UserError, with the
+        command that helps, for an unknown data set and for missing or damaged files.
+        """
+        name = settings.data_set_name
+        if name not in self._sources and not self._is_own(name):
+            names = list(self._sources) + ([self._own.name] if self._own else [])
+            raise UserError("data_set_name is %r: choose one of %s" % (name, ", ".join(names)))
+        place = self._place(settings)
+        if ready_files.are_current(place.folder, place.sources, place.options):
+            return self._data_class(settings, place)
+        _check_presence(name, place)
+        print("preparing %s in %s" % (own.data_set_title(settings), place.folder), flush=True)
+        self._prepare(name, place)
+        data = self._data_class(settings, place)
+        if self._is_own(name):
+            _analyse(data, place)
+        return data
+
+    def main(self):
+        """Prepare and analyse the data sets whose sources are there; returns the exit status."""
+        settings = self._arguments()
+        if self._own and getattr(settings, self._own.option):
+            return self._prepare_and_analyse([self._own.name], settings)
+        return self._prepare_and_analyse(self._sources, settings)
+
+    def _arguments(self):
+        parser = OneLineParser(
+            description="Prepares the data that are there and prints an analysis of them.")
+        parser.add_argument("--data_folder", default="data", help="where get_data.sh put the data, "
+                            "relative to the project's folder (default: data)")
+        if self._window_size:
+            parser.add_argument("--window_size", type=_steps, default=self._window_size,
+                                help="of the analysis, in steps from 2 on (default: %(default)s)")
+        if self._own:
+            settings = dict({self._own.option: ""}, **self._own.others)
+            for name, default in settings.items():
+                parser.add_argument("--" + name, default=default, type=type(default),
+                                    help=self._own.help[name] + " (default: %(default)r)")
+        return parser.parse_args()
+
+    def _prepare_and_analyse(self, names, settings):
+        status, done = 0, set()
+        for name in names:
+            settings.data_set_name = name
+            try:
+                place = self._place(settings)
+                missing = [path for path in place.sources.values() if not os.path.exists(path)]
+                if missing:
+                    print("%s: %s is not there: %s\n" % (name, missing[0], place.fetch), flush=True)
+                    continue
+                if place.folder not in done:
+                    done.add(self._prepare(name, place))
+                _analyse(self._data_class(settings, place), place)
+            except UserError as error:
+                print("error: %s" % error, file=sys.stderr, flush=True)
+                status = 2
+        return status
+
+    def _prepare(self, name, place):
+        _check_presence(name, place)
+        with hint(place.fetch):
+            records = ready_files.file_records(place.sources)
+            files, identity = self._make(name, place.sources, place.options)
+        identity = identity or own.identity(records)
+        try:
+            ready_files.write(place.folder, files, records, identity, place.options)
+        except OSError as error:
+            raise UserError("%s cannot be prepared (%s): check rights and free space of %s" % (
+                name, error, place.folder)) from error
+        return place.folder
+
+    def _is_own(self, name):
+        return self._own is not None and name == self._own.name
+
+    def _place(self, settings):
+        name, folder = settings.data_set_name, project_path(settings.data_folder)
+        folder = os.path.join(folder, self._task)
+        option = ("" if settings.data_folder == "data"
+                  else " --data_folder " + shlex.quote(settings.data_folder))
+        prepare = "run `python -u %s_utils.py%s`" % (self._task, option)
+        if self._is_own(name):
+            return self._own_place(settings, os.path.join(folder, "ready"), prepare)
+        sources = {os.path.basename(file): os.path.join(folder, "unchanged", file)
+                   for file in self._sources[name]}
+        ready = os.path.join(folder, "ready", self._ready.get(name, name))
+        return Paths(sources, {}, ready, self._fetch(name, sources, option), prepare)
+
+    def _own_place(self, settings, folder, prepare):
+        given = getattr(settings, self._own.option, "")
+        if not given:
+            raise UserError("%s needs to know where your data are" % self._own.name,
+                            "give --%s" % self._own.option)
+        options = {name: getattr(settings, name) for name in self._own.others}
+        sources = self._own.find(given)
+        folder = os.path.join(folder, own.ready_name(settings, options))
+        if not sources and not os.path.exists(folder):
+            raise UserError("%s is %r, but there is no such file or folder" % (
+                self._own.option, given), "give a path that exists")
+        if sources:
+            options["files"] = list(sources)
+        command = prepare[:-1] + " --%s %s`" % (self._own.option, shlex.quote(given))
+        return Paths(sources, options, folder, "give another --" + self._own.option, command)
+
+    def _fetch(self, name, sources, option):
+        """The advice if sources are missing or damaged; it never overwrites what is there."""
+        for download in DOWNLOADS:
+            if set(sources) & {file.name for file in download.files}:
+                wanted = name if name in download.sets else download.sets[0]
+                command = "run `bash get_data.sh --only %s%s`" % (shlex.quote(wanted), option)
+                if not all(map(os.path.exists, sources.values())):
+                    return command
+                if not self._own:
+                    return "move it away and " + command
+                return "move it away and %s (what is your own is read by --data_set_name %s)" % (
+                    command, self._own.name)
+        return "it comes with the project, copy it from there again"
+
+
+def _steps(text):
+    if not (text.isdecimal() and 2 <= int(text) < 2 ** 31):
+        raise argparse.ArgumentTypeError("%r is no whole number from 2 on, below 2^31" % text)
+    return int(text)
+
+
+def _check_presence(name, place):
+    for path in place.sources.values():
+        if not os.path.exists(path):
+            raise UserError("%s: %s is missing" % (name, path), place.fetch)
+
+
+def _analyse(data, place):
+    """Print what the splits hold, one column each, in at most 100 characters a line."""
+    columns = [[("", split)] + list(data.summary(split).items()) for split in SPLITS]
+    print("%s in %s" % (data.title, place.folder))
+    print(textwrap.fill(data.description, 100, initial_indent="  ", subsequent_indent="  "))
+    for row in zip(*columns):
+        cells = [textwrap.wrap(_shown(value), 23) for _, value in row]
+        for line in itertools.zip_longest([row[0][0].replace("_", " ")], *cells, fillvalue=""):
+            print("  %-22s  %23s  %23s  %23s" % line)
+    for line in data.remarks():
+        print("  " + line)
+    print(flush=True)
+
+
+def _shown(value):
+    if isinstance(value, list):
+        return " ".join(map(_shown, value))
+    if isinstance(value, float):
+        return "%.4g" % value
+    return "{:,}".format(value) if isinstance(value, int) else value
