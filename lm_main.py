@@ -4,7 +4,10 @@ Edit the constants or give them on the command line, for example
 
     python -u lm_main.py --data_set_name text8 --cell_name GRU
 
-Data: bash get_data.sh. "PythonDocs" comes with Python.
+Data: bash get_data.sh. "PythonDocs" comes with Python; "OwnText" is a text of your own, see
+docs/own_data.md:
+
+    python -u lm_main.py --data_set_name OwnText --own_text novel.txt
 """
 
 import experiment
@@ -21,6 +24,9 @@ TASK = "language"
 # ---- Data
 data_set_name = "penn"  # which text [data set]
 data_folder = "data"  # where get_data.sh and lm_utils.py put it [text]
+own_text = ""  # of OwnText: a UTF-8 file (or .gz), a folder of .txt, or train,valid,test [text]
+own_unit = "character"  # of OwnText: its tokens, character or word [text]
+own_vocabulary = 10000  # of OwnText: the most symbols to know, the others are unknown [int >= 1]
 window_size = None  # time steps in a training window [int >= 2]
 stateful = None  # read the text in order and carry the state from each window to the next [bool]
 state_reset_probability = 0.1  # of stateful training: how often a window starts from zeros anyway [float >= 0, <= 1]
@@ -84,6 +90,9 @@ PUBLISHED = {
     # Not in the paper. Small, for a few minutes on two cores.
     "PythonDocs": dict(_PENNCHAR, window_size=128, batch_size=32, number_of_parameters=500000, dropout=0.1,
                        epochs=8),
+    # Not in the paper. For a novel, in minutes on two cores.
+    "OwnText": dict(_PENNCHAR, window_size=128, batch_size=32, number_of_parameters=2000000,
+                    dropout=0.2, epochs=10),
 }
 
 

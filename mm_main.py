@@ -4,7 +4,10 @@ Edit the constants or give them on the command line, for example
 
     python -u mm_main.py --data_set_name Nottingham --cell_name GRU
 
-Data: bash get_data.sh. "Bach Chorales" comes with the project.
+Data: bash get_data.sh. "Bach Chorales" comes with the project; "OwnMusic" are MIDI files of
+your own, see docs/own_data.md:
+
+    python -u mm_main.py --data_set_name OwnMusic --own_music folder
 """
 
 import experiment
@@ -21,6 +24,9 @@ TASK = "music"
 # ---- Data
 data_set_name = "JSB Chorales"  # which pieces [data set]
 data_folder = "data"  # where get_data.sh and mm_utils.py put them [text]
+own_music = ""  # of OwnMusic: a folder of MIDI files, .mid or .midi, also in folders in it [text]
+steps_per_quarter = 2  # of OwnMusic: time steps in a quarter note [int >= 1]
+own_music_outside = "shift"  # of OwnMusic: notes off the keyboard, shift (by octaves) or drop [text]
 window_size = None  # time steps in a training window [int >= 2]
 transpose = None  # training windows are shifted by up to so many semitones, anew each epoch; 0: never [int >= 0]
 
@@ -78,6 +84,9 @@ PUBLISHED = {
     # Chorales, whose test songs are among the chorales.
     "Bach Chorales": dict(_PAPER, number_of_parameters=800000, learning_rate=5e-3, linear_decay=True,
                           dropout=0.3, batch_size=8, transpose=6, patience=40, epochs=140),
+    # Not in the paper: the settings of the chorales, with less patience.
+    "OwnMusic": dict(_PAPER, number_of_parameters=800000, learning_rate=5e-3, linear_decay=True,
+                     dropout=0.3, batch_size=8, transpose=6, patience=10, epochs=60),
 }
 
 

@@ -53,7 +53,8 @@ def _make(name, sources, options):
     splits = (load_json if name == SAMPLE else load_pickle)(path)
     if not isinstance(splits, dict) or set(splits) != set(SPLITS):
         raise UserError("%s is not a dict of train, valid and test" % path)
-    files = {split + ".npz": pack_songs(splits[split], "%s, %s" % (path, split)) for split in SPLITS}
+    files = {split + ".npz": pack_songs(splits[split], "%s, %s" % (path, split))
+             for split in SPLITS}
     if name == SAMPLE:
         return files, identity_of_content(name, [file_digest(path)])
     return files, identity_of_files({os.path.basename(path): load_bytes(path)})

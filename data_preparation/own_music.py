@@ -85,7 +85,7 @@ def left_out_lines(left_out, most=20):
     lines = ["%-40s %d, in %d files" % (kind, count, sum(kind in kinds for kinds
                                                          in left_out["notes"].values()))
              for kind, count in sorted(notes.items())]
-    files = sorted(left_out["files"].items())
+    files = sorted(left_out["files"].items(), key=lambda item: ("duplicate" in item[1], item[0]))
     lines += ["%-40s %s" % item for item in files[:most]]
     if len(files) > most:
         lines.append("and %d more files, see left_out.json" % (len(files) - most))

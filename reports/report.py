@@ -23,7 +23,7 @@ def final(trainer):
     counts = {split: trainer.data.stats(split) for split in ("train",) + evaluated}
     fraction, monitor = trainer.data.fraction, trainer.model.monitor
     results = {
-        "task": settings.task, "data_set": settings.data_set_name, "cell": settings.cell_name,
+        "task": settings.task, "data_set": trainer.data.title, "cell": settings.cell_name,
         "seed": settings.seed, "settings": settings.values,
         "parameters": network.parameters, "hidden_units": network.hidden_units,
         "epochs": stopping.epochs_done, "best_epoch": stopping.best_epoch, "stop_reason": stopping.reason,

@@ -12,6 +12,7 @@ import subprocess
 import numpy as np
 from training.quiet_tensorflow import tf
 
+from data_preparation.own import data_set_title
 from files.machine import usable_cores
 from files.errors import UserError, hint
 from files.arrays import load_arrays, save_arrays
@@ -117,7 +118,8 @@ def run_path(settings, name):
     """The folder of the run `name`, which may be in that of another: "sweep/trial-001". Raises UserError."""
     if os.path.isabs(name) or os.path.normpath(name).split(os.sep)[0] in (".", ".."):
         raise UserError("name is %r, but must be the name of a folder, without .. in it" % name)
-    return os.path.join(settings.runs_folder, settings.task, settings.data_set_name, settings.cell_name, name)
+    return os.path.join(settings.runs_folder, settings.task, data_set_title(settings),
+                        settings.cell_name, name)
 
 
 def environment():

@@ -98,7 +98,7 @@ class Trainer(object):
 
     def _describe(self):
         network, settings = self.model.network, self.settings
-        label = data_label(settings.data_set_name, self.data.fraction)
+        label = data_label(self.data.title, self.data.fraction)
         self.run.log("%s on %s: %s parameters, layers: %d, hidden units: %d, seed %d, on %s; folder %s" % (
             settings.cell_name, label, "{:,}".format(network.parameters),
             settings.number_of_layers, network.hidden_units, settings.seed, _device(self.session), self.run.path))
