@@ -1,6 +1,7 @@
 """One experiment from the command line to the report: what the main() of all four scripts does."""
 
 import errno
+import time
 
 from training.quiet_tensorflow import tf  # first
 
@@ -21,22 +22,24 @@ def run(script_globals, load, build_model, show, arguments=None):
     script_globals, arguments: see read_settings. load(settings) gives the data, build_model(settings, data) the
     Model in the default graph, show(trainer) leaves samples in the run's folder. Raises UserError.
     """
+    started = time.monotonic()
     keep_freed_memory()
     settings = read_settings(script_globals, arguments)
     data = load(settings)
     if settings.do_hyperparameter_optimization:
         from sweeps import sweep  # here: a training needs no hyperopt
-        return sweep.run(settings, script_globals)
+        return sweep.run(settings, data, script_globals)
     with tf.Graph().as_default():
         tf.set_random_seed(settings.seed)
         model = build_model(settings, data)
         try:
-            with RunFolder(settings) as run_folder, Trainer(settings, model, data, run_folder) as trainer:
-                if not settings.evaluate:
-                    trainer.fit()
-                report.final(trainer)
-                if settings.evaluate_on_test:
-                    show(trainer)
+            with RunFolder(settings, data) as folder:
+                with Trainer(settings, model, data, folder, started) as trainer:
+                    if not settings.evaluate:
+                        trainer.fit()
+                    report.final(trainer)
+                    if settings.evaluate_on_test:
+                        show(trainer)
         except tf.errors.ResourceExhaustedError:
             raise out_of_memory(settings)
         except OSError as error:

@@ -61,6 +61,7 @@ name = ""  # name of the run's folder; empty: date, time and seed [text]
 runs_folder = "runs"  # runs are written to <runs_folder>/<task>/<data set>/<cell>/<name> [text]
 resume = ""  # folder of a run to go on with [text]
 evaluate = ""  # folder of a run whose best checkpoint to evaluate, without training [text]
+other_data = False  # evaluate on other data than those of the training; marks the results [bool]
 evaluate_on_test = True  # read the test split at the end; a sweep's trials do not [bool]
 checkpoint_minutes = 5.0  # time between checkpoints within an epoch [float > 0]
 summary_steps = 20  # steps between TensorBoard's scalars within an epoch [int >= 1]
@@ -112,6 +113,7 @@ def build_model(settings, data):
     }
     return Model(settings, network, {"inputs": inputs, "targets": targets, "lengths": lengths},
                  loss=tf.reduce_mean(window_losses), metrics=metrics, monitor="window_nll",
+                 by_example={"batch_nll": window_losses},  # the average that the paper reports
                  outputs=outputs_for_sampling(logits, first_states, final_states))
 
 

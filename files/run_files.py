@@ -1,71 +1,125 @@
-"""The files of a run or a sweep that are read again: names, and what the JSON ones must have."""
+"""The files of a run or a sweep that are read again: their names, and how they are taken apart."""
 
+import json
 import os
 
-from files.errors import UserError
-from files.reading import load_json
+from files.reading import load_json, reading
 
-# Names in the files of runs by earlier versions -> today's, wherever they stand in settings.json and results.json.
+# Names in the files of runs by earlier versions -> today's, wherever they stand in settings.json
+# and results.json.
 NEW_NAMES = {"watched": "monitor", "data_share": "data_fraction", "frequency_baseline": "baseline",
              "zero_state_chance": "state_reset_probability", "learning_rate_decay": "linear_decay"}
 
 LAST, BEST = "checkpoints/last.npz", "checkpoints/best.npz"
-_NUMBER = (int, float)
-# Name -> its type, or for an object what is needed of it in turn.
-_SETTINGS = {"task": str, "script": str, "environment": dict,
-             "settings": {"data_set_name": str, "cell_name": str, "cell_hyperparameters": dict}}
-_RESULTS = {"task": str, "data_set": str, "cell": str, "seed": int, "monitor": str, "lower_is_better": bool,
-            "stop_reason": (str, type(None)), "epochs": int, "best_epoch": int, "seconds": _NUMBER, "parameters": int,
-            "hidden_units": int, "data_fraction": _NUMBER + (type(None),), "environment": {"tensorflow": str, "cores": int}}
-_SWEEP = {"trials": int, "winner": {"point": dict}}
-_RECORD = {"trial": int, "point": dict, "loss": _NUMBER + (type(None),), "reason": (str, type(None))}
-_SUCCESS = {"metric": str, "value": _NUMBER, "epochs": int, "seconds": _NUMBER}  # of a trial that did not fail, too
+# What a folder may hold whose run was ended before its first checkpoint.
+_BEFORE_FIRST_CHECKPOINT = {"settings.json", "log.txt", "lock", "checkpoints"}
+
+
+def is_begun(folder):
+    """Whether a folder holds anything of a run from its first checkpoint on; it may be missing."""
+    if not os.path.isdir(folder):
+        return False
+    checkpoints = os.path.join(folder, "checkpoints")
+    names = set(os.listdir(folder)) - _BEFORE_FIRST_CHECKPOINT
+    names.update(os.listdir(checkpoints) if os.path.isdir(checkpoints) else ())
+    return not all(name.endswith(".part") for name in names)
 
 
 def load_settings(folder):
     """The settings.json of a run or a sweep. Raises UserError if it is not right."""
-    return _load(folder, "settings.json", _SETTINGS)
+    path = os.path.join(folder, "settings.json")
+    with reading(path):
+        content = with_new_names(load_json(path))
+        settings = content["settings"]
+        for name in ("task", "script"):
+            text(content[name])
+        for name in ("data_set_name", "cell_name"):
+            text(settings[name])
+        dict(settings["cell_hyperparameters"], **content["environment"])
+        return content
 
 
 def load_results(folder):
     """The results.json of a run. Raises UserError if it is not right."""
-    results = _load(folder, "results.json", _RESULTS)
-    splits = ("valid", "test") if "test" in results else ("valid",)
-    _check(folder, "results.json", results, {split: {results["monitor"]: _NUMBER} for split in splits})
-    return results
+    path = os.path.join(folder, "results.json")
+    with reading(path):
+        results = with_new_names(load_json(path))
+        for name in ("task", "data_set", "cell", "monitor"):
+            text(results[name])
+        for name in ("seed", "epochs", "best_epoch", "parameters", "hidden_units"):
+            whole(results[name])
+        for split in {"valid", "test"} & set(results):
+            number(results[split][results["monitor"]])
+        number(results["seconds"])
+        text(results["stop_reason"] or "")
+        text(results["environment"]["tensorflow"])
+        whole(results["environment"]["cores"])
+        return results
 
 
 def load_sweep(folder):
     """The sweep.json of a finished sweep. Raises UserError if it is not right."""
-    return _load(folder, "sweep.json", _SWEEP)
+    path = os.path.join(folder, "sweep.json")
+    with reading(path):
+        content = with_new_names(load_json(path))
+        whole(content["trials"])
+        dict(content["winner"]["point"])
+        return content
+
+
+def load_metrics(folder):
+    """The entries of a run's metrics.jsonl by epoch; none if it is missing. Raises UserError."""
+    path = os.path.join(folder, "metrics.jsonl")
+    if not os.path.exists(path):
+        return []
+    with reading(path), open(path, encoding="utf-8") as file:
+        return [_entry(json.loads(line)) for line in file]
+
+
+def _entry(line):
+    for values in (line["train"], line["valid"]):
+        for value in values.values():
+            number(0 if value is None else value)  # None: it overflowed
+    return dict(line, epoch=whole(line["epoch"], 1))
 
 
 def is_record(record, dimensions):
-    """Whether a value is what trials.jsonl holds of a trial, with a point that has all `dimensions`."""
-    return not _wrong_names(record, _RECORD) and set(dimensions) <= set(record["point"]) and (
-        record["loss"] is None or not _wrong_names(record, _SUCCESS))
+    """Whether a value is a trial's record, as in trials.jsonl, with a point of `dimensions`."""
+    try:
+        whole(record["trial"])
+        text(record["reason"] or "")
+        point = dict(record["point"])
+        if record["loss"] is not None:
+            text(record["metric"])
+            whole(record["epochs"])
+            for name in ("loss", "value", "seconds"):
+                number(record[name])
+    except (LookupError, TypeError, ValueError):
+        return False
+    return set(dimensions) <= set(point)
 
 
-def _load(folder, name, needed):
-    content = with_new_names(load_json(os.path.join(folder, name)))
-    _check(folder, name, content, needed)
-    return content
+def text(value):
+    """`value`, which must be a text. Raises TypeError."""
+    return _of_type(str, value)
 
 
-def _check(folder, name, content, needed):
-    wrong = _wrong_names(content, needed)
-    if wrong:
-        raise UserError("%s lacks, or has of another kind, %s" % (
-            os.path.join(folder, name), ", ".join(wrong)))
+def whole(value, least=0):
+    """`value`, which must be a whole number, not below `least`. Raises TypeError or ValueError."""
+    if _of_type(int, value) < least:
+        raise ValueError("%r is below %d" % (value, least))
+    return value
 
 
-def _wrong_names(content, needed):
-    """The names in `needed`, {name: type or what is needed in turn}, that `content` lacks or has of another type."""
-    if not isinstance(content, dict):
-        return list(needed)
-    return [name for name, kind in needed.items()
-            if (_wrong_names(content.get(name), kind) if isinstance(kind, dict)
-                else name not in content or not isinstance(content[name], kind))]
+def number(value):
+    """`value`, which must be a number. Raises TypeError."""
+    return _of_type((int, float), value)
+
+
+def _of_type(kind, value):
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise TypeError("%.60r is of the wrong kind" % (value,))
+    return value
 
 
 def with_new_names(value):

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import json
+import math
 import os
 import socket
 import uuid
@@ -51,5 +52,14 @@ def lock_folder(path):
 def save_json(path, value):
     """Write `value` as indented JSON, atomically."""
     with atomic_write(path, "w") as file:
-        json.dump(value, file, indent=2, sort_keys=True)
+        json.dump(json_value(value), file, indent=2, sort_keys=True)
         file.write("\n")
+
+
+def json_value(value):
+    """`value` with null in place of nan and infinity, which JSON does not have."""
+    if isinstance(value, dict):
+        return {name: json_value(content) for name, content in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [json_value(content) for content in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,9 +1,11 @@
 """What a run leaves for people to look at: final evaluation, summary, results.json and learning curve."""
 
+import os
 import resource
 
 from data_preparation.prepared import data_label
 from reports import pictures
+from files.run_files import load_results
 from files.writing import save_json
 from reports.paper_results import paper_value
 from files.progress import duration
@@ -12,7 +14,8 @@ from files.progress import duration
 def final(trainer):
     """Evaluate the best checkpoint on validation and test; write results.json and learning_curve.png, print both.
 
-    Without settings.evaluate_on_test the test split is not even read, and the results have nothing of it.
+    Without settings.evaluate_on_test the test split is not even read, and the results have nothing of it,
+    unless this is an evaluation of a run that was tested before.
 
     Returns the dict that results.json holds. Raises UserError where no epoch is finished yet.
     """
@@ -28,21 +31,36 @@ def final(trainer):
         "parameters": network.parameters, "hidden_units": network.hidden_units,
         "epochs": stopping.epochs_done, "best_epoch": stopping.best_epoch, "stop_reason": stopping.reason,
         "steps": progress["step"], "seconds": round(progress["seconds"], 1),
+        "startup_seconds": round(progress["startup_seconds"], 1),
         "steps_per_second": round(progress["step"] / max(progress["seconds"], 1e-9), 3),
         "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** 20, 2),  # of this process
         "monitor": monitor, "lower_is_better": trainer.model.lower_is_better,
-        "counts": counts, "data_fraction": fraction,
+        "counts": counts, "data": run.data, "data_fraction": fraction, "other_data": run.other_data,
         "baseline": {split: trainer.data.baseline(split) for split in evaluated},
-        "paper": paper_value(settings.data_set_name, settings.cell_name, monitor) if fraction == 1 else None,
+        "paper": paper_value(settings.data_set_name, settings.cell_name, monitor)
+        if fraction == 1 and not run.other_data else None,
         "environment": run.environment(),
     }
     results.update({split: trainer.evaluate(split) for split in evaluated})
+    if settings.evaluate and not settings.evaluate_on_test:
+        _keep_test(results, run)
     save_json(run.file("results.json"), results)
     title = "{}, {}, {:,} parameters".format(data_label(results["data_set"], results["data_fraction"]), results["cell"], results["parameters"])
     pictures.learning_curve(run.file("learning_curve.png"), run.metrics(), results, title)
     for line in summary(results, run.path):
         run.log(line)
     return results
+
+
+def _keep_test(results, run):
+    """Keep what an earlier evaluation on the same data found on the test part: the weights are the same."""
+    if not os.path.exists(run.file("results.json")):
+        return
+    earlier = load_results(run.path)
+    if "test" in earlier and earlier.get("data", run.data) == run.data:
+        results["test"] = earlier["test"]
+        for name in ("counts", "baseline"):
+            results[name]["test"] = earlier[name]["test"]
 
 
 def summary(results, folder):
@@ -52,8 +70,9 @@ def summary(results, folder):
         ("data set, cell", "%s, %s" % (results["data_set"], results["cell"])),
         ("parameters", "{:,} ({:,} hidden units)".format(results["parameters"], results["hidden_units"])),
         ("epochs", "%d, the best was %d" % (results["epochs"], results["best_epoch"])),
-        ("time, memory", "%s, %.2f steps/s, %.1f GB" % (
-            duration(results["seconds"]), results["steps_per_second"], results["peak_memory_gb"])),
+        ("time, memory", "%s, start-up %s, %.2f steps/s, %.1f GB" % (
+            duration(results["seconds"]), duration(results["startup_seconds"]),
+            results["steps_per_second"], results["peak_memory_gb"])),
     ]
     if results["data_fraction"] != 1:
         label = data_label(results["data_set"], results["data_fraction"])

@@ -36,10 +36,11 @@ _NEVER_SWEPT = _NOT_OF_A_POINT | {"data_set_name", "cell_name", "cell_hyperparam
 HOPELESS = 5  # so many failures, and nothing else, end a sweep
 
 
-def run(settings, script_globals):
+def run(settings, data, script_globals):
     """Begin or continue the sweep settings.sweep_name, up to settings.sweep_trials trials, and test the winner.
 
-    script_globals: the globals() of the script. Raises UserError for dimensions that the script does not allow, for a
+    data: the data set, whose identity the sweep keeps. script_globals: the globals() of the script.
+    Raises UserError for dimensions that the script does not allow, for a
     spark_master that cannot be, for a sweep of that name with other settings, and where all of the first trials fail.
     Ctrl-C ends it cleanly.
     """
@@ -48,7 +49,7 @@ def run(settings, script_globals):
         _check_dimension(settings, script_globals, name, dimension)
     if settings.spark_master:
         spark.check_master(settings.spark_master)
-    with Sweep(settings, space, os.path.abspath(script_globals["__file__"])) as sweep:
+    with Sweep(settings, space, os.path.abspath(script_globals["__file__"]), data) as sweep:
         try:
             sweep.search()
             sweep.finish()
@@ -75,13 +76,14 @@ def _check_dimension(settings, script_globals, name, dimension):
 class Sweep(object):
     """The folder of a sweep, held by one process at a time, and what is in it."""
 
-    def __init__(self, settings, space, script):
+    def __init__(self, settings, space, script, data):
         self.settings, self.space, self._script = settings, space, script
         path = run_path(settings, settings.sweep_name)
         exists = os.path.exists(path)
         if exists:
             _check_same(path, settings)
-        self.run = RunFolder(settings.changed(name=settings.sweep_name, resume=path if exists else ""))
+        named = settings.changed(name=settings.sweep_name, resume=path if exists else "")
+        self.run = RunFolder(named, data)
         if exists:
             self.run.save_settings()  # with what may change from call to call
         self._trials = self.run.file("trials.jsonl")

@@ -90,7 +90,7 @@ def test_carried_states_give_the_logits_of_a_whole_pass(script, name, request, t
     data = (script.mm_utils if script is mm_main else script.lm_utils).load(settings)
     with tf.Graph().as_default():
         model = script.build_model(settings, data)
-        with RunFolder(settings) as run, Trainer(settings, model, data, run) as trainer:
+        with RunFolder(settings, data) as run, Trainer(settings, model, data, run) as trainer:
             trainer.load_best()
             batch = data.batches("test")[0]
             inputs = batch["inputs"][:9, 0]

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 
 import pytest
 
@@ -88,7 +89,8 @@ class Toy(object):
 
     def open(self, *more):
         settings = self.settings(*more)
-        sweep = Sweep(settings, search_space(settings), str(self.script))
+        data = types.SimpleNamespace(fingerprint="that of toys", fraction=1)
+        sweep = Sweep(settings, search_space(settings), str(self.script), data)
         # The stand-in knows nothing of tasks: its folders are the sweep's own.
         trial = sweep._trial
         sweep._trial = lambda *words, **changed: (lambda made: made._replace(begin=made.begin + [

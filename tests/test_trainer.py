@@ -141,7 +141,7 @@ def test_a_stateful_run_carries_its_state_and_resumes_with_it(tmp_path, fed, mon
 
     def interrupted_in_mid_epoch(trainer, batch):
         if trainer.progress["step"] == steps + 1:
-            trainer._on_signal(signal.SIGINT, None)
+            trainer.interruption.request(signal.SIGINT)
         return train_step(trainer, batch)
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
         patch.setattr(trainer_module.Trainer, "_train_step", interrupted_in_mid_epoch)
@@ -215,7 +215,7 @@ def test_a_finished_run_can_be_evaluated_again_and_continued(finished, monkeypat
     monkeypatch.undo()
     mm_main.main(arguments(tmp_path, "short", "--epochs", "2"))
     with monkeypatch.context() as patch:
-        patch.setattr(trainer_module.Trainer, "_train_epoch", lambda _: sys.exit(1))
+        patch.setattr(trainer_module.Trainer, "_train_step", lambda *_: sys.exit(1))
         with pytest.raises(SystemExit):
             mm_main.main(["--resume", folder(tmp_path, "short"), "--epochs", "4"])
     assert not os.path.exists(os.path.join(folder(tmp_path, "short"), "results.json"))  # those were of two epochs
@@ -225,15 +225,15 @@ def test_a_finished_run_can_be_evaluated_again_and_continued(finished, monkeypat
 
 def test_interrupted_after_the_last_epoch_the_weights_are_still_the_last_ones(finished, monkeypatch):
     tmp_path, _ = finished
-    finish_epoch = trainer_module.Trainer._finish_epoch
+    next_epoch = trainer_module.Trainer._next_epoch
 
     def finish_and_interrupt(trainer):
-        finish_epoch(trainer)
+        next_epoch(trainer)
         if trainer.stopping.reason:
-            trainer._on_signal(signal.SIGINT, None)
+            trainer.interruption.request(signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(trainer_module.Trainer, "_finish_epoch", finish_and_interrupt)
+        patch.setattr(trainer_module.Trainer, "_next_epoch", finish_and_interrupt)
         patch.setattr(trainer_module.Trainer, "load_best", lambda _: pytest.fail("the best weights replace the last"))
         with pytest.raises(SystemExit):
             mm_main.main(arguments(tmp_path, "late", "--epochs", "4"))
@@ -306,8 +306,9 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
     with pytest.raises(UserError, match="last.npz cannot be read"):
         mm_main.main(["--resume", folder(tmp_path, "damaged"), "--epochs", "2"])
     for changed, named in [({"variable/head/bias": np.zeros(3, np.float32)}, "another head/bias of shape"),
-                           ({"progress": "{}"}, "has a progress of nothing"),
-                           ({"progress": "5"}, "has no progress that can be read")]:
+                           ({"variable/head/bias": np.full(88, "a text")}, "another head/bias of shape"),
+                           ({"progress": "{}"}, "last.npz cannot be read"),
+                           ({"progress": "5"}, "last.npz cannot be read")]:
         np.savez(path, **dict(arrays, **changed))
         with pytest.raises(UserError, match=named):
             mm_main.main(["--resume", folder(tmp_path, "damaged"), "--epochs", "2"])
@@ -316,7 +317,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
     metrics = os.path.join(folder(tmp_path, "damaged"), "metrics.jsonl")
     with open(metrics, "a") as file:
         file.write('{"epo')
-    with pytest.raises(UserError, match="metrics.jsonl has a line that cannot be read"):
+    with pytest.raises(UserError, match="metrics.jsonl cannot be read"):
         mm_main.main(["--resume", folder(tmp_path, "damaged"), "--epochs", "2"])
 
 

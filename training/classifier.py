@@ -8,9 +8,10 @@ from training.model import Metric, Model
 def classifier(settings, network, inputs, features):
     """A Model that gives each sequence one of the network's classes.
 
-    inputs: the placeholder of the sequences, [T, B]. features: what the lowest cell reads, [T, B, D].
-    Training minimises the cross-entropy with smoothed labels (settings.label_smoothing); the metric
-    `cross_entropy` is that of the true labels, in nats.
+    inputs: the placeholder of the sequences, [T, B]. features: what the lowest cell reads, [T, B,
+    D]. Training minimises the cross-entropy with smoothed labels (settings.label_smoothing); the
+    metric `cross_entropy` is that of the true labels, in nats. `batch_accuracy` is the published
+    average.
     """
     lengths = tf.placeholder(tf.int32, [None], "lengths")
     labels = tf.placeholder(tf.int32, [None], "labels")
@@ -19,14 +20,15 @@ def classifier(settings, network, inputs, features):
     logits = network.head(network.cells[-1].final_hidden(states[-1]))
 
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
-    right = tf.equal(tf.argmax(logits, axis=1, output_type=tf.int32), labels)
+    right = tf.cast(tf.equal(tf.argmax(logits, axis=1, output_type=tf.int32), labels), tf.float32)
     metrics = {
-        "accuracy": Metric(tf.reduce_sum(tf.cast(right, tf.float32)), tf.size(labels), float),
+        "accuracy": Metric(tf.reduce_sum(right), tf.size(labels), float),
         "cross_entropy": Metric(tf.reduce_sum(losses), tf.size(labels), float),
     }
-    # Smoothing: a share of each label is spread evenly over all classes (Szegedy et al. 2016).
+    # Smoothing: a part of each label is spread evenly over all classes (Szegedy et al. 2016).
     elsewhere = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=1)
     smoothed = (1 - settings.label_smoothing) * losses + settings.label_smoothing * elsewhere
     return Model(settings, network, {"inputs": inputs, "lengths": lengths, "labels": labels},
-                 loss=tf.reduce_mean(smoothed), metrics=metrics, monitor="accuracy", lower_is_better=False,
+                 loss=tf.reduce_mean(smoothed), metrics=metrics, monitor="accuracy",
+                 lower_is_better=False, by_example={"batch_accuracy": right},
                  outputs={"logits": logits})

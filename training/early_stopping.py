@@ -1,8 +1,12 @@
 """When to stop: the validation metric has not improved for `patience` epochs."""
 
+import math
+
+from files.run_files import number, whole
+
 
 class EarlyStopping(object):
-    """Watches one validation metric. Improvement is strict. `reason` says why to stop; None: go on."""
+    """Follows a validation metric, the monitor. `reason`: why to stop, None if it should go on."""
 
     def __init__(self, patience, epochs, lower_is_better):
         self.patience = patience
@@ -13,9 +17,13 @@ class EarlyStopping(object):
         self.epochs_done = 0
 
     def update(self, value):
-        """Take the metric of one more epoch; True where it is the best so far."""
+        """Take the monitor of one more epoch; True if it is the best so far.
+
+        What is not finite is never the best: nan, or a perplexity that overflowed.
+        """
         self.epochs_done += 1
-        better = self.best is None or (value < self.best if self.lower_is_better else value > self.best)
+        better = math.isfinite(value) and (self.best is None or (
+            value < self.best if self.lower_is_better else value > self.best))
         if better:
             self.best, self.best_epoch = value, self.epochs_done
         return better
@@ -30,9 +38,13 @@ class EarlyStopping(object):
         return None
 
     def state(self):
-        """What a checkpoint keeps."""
+        """The part of a checkpoint's progress that `restore` needs."""
         return {"best": self.best, "best_epoch": self.best_epoch, "epochs_done": self.epochs_done}
 
     def restore(self, state):
-        """Go on from what `state()` gave."""
-        self.__dict__.update(state)
+        """Go on from what `state` gave. Raises various errors for anything else."""
+        self.epochs_done = whole(state["epochs_done"])
+        self.best_epoch = whole(state["best_epoch"])
+        best = state["best"]
+        # Earlier versions took a value that overflowed for the best.
+        self.best = best if best is not None and math.isfinite(number(best)) else None

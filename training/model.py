@@ -1,35 +1,30 @@
-"""What the models of all four scripts are made of, and what the trainer needs to know of a model."""
-
-import collections
+"""The parts of the models of all four scripts, and what the trainer needs to know of a model."""
 
 from training.quiet_tensorflow import tf
 
 from cells.fast.unroll import unroll
-from training import size
 from files.errors import UserError
+from training import size
+from training.metrics import Metric  # noqa: F401: the scripts import it together with Model
 from training.optimizer import RectifiedAdam
 
-LOSS_SCALE = 2.0 ** 10  # of mixed precision; its exact value is no matter: the optimizer normalises gradients
-
-Metric = collections.namedtuple("Metric", "total count finish")
-Metric.__doc__ = """A mean over examples or tokens: scalar tensors `total` (a sum) and `count` for one batch.
-
-`finish` is applied to the sum of totals over the sum of counts (exp for a perplexity), in Python floats.
-"""
+# Of mixed precision; its exact value does not matter, as the optimizer normalises gradients.
+LOSS_SCALE = 2.0 ** 10
 
 
 class Network(object):
-    """[embedding ->] stack of cells -> head, with as many hidden units as `number_of_parameters` allows.
+    """[embedding ->] stack of cells -> head, with as many units as number_of_parameters allows.
 
-    input_depth: depth D of the lowest cell's input (the embedding's size where there is one).
-    head_outputs: columns of the head's matrix. head_reads: "outputs" (of every step) or "state" (the final one).
-    embedding_rows: ids to embed, 0 for none. Raises UserError where not even one hidden unit fits.
+    input_depth: depth D of the lowest cell's input (the embedding's size if there is one).
+    head_outputs: columns of the head's matrix. head_reads: "outputs" (of every step) or "state"
+    (the final one). embedding_rows: ids to embed, 0 for none. Raises UserError if not even one
+    hidden unit fits.
     """
 
     def __init__(self, settings, input_depth, head_outputs, head_reads, embedding_rows=0):
         def parameters_of(units):
-            return size.model_parameters(settings, units, input_depth, head_outputs, head_reads == "state",
-                                         embedding_rows)
+            return size.model_parameters(settings, units, input_depth, head_outputs,
+                                         head_reads == "state", embedding_rows)
 
         self.hidden_units = size.largest_units(settings.number_of_parameters, parameters_of)
         self.parameters = parameters_of(self.hidden_units)
@@ -48,9 +43,9 @@ class Network(object):
         return tf.nn.embedding_lookup(table, ids)
 
     def unroll(self, inputs, states=None, lengths=None):
-        """Inputs [T, B, D] -> (outputs [T, B, O] of the top cell, final states), with dropout when training."""
-        return unroll(self.cells, inputs, states, lengths, self.dropout if self._settings.dropout else 0.0,
-                      self.mask_seed)
+        """Inputs [T, B, D] -> (outputs [T, B, O] of the top cell, final states); with dropout."""
+        dropout = self.dropout if self._settings.dropout else 0.0
+        return unroll(self.cells, inputs, states, lengths, dropout, self.mask_seed)
 
     def zero_states(self, batch_size):
         """The cells' own first states."""
@@ -61,16 +56,16 @@ class Network(object):
         return _fed(self.zero_states(batch_size))
 
     def carried_states(self, batch_size, reset):
-        """First states that go from batch to batch: (placeholders, states), all zeros where none are fed.
+        """First states that go from batch to batch: (placeholders, states), zeros if none are fed.
 
-        reset: bool scalar tensor; where it is true the states are zeros, whatever is fed.
+        reset: bool scalar tensor; if it is true the states are zeros, whatever is fed.
         """
         zeros = tf.nest.map_structure(tf.zeros_like, self.zero_states(batch_size))
         fed = _fed(zeros)
         return fed, tf.cond(reset, lambda: zeros, lambda: fed, strict=True)
 
     def head(self, features):
-        """Features [.., F] -> logits [.., head_outputs]: a matrix (Glorot uniform) and a bias (zero)."""
+        """Features [.., F] -> logits [.., head_outputs]: a Glorot uniform matrix, a zero bias."""
         with tf.variable_scope("head"):
             depth = features.shape.as_list()[-1]
             kernel = tf.get_variable("kernel", [depth, self._head_outputs], tf.float32,
@@ -80,21 +75,25 @@ class Network(object):
 
 
 def _fed(states):
-    return tf.nest.map_structure(lambda state: tf.placeholder_with_default(state, state.shape), states)
+    def placeholder(state):
+        return tf.placeholder_with_default(state, state.shape)
+    return tf.nest.map_structure(placeholder, states)
 
 
 class Model(object):
     """A graph ready to be trained.
 
-    inputs: {name: placeholder}, the names being those of the batches. loss: the scalar that training minimises.
-    metrics: {name: Metric}. monitor: the metric that early stopping and the best checkpoint follow.
-    state: None, or for stateful models a pair of equal structures: placeholders with the zero state as default,
-    and tensors of the state after the batch.
-    outputs: further tensors by name, such as logits, for whoever wants to look at what the model does.
+    inputs: {name: placeholder}, the names being those of the batches. loss: the scalar that
+    training minimises. metrics: {name: Metric}. monitor: the metric that early stopping and the
+    best checkpoint follow. by_example: {name: tensor [B], a number for each example of a batch},
+    whose published averages (see metrics.mean_of_batch_means) an evaluation gives beside the
+    metrics. state: None, or for stateful models a pair of equal structures: placeholders with the
+    zero state as default, and tensors of the state after the batch. outputs: further tensors by
+    name, such as logits, for whoever wants to look at what the model does.
     """
 
-    def __init__(self, settings, network, inputs, loss, metrics, monitor, lower_is_better=True, state=None,
-                 outputs=None):
+    def __init__(self, settings, network, inputs, loss, metrics, monitor, lower_is_better=True,
+                 by_example=None, state=None, outputs=None):
         self.session_config = session_config(settings)
         self.network = network
         self.inputs = inputs
@@ -102,17 +101,23 @@ class Model(object):
         self.metrics = metrics
         self.monitor = monitor
         self.lower_is_better = lower_is_better
+        self.by_example = by_example or {}
         self.state_in, self.state_out = state if state else ([], [])
         self.outputs = outputs or {}
         variables = tf.trainable_variables()
         built = size.count(variable.shape.as_list() for variable in variables)
-        assert built == network.parameters, "the graph has %d parameters, not %d" % (built, network.parameters)
-        self._learning_rate = tf.placeholder_with_default(settings.learning_rate, [], "learning_rate")
-        optimizer = RectifiedAdam(self._learning_rate, settings.clip_gradients, settings.clip_multiplier)
-        self.train_op = optimizer.minimize(loss, variables, LOSS_SCALE if settings.mixed_precision else None)
+        assert built == network.parameters, "the graph has %d parameters, not %d" % (
+            built, network.parameters)
+        self._learning_rate = tf.placeholder_with_default(
+            settings.learning_rate, [], "learning_rate")
+        optimizer = RectifiedAdam(self._learning_rate, settings.clip_gradients,
+                                  settings.clip_multiplier)
+        loss_scale = LOSS_SCALE if settings.mixed_precision else None
+        self.train_op = optimizer.minimize(loss, variables, loss_scale)
+        self.gradient_norm = optimizer.gradient_norm
 
     def feed(self, batch, state=None, dropout=0.0, mask_seed=(0, 0), learning_rate=None):
-        """The feed_dict of a batch; `state` as fetched from state_out, None where a model starts from its own.
+        """The feed_dict of a batch; `state` as fetched from state_out, None for the model's own.
 
         learning_rate: None for that of the settings.
         """
@@ -126,7 +131,7 @@ class Model(object):
 
 
 def outputs_for_sampling(logits, first_states, final_states):
-    """The outputs of a Model that reports/samples.py reads: logits [T, B, ..] and the states as flat lists."""
+    """The outputs of a Model that reports/samples.py reads: logits [T, B, ..] and states."""
     return {"logits": logits, "first_states": tf.nest.flatten(first_states),
             "final_states": tf.nest.flatten(final_states)}
 
@@ -137,9 +142,9 @@ def session_config(settings):
     Raises UserError for a GPU that is not there (TensorFlow 1.15 itself would abort the process).
     """
     present = len(tf.config.experimental.list_physical_devices("GPU")) if settings.gpu else 0
-    if settings.gpu and not (settings.gpu.isdigit() and int(settings.gpu) < present):
-        raise UserError("gpu is %r, but TensorFlow finds %d GPUs here: give a number from 0, or leave it empty" % (
-            settings.gpu, present))
+    if settings.gpu and settings.gpu not in map(str, range(present)):
+        raise UserError("gpu is %r, but TensorFlow finds %d GPUs here" % (settings.gpu, present),
+                        "give a number from 0, or leave it empty")
     config = tf.ConfigProto()
     config.gpu_options.visible_device_list = settings.gpu
     config.gpu_options.allow_growth = settings.allow_growth
@@ -150,6 +155,7 @@ def session_config(settings):
 
 def out_of_memory(settings):
     """The UserError for a step that does not fit into memory."""
-    names = [name for name in ("batch_size", "window_size", "number_of_parameters") if name in settings.values]
+    possible = ("batch_size", "window_size", "number_of_parameters")
+    names = [name for name in possible if name in settings.values]
     return UserError("out of memory: lower " + " or ".join(
         "%s (now %d)" % (name, settings.values[name]) for name in names))

@@ -1,4 +1,6 @@
-"""TensorFlow for everything above the cells: graph mode, without its start-up noise; errors still reach the user.
+"""TensorFlow for everything above the cells: graph mode, without its start-up noise.
+
+Errors still reach the user.
 
 Import it before anything else that imports TensorFlow:
 
@@ -14,5 +16,5 @@ warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)  #
 
 import tensorflow.compat.v1 as tf  # noqa: E402
 
-tf.logging.set_verbosity(tf.logging.ERROR)  # deprecation warnings of TensorFlow are of no use to users
+tf.logging.set_verbosity(tf.logging.ERROR)  # its deprecation warnings are of no use to users
 tf.disable_v2_behavior()  # graphs and sessions on TensorFlow 2.x too; changes nothing on 1.15

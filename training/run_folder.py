@@ -1,63 +1,128 @@
-"""One run, one folder: settings, log, metrics by epoch, TensorBoard events, checkpoints, results."""
+"""One run, one folder: settings, log, metrics by epoch, TensorBoard events, checkpoints."""
 
 import datetime
 import glob
+import itertools
 import json
 import os
-import platform
 import shlex
 import shutil
-import subprocess
-
-import numpy as np
-from training.quiet_tensorflow import tf
 
 from data_preparation.own import data_set_title
-from files.machine import usable_cores
 from files.errors import UserError, hint
-from files.arrays import load_arrays, save_arrays
-from files.writing import atomic_write, lock_folder, save_json
-from files.run_files import LAST, load_settings
+from files.run_files import is_begun, load_metrics, load_settings
+from files.writing import atomic_write, json_value, lock_folder, save_json
+from training.events import Events
+from training.provenance import environment
+
+# What holds for one call only, and is not kept in settings.json.
+_OF_ONE_CALL = {"resume": "", "evaluate": "", "other_data": False}
 
 
 class RunFolder(object):
-    """runs/<task>/<data set>/<cell>/<name>/, held by one process at a time; use it in a `with` statement.
+    """runs/<task>/<data set>/<cell>/<name>/, held by one process; use it in a `with` statement.
 
-    A new run never takes a folder that exists; one to resume or evaluate must exist. A new one that ends with an error
-    before its first checkpoint leaves no folder. Raises UserError where the folder cannot be made, exists already, is
-    missing, or another process holds it.
+    A new run never takes the folder of another, unless that one was ended before its first
+    checkpoint. A new one that ends with an error before its first checkpoint leaves no folder. One
+    to resume or to evaluate must exist and have been made with the same data (see `check_data`).
+
+    existing: whether the run is one to resume or to evaluate. begun: whether it has a checkpoint.
+    data: its data's identity, as in settings.json. other_data: whether it is evaluated on others.
+
+    Raises UserError if the folder cannot be made, exists already, is missing, or another process
+    holds it.
     """
 
-    def __init__(self, settings):
-        self.existing = settings.resume or settings.evaluate
+    def __init__(self, settings, data):
         self.settings = settings
-        name = settings.name or datetime.datetime.now().strftime("%Y%m%d-%H%M%S") + "-seed%d" % settings.seed
-        self.path = os.path.normpath(self.existing or run_path(settings, name))
-        self._make()
-        self._events = None
-        if not self.existing:
-            self.save_settings()
+        self.data = {"fingerprint": data.fingerprint, "fraction": data.fraction}
+        self.other_data = False
+        self.existing = bool(settings.resume or settings.evaluate)
+        self.path = self._existing_path() if self.existing else self._make()
+        self.begun = is_begun(self.path)
+        self._place = _place(self.path)
+        self._lock = self._log_file = self._events = None
+        try:
+            self._open()
+        except BaseException as error:
+            self.__exit__(error)
+            raise
 
-    def save_settings(self):
-        """Write settings.json, of a run that is begun or goes on."""
+    def save_settings(self, made_in=None):
+        """Write settings.json, of a run that is begun or goes on.
+
+        made_in: the environment that trained it, if that is not this one.
+        """
+        settings = self.settings
         save_json(self.file("settings.json"), {
-            "task": self.settings.task, "script": self.settings.script, "environment": environment(),
-            "settings": dict(self.settings.values, resume="", evaluate="")})
+            "task": settings.task, "script": settings.script, "data": self.data,
+            "environment": made_in or environment(),
+            "settings": dict(settings.values, **_OF_ONE_CALL)})
+
+    def check_data(self, data, path):
+        """Refuse data other than those of the run, whose identity `data` the file `path` holds.
+
+        None: a run of an earlier version, which kept no identity. Raises UserError, unless
+        settings.other_data allows an evaluation.
+        """
+        if data is not None and data["fingerprint"] == self.data["fingerprint"]:
+            return
+        if self.settings.evaluate and self.settings.other_data:
+            self.other_data = True
+        elif data is not None:
+            raise UserError("%s was made with other data (fingerprint %.12s, now %.12s)" % (
+                path, data["fingerprint"], self.data["fingerprint"]), "put them back, or evaluate "
+                "with --other_data True, which marks the results")
+
+    def _existing_path(self):
+        path = os.path.normpath(self.settings.resume or self.settings.evaluate)
+        if not os.path.isdir(path):
+            raise UserError("%s is not a folder" % path, "give the folder of a run")
+        return path
 
     def _make(self):
+        """The path of a new run, whose folder is made; names that are not given count up."""
+        now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+        name = self.settings.name or "%s-seed%d" % (now, self.settings.seed)
+        for number in itertools.count(1):
+            path = os.path.normpath(
+                run_path(self.settings, name if number == 1 else "%s-%d" % (name, number)))
+            try:
+                os.makedirs(path)
+                return path
+            except FileExistsError:
+                if self.settings.name:
+                    return self._of_none(path)
+            except OSError as error:
+                raise UserError("%s cannot be written (%s)" % (path, error.strerror),
+                                "choose another runs_folder")
+
+    @staticmethod
+    def _of_none(path):
+        """`path`, if it is a folder that no run has begun to use."""
+        if os.path.isdir(path) and not is_begun(path):
+            return path
+        raise UserError("%s exists already" % path,
+                        "give another --name, or --resume %s" % shlex.quote(path))
+
+    def _open(self):
         try:
-            os.makedirs(self.path, exist_ok=bool(self.existing))
             self._lock = lock_folder(self.path)
+            if not self.existing:
+                self._of_none(self.path)  # nobody has begun it before we had the lock
             for folder in ("", "checkpoints"):
                 for name in glob.glob(os.path.join(glob.escape(self.path), folder, "*.part")):
                     os.remove(name)  # what a kill left half-written
-            self._log_file = open(self.file("log.txt"), "a", buffering=1)
-        except FileExistsError:
-            raise UserError("%s exists already: give another --name, or --resume %s" % (
-                self.path, shlex.quote(self.path)))
+            self._log_file = open(self.file("log.txt"), "a", buffering=1, encoding="utf-8",
+                                  errors="backslashreplace")
         except OSError as error:
-            raise UserError("%s cannot be written (%s): %s" % (
-                self.path, error.strerror, "mend its rights" if self.existing else "choose another runs_folder"))
+            raise UserError("%s cannot be written (%s)" % (self.path, error.strerror),
+                            "mend its rights" if self.existing else "choose another runs_folder")
+        if self.existing:
+            path = os.path.join(self.path, "settings.json")
+            self.check_data(load_settings(self.path).get("data"), path)
+        else:
+            self.save_settings()
 
     def __enter__(self):
         return self
@@ -66,16 +131,28 @@ class RunFolder(object):
         try:
             if self._events:
                 self._events.close()
-        except Exception:  # on a full disk TensorFlow 2.x raises various kinds; what came first is told
+        except Exception:  # on a full disk TensorFlow 2.x raises various kinds; the first is told
             if not error:
                 raise
-        self._log_file.close()
-        if error and not self.existing and not os.path.exists(self.file(LAST)):
-            shutil.rmtree(self.path)
-        self._lock.close()
+        finally:
+            self._close(error)
+
+    def _close(self, error):
+        if self._log_file:
+            self._log_file.close()
+        if error and not self.existing and _place(self.path) == self._place:
+            if self._lock and not is_begun(self.path):
+                shutil.rmtree(self.path, ignore_errors=True)
+            elif not os.listdir(self.path):
+                os.rmdir(self.path)
+        if self._lock:
+            self._lock.close()
 
     def file(self, name):
-        """The path of a file of this run."""
+        """The path of a file of this run. Raises UserError if the folder is no longer there."""
+        if _place(self.path) != self._place:
+            raise UserError("%s was moved or removed while it was in use" % self.path,
+                            "go on with --resume and the folder's new name")
         return os.path.join(self.path, name)
 
     def environment(self):
@@ -86,97 +163,53 @@ class RunFolder(object):
     def log(self, text):
         """Print a line and keep it in log.txt."""
         print(text, flush=True)
-        self._log_file.write("%s  %s\n" % (datetime.datetime.now().strftime("%Y-%m-%d %H:%M:%S"), text))
+        now = datetime.datetime.now().strftime("%Y-%m-%d %H:%M:%S")
+        self._log_file.write("%s  %s\n" % (now, text))
+
+    def resume_events(self, step):
+        """Have TensorBoard drop what it has from `step` on: a run goes on from there."""
+        self._events = Events(self.path, step)
 
     def scalars(self, step, values):
-        """Write {tag: number} for TensorBoard at `step`, and the default graph once."""
+        """Write {tag: number} for TensorBoard at `step`."""
         if self._events is None:
-            self._events = tf.summary.FileWriter(self.path, tf.get_default_graph())
-        self._events.add_summary(tf.Summary(value=[
-            tf.Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]), step)
+            self._events = Events(self.path)
+        self._events.scalars(step, values)
+
+    def flush(self):
+        """Have on the disk what TensorBoard shows."""
+        if self._events:
+            self._events.flush()
 
     def append_metrics(self, epoch, line):
-        """Put the dict of one epoch behind those of the earlier epochs in metrics.jsonl (what came later goes)."""
-        lines = [earlier for earlier in self.metrics() if earlier["epoch"] < epoch] + [dict(line, epoch=epoch)]
+        """Append one epoch to metrics.jsonl, dropping entries at or after it.
+
+        line: {"train": {name: value}, "valid": {name: value}, further numbers}; a value that is not
+        finite becomes null.
+        """
+        entries = [earlier for earlier in self.metrics() if earlier["epoch"] < epoch]
         with atomic_write(self.file("metrics.jsonl"), "w") as file:
-            file.writelines(json.dumps(line, sort_keys=True) + "\n" for line in lines)
+            for entry in entries + [dict(line, epoch=epoch)]:
+                file.write(json.dumps(json_value(entry), sort_keys=True) + "\n")
 
     def metrics(self):
-        """The dicts of all epochs so far. Raises UserError where a line is damaged."""
-        path = self.file("metrics.jsonl")
-        if not os.path.exists(path):
-            return []
-        with open(path) as file:
-            lines = file.read().splitlines()
-        try:
-            return [dict(line, epoch=line["epoch"]) for line in map(json.loads, lines)]
-        except (KeyError, TypeError, ValueError) as error:
-            raise UserError("%s has a line that cannot be read (%s): mend or remove it" % (path, error))
+        """The entries of all epochs so far. Raises UserError if a line is damaged."""
+        with hint("mend or remove the line"):
+            return load_metrics(self.path)
 
 
 def run_path(settings, name):
-    """The folder of the run `name`, which may be in that of another: "sweep/trial-001". Raises UserError."""
+    """The folder of the run `name`, such as "sweep/trial-001". Raises UserError."""
     if os.path.isabs(name) or os.path.normpath(name).split(os.sep)[0] in (".", ".."):
         raise UserError("name is %r, but must be the name of a folder, without .. in it" % name)
     return os.path.join(settings.runs_folder, settings.task, data_set_title(settings),
                         settings.cell_name, name)
 
 
-def environment():
-    """Versions, machine and commit: what one has to know to repeat a run."""
-    def git(*words):
-        here = os.path.dirname(os.path.abspath(__file__))
-        try:
-            return subprocess.run(("git", "-C", here) + words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                                  universal_newlines=True, check=True).stdout.strip()
-        except (OSError, subprocess.CalledProcessError):
-            return None
-    changes = git("status", "--porcelain", "--untracked-files=no")
-    return {"python": platform.python_version(), "tensorflow": tf.version.VERSION, "numpy": np.__version__,
-            "machine": platform.machine(), "processor": _processor(), "system": platform.platform(),
-            "cores": usable_cores(), "gpus": len(tf.config.experimental.list_physical_devices("GPU")),
-            "git_commit": git("rev-parse", "HEAD"), "git_clean": None if changes is None else changes == ""}
-
-
-def _processor():
+def _place(path):
+    """What tells a folder from another that gets its name; None if there is none."""
     try:
-        with open("/proc/cpuinfo") as file:
-            return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor()
-
-
-class Checkpoint(object):
-    """Variables and a JSON-able `progress` in one .npz, so that a kill leaves the old one or the new one whole.
-
-    (A tf.train.Saver writes three files, which a kill can leave out of step with one another.)
-    """
-
-    def __init__(self, variables):
-        self._variables = {variable.op.name: variable for variable in variables}
-        self._values = {name: tf.placeholder(variable.dtype.base_dtype, variable.shape)
-                        for name, variable in self._variables.items()}
-        self._assign = tf.group(*[tf.assign(variable, self._values[name])
-                                  for name, variable in self._variables.items()])
-
-    def save(self, session, path, progress, arrays=()):
-        """Write the variables' values, `progress` and a sequence of further `arrays`."""
-        further = {"array/%d" % i: array for i, array in enumerate(arrays)}
-        save_arrays(path, progress=json.dumps(progress), **further, **{
-            "variable/" + name: value for name, value in session.run(self._variables).items()})
-
-    def load(self, session, path):
-        """Set the variables; returns (progress, list of further arrays). Raises UserError."""
-        saved = load_arrays(path)
-        for name, variable in self._variables.items():
-            found = saved.get("variable/" + name)
-            if found is None or found.shape != tuple(variable.shape.as_list()):
-                raise UserError("%s has %s %s of shape %s: the data or the scripts are not those of the run" % (
-                    path, "no" if found is None else "another", name, variable.shape))
-        session.run(self._assign, {placeholder: saved["variable/" + name]
-                                   for name, placeholder in self._values.items()})
-        further = [saved["array/%d" % i] for i in range(sum(name.startswith("array/") for name in saved))]
-        try:
-            return dict(json.loads(str(saved["progress"]))), further
-        except (KeyError, TypeError, ValueError):
-            raise UserError("%s has no progress that can be read" % path)
+        found = os.stat(path)
+        return found.st_dev, found.st_ino
+    except OSError:
+        return None

@@ -31,7 +31,7 @@ _CONDITIONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": oper
 # What may be given anew for a run that exists: by an evaluation, which leaves as it was when the run ended, and also
 # by a resumed training.
 NOT_OF_TRAINING = ("data_folder", "runs_folder", "checkpoint_minutes", "summary_steps", "gpu", "allow_growth",
-                   "evaluate_on_test", "temperature", "prompt")
+                   "evaluate_on_test", "other_data", "temperature", "prompt")
 CHANGEABLE_LATER = ("epochs", "patience") + NOT_OF_TRAINING
 
 

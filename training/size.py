@@ -7,7 +7,7 @@ from files.errors import UserError
 
 
 def stack(settings, units, input_depth):
-    """The cells of a model, bottom first, each with its input's depth: [(cell, depth), ..]. Needs no graph."""
+    """The cells of a model, bottom first, each with its input's depth: [(cell, depth), ..]."""
     layers = []
     for _ in range(settings.number_of_layers):
         cell = registry.make_cell(settings.cell_name, units, settings.cell_hyperparameters)
@@ -22,21 +22,23 @@ def count(shapes):
 
 
 def model_parameters(settings, units, input_depth, head_outputs, head_reads_state, embedding_rows):
-    """Parameters of embedding, cells and head with `units` hidden units in every layer, from the shapes alone."""
-    layers = stack(settings, units, input_depth)
-    cells = sum(count(cell.weight_shapes(depth).values()) for cell, depth in layers)
-    head_inputs = units if head_reads_state else layers[-1][0].output_size
+    """Parameters of embedding, cells and head, with `units` hidden units in every layer."""
+    cell = registry.make_cell(settings.cell_name, units, settings.cell_hyperparameters)
+    lowest = count(cell.weight_shapes(input_depth).values())
+    other = count(cell.weight_shapes(cell.output_size).values())
+    cells = lowest + (settings.number_of_layers - 1) * other
+    head_inputs = units if head_reads_state else cell.output_size
     return embedding_rows * input_depth + cells + (head_inputs + 1) * head_outputs
 
 
 def largest_units(budget, parameters_of):
     """The largest N with parameters_of(N) <= budget, for a function that grows with N.
 
-    Raises UserError where even one hidden unit is too much.
+    Raises UserError if even one hidden unit is too much.
     """
     if parameters_of(1) > budget:
-        raise UserError("number_of_parameters is %d, but the smallest model, of one hidden unit, has %d: give more"
-                        % (budget, parameters_of(1)))
+        raise UserError("number_of_parameters is %d, but a model of one hidden unit has %d" % (
+            budget, parameters_of(1)), "give more parameters or fewer layers")
     low, high = 1, 2
     while parameters_of(high) <= budget:
         low, high = high, 2 * high

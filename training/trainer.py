@@ -1,49 +1,59 @@
-"""The one training loop, for all tasks: epochs, exact evaluation, early stopping, checkpoints, resume."""
+"""The one training loop, for all tasks: epochs, evaluation, early stopping, checkpoints, resume."""
 
 import contextlib
 import math
 import os
 import shlex
-import signal
 import sys
 import time
 
 import numpy as np
 from training.quiet_tensorflow import tf
 
-from training.early_stopping import EarlyStopping
 from files.errors import UserError, hint
-from files.progress import ProgressLine, duration
-from data_preparation.prepared import data_label
-from files.run_files import BEST, LAST
-from training.run_folder import Checkpoint
+from files.progress import ProgressLine
+from files.reading import reading
+from files.run_files import BEST, LAST, load_results, number, whole
+from training import metrics
+from training.checkpoint import Checkpoint
+from training.early_stopping import EarlyStopping
+from training.interruption import Clock, Interruption
+from training.journal import Journal
 
 MAX_SKIPPED_STEPS = 20  # steps in a row that mixed precision may leave out
 
 
 class Trainer(object):
-    """Trains a model.Model on data with batches(split, epoch) in a RunFolder; use it in a `with` statement.
+    """Trains a model.Model on data in a RunFolder; use it in a `with` statement.
 
-    All that changes while training is in the variables, `progress` (numbers) and the carried state, and all of it
-    is in every checkpoint; dropout masks and shuffles are functions of (seed, step) and (seed, epoch). So a run
-    that was resumed, in mid-epoch too, computes what one never interrupted would have.
+    All that changes while training is in the variables, `progress` (numbers) and the carried state,
+    and all of it is in every checkpoint; dropout masks and shuffles are functions of (seed, step)
+    and (seed, epoch). So a run that was resumed, in mid-epoch too, computes what one never
+    interrupted would have.
+
+    started: time.monotonic() when the experiment began; until the first step all is start-up.
     """
 
-    def __init__(self, settings, model, data, run):
+    def __init__(self, settings, model, data, run, started=None):
         self.settings, self.model, self.data, self.run = settings, model, data, run
         self.stopping = EarlyStopping(settings.patience, settings.epochs, model.lower_is_better)
-        self.progress = {"epoch": 1, "batch": 0, "step": 0, "seconds": 0.0, "sums": _no_sums(model)}
+        self.progress = {"epoch": 1, "batch": 0, "step": 0, "seconds": 0.0, "startup_seconds": 0.0,
+                         "sums": metrics.no_sums(model.metrics)}
+        self.journal = Journal(settings, model, data, run)
+        self.interruption = Interruption()
+        self._started = time.monotonic() if started is None else started
         self._carried = None
         self._skipped_steps = 0
-        self._interrupted = False
-        self._last_checkpoint = self._last_tick = time.time()
         self._all = Checkpoint(tf.global_variables())
         self._weights = Checkpoint(tf.trainable_variables())
         self.session = tf.Session(config=model.session_config)
         try:
             self.session.run(tf.global_variables_initializer())
-            if run.existing:
+            self.clock = Clock(settings.checkpoint_minutes)
+            if run.begun:
                 self._restore()
+            elif settings.evaluate:
+                raise UserError("%s has no checkpoint yet" % run.path, "go on with --resume")
             else:
                 self._save()
         except BaseException:
@@ -57,181 +67,201 @@ class Trainer(object):
         self.session.close()
 
     def fit(self):
-        """Train until early stopping or the limit of epochs; nothing is left to do for a finished run.
+        """Train until early stopping or the limit of epochs; does nothing for a finished run.
 
-        Raises UserError where the loss is not finite. Ctrl-C (or a TERM signal) writes a checkpoint, says how to
-        resume and ends the process with status 130.
+        Raises UserError if the loss is not finite. Ctrl-C, or a signal that announces the end of a
+        job, writes a checkpoint, says how to resume and ends the process with status 130.
         """
-        self._describe()
-        if self.stopping.reason is None and self.run.existing:
-            self.run.save_settings()
-            with contextlib.suppress(FileNotFoundError):  # of a finished run that goes on: they are true no longer
-                os.remove(self.run.file("results.json"))
-        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-        self._last_checkpoint = self._last_tick = time.time()
-        try:
-            while self.stopping.reason is None:
-                self._train_epoch()
-                self._finish_epoch()
+        progress, stopping = self.progress, self.stopping
+        self._begin()
+        with self.interruption:
+            while stopping.reason is None:
+                batches = self.data.batches("train", progress["epoch"])
+                name = "epoch %d" % progress["epoch"]
+                with ProgressLine(self.run, name, len(batches), progress["batch"]) as line:
+                    while progress["batch"] < len(batches):
+                        loss = self._train_step(batches[progress["batch"]])
+                        line.update(progress["batch"], loss=loss, **self._monitor_so_far())
+                        if self.clock.checkpoint_due:
+                            self._save()
+                        self._pause_if_asked()
+                valid = self.evaluate("valid")
+                self._check_valid(valid)
+                improved = stopping.update(valid[self.model.monitor])
+                progress["seconds"] += self.clock.elapsed()
+                self.journal.epoch(progress, self._train_metrics(), valid, improved)
+                if improved:
+                    self._weights.save(self.session, self.run.file(BEST), self._progress_to_save())
+                self._next_epoch()
+                self._save()
             self._pause_if_asked()  # while the weights are still the last ones, not the best
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-        self.run.log("stopped after epoch %d: %s" % (self.stopping.epochs_done, self.stopping.reason))
+        self.run.log("stopped after epoch %d: %s" % (stopping.epochs_done, stopping.reason))
 
     def load_best(self):
-        """Set the weights to those of the best validation epoch. Raises UserError where no epoch is finished."""
-        with hint("no epoch is finished yet, go on with --resume"):
-            self._weights.load(self.session, self.run.file(BEST))
+        """Set the weights to those of the best epoch. Raises UserError if there are none."""
+        if not self.stopping.epochs_done:
+            raise UserError("no epoch is finished yet", "go on with --resume")
+        if not self.stopping.best_epoch:
+            raise UserError("no epoch had a validation %s that is finite" % self.model.monitor,
+                            "start a new run with a lower learning_rate")
+        path = self.run.file(BEST)
+        with hint("put it back from a copy, or start a new run"):
+            progress, _ = self._weights.load(self.session, path)
+            with reading(path):
+                self.run.check_data(progress.get("data"), path)
 
     def evaluate(self, split):
-        """The metrics on a split, {name: value}: every example or token counts once, sums over true counts."""
-        sums = _no_sums(self.model)
-        batches = self.data.batches(split)
+        """The metrics on a split, {name: value}: every example or token counts once.
+
+        With them come the published averages, means of batch means, of what the model gives by
+        example.
+        """
+        model, batches = self.model, self.data.batches(split)
+        sums, by_example = metrics.no_sums(model.metrics), {name: [] for name in model.by_example}
+        wanted = metrics.fetches(model.metrics), model.by_example
         with ProgressLine(self.run, split, len(batches), 0) as line:
             for i in range(len(batches)):
-                fetched = self.session.run(_fetches(self.model), self.model.feed(batches[i]))
-                _add(sums, fetched)
+                fetched, values = self.session.run(wanted, model.feed(batches[i]))
+                metrics.add(sums, fetched)
+                for name in by_example:
+                    by_example[name].append(values[name])
                 line.update(i + 1)
                 self._pause_if_asked()
-        return _finished(self.model, sums)
+        found = metrics.finished(model.metrics, sums)
+        for name, values in by_example.items():
+            found[name] = metrics.mean_of_batch_means(
+                np.concatenate(values), self.data.file_order(split), self.settings.batch_size)
+        return found
 
-    def _describe(self):
-        network, settings = self.model.network, self.settings
-        label = data_label(self.data.title, self.data.fraction)
-        self.run.log("%s on %s: %s parameters, layers: %d, hidden units: %d, seed %d, on %s; folder %s" % (
-            settings.cell_name, label, "{:,}".format(network.parameters),
-            settings.number_of_layers, network.hidden_units, settings.seed, _device(self.session), self.run.path))
-
-    def _train_epoch(self):
-        progress = self.progress
-        batches = self.data.batches("train", progress["epoch"])
-        name = "epoch %d" % progress["epoch"]
-        with ProgressLine(self.run, name, len(batches), progress["batch"]) as line:
-            while progress["batch"] < len(batches):
-                loss = self._train_step(batches[progress["batch"]])
-                metrics = _finished(self.model, progress["sums"])
-                line.update(progress["batch"], loss=loss, **{self.model.monitor: metrics[self.model.monitor]})
-                if progress["step"] % self.settings.summary_steps == 0:
-                    self.run.scalars(progress["step"], {"step/loss": loss})
-                if time.time() - self._last_checkpoint > 60 * self.settings.checkpoint_minutes:
-                    self._save()
-                self._pause_if_asked()
+    def _begin(self):
+        self.journal.model(_device(self.session))
+        finished = self.stopping.reason is not None
+        if self.run.existing:
+            self.run.save_settings(self.run.environment() if finished else None)
+        if self.run.begun and not finished:
+            with contextlib.suppress(FileNotFoundError):  # they are true no longer
+                os.remove(self.run.file("results.json"))
+            self.journal.resumed(self.progress)
+        self.progress["startup_seconds"] += time.monotonic() - self._started
+        self.clock = Clock(self.settings.checkpoint_minutes)
 
     def _train_step(self, batch):
-        progress, settings = self.progress, self.settings
+        """Make one step and return its loss. Raises UserError if it is not finite."""
+        progress, settings, model = self.progress, self.settings, self.model
         left = 1 - (progress["epoch"] - 1) / settings.epochs if settings.linear_decay else 1
-        feed = self.model.feed(batch, self._carried, settings.dropout, (settings.seed, progress["step"]),
-                               left * settings.learning_rate)
-        fetched = self.session.run([_fetches(self.model), self.model.loss, self.model.state_out,
-                                    self.model.train_op], feed)
-        sums, loss, state, stepped = fetched
+        learning_rate = left * settings.learning_rate
+        feed = model.feed(batch, self._carried, settings.dropout, (settings.seed, progress["step"]),
+                          learning_rate)
+        wanted = metrics.fetches(model.metrics), model.loss, model.state_out, model.train_op
+        (sums, loss, state, stepped), norm = self.session.run([wanted, model.gradient_norm], feed)
         good = math.isfinite(loss)
         self._check_step(loss, good and stepped)
         if good:
-            _add(progress["sums"], sums)
+            metrics.add(progress["sums"], sums)
         progress["batch"] += 1
         progress["step"] += 1
-        self._carried = state if self.model.state_in and good else None
+        self._carried = state if model.state_in and good else None
+        self.journal.step(progress, float(loss), learning_rate, float(norm))
         return float(loss)
 
     def _check_step(self, loss, good):
-        """End the run where a step went wrong; in mixed precision, which leaves it out, only where many did."""
-        progress, settings = self.progress, self.settings
+        """End the run if a step went wrong; in mixed precision if many in a row did."""
         self._skipped_steps = 0 if good else self._skipped_steps + 1
-        if self._skipped_steps > (MAX_SKIPPED_STEPS if settings.mixed_precision else 0):
+        if self._skipped_steps > (MAX_SKIPPED_STEPS if self.settings.mixed_precision else 0):
             wrong = "the loss became %s" % loss
-            if settings.mixed_precision:
-                wrong = "mixed_precision left out %d steps in a row, as loss or gradients were not finite," % (
+            if self.settings.mixed_precision:
+                wrong = "mixed_precision left out %d steps in a row, as they were not finite," % (
                     self._skipped_steps)
-            self._diverged(wrong, progress["step"] + 1)
+            self._end_diverged(wrong, self.progress["step"] + 1)
 
-    def _diverged(self, wrong, step):
-        raise UserError("%s at step %d (epoch %d) with learning_rate %g: start a new run with a lower learning_rate; "
-                        "%s keeps the last good state" % (
-                            wrong, step, self.progress["epoch"], self.settings.learning_rate, self.run.path))
-
-    def _finish_epoch(self):
-        progress, monitor = self.progress, self.model.monitor
-        train, valid = _finished(self.model, progress["sums"]), self.evaluate("valid")
+    def _check_valid(self, valid):
         for name, value in valid.items():
             if math.isnan(value):  # before anything is saved: the last update spoilt the weights
-                self._diverged("the validation %s became nan" % name, progress["step"])
-        better = self.stopping.update(valid[monitor])
-        self._tick()
-        epoch = progress["epoch"]
-        self.run.append_metrics(epoch, {"step": progress["step"], "seconds": round(progress["seconds"], 2),
-                                        "train": train, "valid": valid})
-        self.run.scalars(epoch, {"%s/%s" % (part, name): value for part, values in
-                                 (("train", train), ("valid", valid)) for name, value in values.items()})
-        self.run.log("epoch %d: %s train %.4f, valid %.4f%s  (%s in all)" % (
-            epoch, monitor, train[monitor], valid[monitor], ", the best so far" if better else "",
-            duration(progress["seconds"])))
-        if better:
-            self._weights.save(self.session, self.run.file(BEST), progress)
-        progress.update(epoch=epoch + 1, batch=0, sums=_no_sums(self.model))
-        self._carried = None
-        self._save()
+                self._end_diverged("the validation %s became nan" % name, self.progress["step"])
 
-    def _tick(self):
-        now = time.time()
-        self.progress["seconds"] += now - self._last_tick
-        self._last_tick = now
+    def _end_diverged(self, wrong, step):
+        problem = "%s at step %d (epoch %d) with learning_rate %g" % (
+            wrong, step, self.progress["epoch"], self.settings.learning_rate)
+        raise UserError(problem, "start a new run with a lower learning_rate; the last good state "
+                        "is kept in %s" % self.run.path)
+
+    def _train_metrics(self):
+        return metrics.finished(self.model.metrics, self.progress["sums"])
+
+    def _monitor_so_far(self):
+        return {self.model.monitor: self._train_metrics()[self.model.monitor]}
+
+    def _next_epoch(self):
+        self.progress.update(epoch=self.progress["epoch"] + 1, batch=0,
+                             sums=metrics.no_sums(self.model.metrics))
+        self._carried = None
+
+    def _progress_to_save(self):
+        return dict(self.progress, stopping=self.stopping.state(), data=self.run.data)
 
     def _save(self):
-        self._tick()
+        self.progress["seconds"] += self.clock.elapsed()
+        self.run.flush()
         carried = tf.nest.flatten(self._carried) if self._carried is not None else []
-        progress = dict(self.progress, stopping=self.stopping.state())
-        self._all.save(self.session, self.run.file(LAST), progress, carried)
-        self._last_checkpoint = time.time()
+        self._all.save(self.session, self.run.file(LAST), self._progress_to_save(), carried)
+        self.clock.checkpoint_done()
 
     def _restore(self):
-        self.run.metrics()  # a damaged line is named now, not after an epoch
+        """Set everything as the last checkpoint has it. Raises UserError."""
+        path = self.run.file(LAST)
+        if self.settings.evaluate and not os.path.exists(path):
+            return self._restore_published()
         with hint("start a new run"):
-            progress, carried = self._all.load(self.session, self.run.file(LAST))
-        if set(progress) != set(self.progress) | {"stopping"}:
-            raise UserError("%s has a progress of %s: start a new run" % (
-                self.run.file(LAST), ", ".join(sorted(progress)) or "nothing"))
-        self.stopping.restore(progress.pop("stopping"))
-        self.progress = progress
-        self._carried = tf.nest.pack_sequence_as(self.model.state_in, carried) if carried else None
+            progress, carried = self._all.load(self.session, path)
+            with reading(path):
+                self.run.check_data(progress.get("data"), path)
+                self.stopping.restore(progress["stopping"])
+                self.progress = _checked_progress(progress, self.model.metrics)
+                self._carried = _checked_state(carried, self.model.state_in) if carried else None
+        done = self.stopping.epochs_done
+        if self.settings.epochs < done and not self.settings.evaluate:
+            raise UserError("epochs is %d, but %s has done %d" % (
+                self.settings.epochs, self.run.path, done), "give at least as many")
+        self.journal.lost_epochs(done)
 
-    def _on_signal(self, number, _):
-        # A TERM may come more than once: a sweep that dies sends one for each of its threads.
-        if self._interrupted and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self._interrupted = True
-        with contextlib.suppress(OSError):  # whoever read our output may be what was killed
-            print("finishing this step; another Ctrl-C ends the process at once", file=sys.stderr)
+    def _restore_published(self):
+        """Set what an evaluation needs of a published run, which has only its best checkpoint."""
+        with hint("start a new run"):
+            results = load_results(self.run.path)
+            with reading(self.run.file("results.json")):
+                self.stopping.restore({"best": results["valid"][self.model.monitor],
+                                       "best_epoch": results["best_epoch"],
+                                       "epochs_done": results["epochs"]})
+                self.progress.update(step=whole(results["steps"]),
+                                     seconds=number(results["seconds"]))
 
     def _pause_if_asked(self):
-        if self._interrupted:
+        if self.interruption.requested:
             self._save()
             self.run.log("interrupted at step %d; go on with: python -u %s --resume %s" % (
                 self.progress["step"], self.settings.script, shlex.quote(self.run.path)))
             sys.exit(130)
 
 
+def _checked_progress(progress, names):
+    """The numbers of a checkpoint's progress; raises various errors. names: of the metrics."""
+    sums = {}
+    for name in names:
+        total, count = progress["sums"][name]
+        sums[name] = [number(total), number(count)]
+    return {"epoch": whole(progress["epoch"], 1), "batch": whole(progress["batch"]),
+            "step": whole(progress["step"]), "seconds": number(progress["seconds"]),
+            "startup_seconds": number(progress.get("startup_seconds", 0)), "sums": sums}
+
+
+def _checked_state(arrays, state_in):
+    """The carried state that a checkpoint's arrays are; raises ValueError if they are none."""
+    for placeholder, array in zip(tf.nest.flatten(state_in), arrays):
+        if not placeholder.shape.is_compatible_with(array.shape) or array.dtype.kind != "f":
+            raise ValueError("its state is of %s %s" % (array.dtype, array.shape))
+    return tf.nest.pack_sequence_as(state_in, arrays)
+
+
 def _device(session):
     gpus = sum(device.device_type == "GPU" for device in session.list_devices())
     return "%d GPU" % gpus if gpus else "the CPU"
-
-
-def _no_sums(model):
-    return {name: [0.0, 0.0] for name in model.metrics}
-
-
-def _fetches(model):
-    return {name: (metric.total, metric.count) for name, metric in model.metrics.items()}
-
-
-def _add(sums, fetched):
-    for name, (total, count) in fetched.items():
-        sums[name][0] += float(total)
-        sums[name][1] += float(count)
-
-
-def _finished(model, sums):
-    with np.errstate(over="ignore", invalid="ignore"):
-        return {name: float(metric.finish(np.float64(sums[name][0]) / sums[name][1]))
-                for name, metric in model.metrics.items()}

@@ -1,0 +1,43 @@
+"""TensorBoard's view of a run. The horizontal axis of every curve is training steps."""
+
+from training.quiet_tensorflow import tf
+
+_MEANINGS = {
+    "step/loss": "What training minimises, of one batch",
+    "step/learning_rate": "The learning rate of this step",
+    "step/gradient_norm": "The norm of the gradients of all variables together, before clipping",
+    "epoch/number": "How many epochs are done",
+}
+
+
+class Events(object):
+    """Writes the scalars of a run into its folder, and the default graph once.
+
+    first_step: of a run that goes on, the step from which on TensorBoard drops what it has: a run
+    that was killed left curves that go on behind the checkpoint.
+    """
+
+    def __init__(self, folder, first_step=None):
+        self._writer = tf.summary.FileWriter(folder, tf.get_default_graph())
+        if first_step is not None:
+            start = tf.SessionLog(status=tf.SessionLog.START)
+            self._writer.add_session_log(start, first_step)
+
+    def scalars(self, step, values):
+        """Write {tag: number} at `step`."""
+        self._writer.add_summary(tf.Summary(value=[
+            tf.Summary.Value(tag=tag, simple_value=value, metadata=_metadata(tag))
+            for tag, value in values.items()]), step)
+
+    def flush(self):
+        """Have everything on the disk, as a kill must not take what a checkpoint says is done."""
+        self._writer.flush()
+
+    def close(self):
+        """Write the rest."""
+        self._writer.close()
+
+
+def _metadata(tag):
+    meaning = _MEANINGS.get(tag, "The metric of the training or validation part")
+    return tf.SummaryMetadata(summary_description=meaning + ", by training steps")

@@ -1,0 +1,74 @@
+"""How a training tells of itself: lines in the log, metrics.jsonl, curves in TensorBoard."""
+
+from data_preparation.prepared import data_label
+from files.progress import duration
+from files.units import shown
+
+DIVERGED = 2  # a validation loss of so many times the baseline's is said to diverge
+
+
+class Journal(object):
+    """Writes what happens in the training of a model.Model into its RunFolder."""
+
+    def __init__(self, settings, model, data, run):
+        self._settings, self._model, self._data, self._run = settings, model, data, run
+        self._warned = False
+
+    def model(self, device):
+        """Log what is trained, and on which device."""
+        settings, network = self._settings, self._model.network
+        text = ("{cell} on {data}: {parameters:,} parameters, layers: {layers}, hidden units: "
+                "{units}, seed {seed}, on {device}; folder {folder}")
+        self._run.log(text.format(
+            cell=settings.cell_name, data=data_label(self._data.title, self._data.fraction),
+            parameters=network.parameters, layers=settings.number_of_layers,
+            units=network.hidden_units, seed=settings.seed, device=device, folder=self._run.path))
+
+    def resumed(self, progress):
+        """Log at which step a training goes on, and have TensorBoard drop what is later."""
+        text = "going on with epoch {epoch}, after {batch} of its batches (step {step})"
+        self._run.log(text.format(**progress))
+        # The metrics of a finished epoch, with batch 0, stand at its last step already.
+        self._run.resume_events(progress["step"] + (progress["batch"] == 0))
+
+    def lost_epochs(self, epochs_done):
+        """Log that metrics.jsonl does not have all epochs that were done, if so."""
+        found = len([line for line in self._run.metrics() if line["epoch"] <= epochs_done])
+        if found < epochs_done:
+            self._run.log("metrics.jsonl has only %d of the %d epochs that are done" % (
+                found, epochs_done))
+
+    def step(self, progress, loss, learning_rate, gradient_norm):
+        """Show one step in TensorBoard, now and then."""
+        if progress["step"] % self._settings.summary_steps == 0:
+            self._run.scalars(progress["step"], {
+                "step/loss": loss, "step/learning_rate": learning_rate,
+                "step/gradient_norm": gradient_norm})
+
+    def epoch(self, progress, train, valid, improved):
+        """Record the metrics of an epoch; `improved`: whether it is the best so far."""
+        self._run.append_metrics(progress["epoch"], {
+            "step": progress["step"], "seconds": round(progress["seconds"], 2),
+            "train": train, "valid": valid})
+        scalars = {"train/" + name: value for name, value in train.items()}
+        scalars.update(("valid/" + name, value) for name, value in valid.items())
+        self._run.scalars(progress["step"], dict(scalars, **{"epoch/number": progress["epoch"]}))
+        name = self._model.monitor
+        text = "epoch {epoch}: {name} train {train}, valid {valid}{best}  ({time} in all)"
+        self._run.log(text.format(
+            epoch=progress["epoch"], name=name, train=shown(name, train[name]),
+            valid=shown(name, valid[name]), best=", the best so far" if improved else "",
+            time=duration(progress["seconds"])))
+        self._warn_if_diverged(valid[name])
+
+    def _warn_if_diverged(self, loss):
+        """Log once that a validation loss is far beyond that of knowing frequencies only."""
+        name = self._model.monitor
+        if self._warned or not self._model.lower_is_better:
+            return
+        baseline = self._data.baseline("valid")[name]
+        self._warned = not loss < DIVERGED * baseline
+        if self._warned:
+            text = ("the run diverges: its validation %s of %s is far beyond the %s of knowing"
+                    " frequencies only; start a new one with a lower learning_rate")
+            self._run.log(text % (name, shown(name, loss), shown(name, baseline)))

@@ -1,0 +1,50 @@
+"""Versions, machine and commit: what one has to know to repeat a run."""
+
+import os
+import platform
+import subprocess
+
+import numpy as np
+
+from training.quiet_tensorflow import tf
+
+from files.machine import usable_cores
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def environment():
+    """The versions, the machine, and the commit with whether its files are unchanged.
+
+    The commit is None if the project is not a git repository of its own that tracks this file, as a
+    copy inside another repository is not.
+    """
+    changes = commit = None
+    top = _git("rev-parse", "--show-toplevel")
+    if top and os.path.samefile(top, _ROOT) and _git("ls-files", "--error-unmatch", __file__):
+        commit = _git("rev-parse", "HEAD")
+        changes = _git("status", "--porcelain", "--untracked-files=no")
+    return {"python": platform.python_version(), "tensorflow": tf.version.VERSION,
+            "numpy": np.__version__, "machine": platform.machine(), "processor": _processor(),
+            "system": platform.platform(), "cores": usable_cores(),
+            "gpus": len(tf.config.experimental.list_physical_devices("GPU")),
+            "git_commit": commit, "git_clean": None if changes is None else changes == ""}
+
+
+def _git(*words):
+    """What git prints, without the last line's end; None if it fails or is not there."""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        return subprocess.check_output(("git", "-C", _ROOT) + words, env=variables,
+                                       stderr=subprocess.DEVNULL, universal_newlines=True).strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _processor():
+    try:
+        with open("/proc/cpuinfo") as file:
+            line = next(line for line in file if line.startswith("model name"))
+            return line.partition(":")[2].strip()
+    except (OSError, StopIteration):
+        return platform.processor()
