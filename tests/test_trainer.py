@@ -369,7 +369,7 @@ def test_a_name_cannot_leave_the_folder_of_runs(tmp_path, name):
 
 def test_a_run_without_a_finished_epoch_says_how_to_go_on(tmp_path, monkeypatch):
     monkeypatch.setattr(trainer_module.Trainer, "fit", lambda _: None)
-    with pytest.raises(UserError, match="no epoch is finished yet, go on with --resume"):
+    with pytest.raises(UserError, match="no epoch is finished yet: go on with --resume"):
         mm_main.main(arguments(tmp_path, "early"))
 
 
