@@ -83,7 +83,7 @@ def file_digest(path):
 
 def fingerprint_of(digests):
     """One fingerprint for all sources of a data set, from the digest of each."""
-    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+    return hashlib.sha256("\n".join(digests).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def identity_of_content(name, digests):

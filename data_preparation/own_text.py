@@ -74,6 +74,8 @@ def make(paths, unit, limit):
             part = texts.make_ids(tokens, symbols)
             counts[split] += texts.histogram(part, len(symbols))
             yield part
+        if sum(map(np.sum, counts.values())) != total:
+            raise UserError("%s changed while it was read" % title, "start again")
 
     def vocabulary():  # called when all ids are written, so that the counts are there
         facts = texts.facts(symbols, counts)

@@ -131,7 +131,8 @@ BROKEN = {
     "empty": b"",
     "cut header": b"MThd\x00\x00\x00\x06\x00",
     "cut track": b"MThd" + struct.pack(">IHHh", 6, 0, 1, 96) + b"MTrk\x00\x00\x00\x20\x00\x90\x3c",
-    "no division": b"MThd" + struct.pack(">IHHh", 6, 0, 1, 0) + b"MTrk\x00\x00\x00\x04\x00\xff\x2f\x00",
+    "no division": b"MThd" + struct.pack(">IHHh", 6, 0, 1, 0)
+                   + b"MTrk\x00\x00\x00\x04\x00\xff\x2f\x00",
     "running status without status": b"MThd" + struct.pack(">IHHh", 6, 0, 1, 96)
                                      + b"MTrk\x00\x00\x00\x03\x00\x3c\x40",
     "data byte over 127": b"MThd" + struct.pack(">IHHh", 6, 0, 1, 96)
