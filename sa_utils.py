@@ -64,8 +64,7 @@ def _checked(lists, labels, word_count):
     Returns ranks int64, lengths int32 [reviews] and labels uint8 [reviews]. Raises various errors
     if they are not right.
     """
-    if (np.ndim(lists) != 1 or len(lists) < 5 or labels.shape != (len(lists),)
-            or set(labels.tolist()) - {0, 1}):
+    if len(lists) < 5 or labels.shape != (len(lists),) or set(labels.tolist()) - {0, 1}:
         raise ValueError("they are not 5 or more reviews, each with a label of 0 or 1")
     lengths = np.array(list(map(len, lists)), np.int32)
     ranks = np.fromiter(itertools.chain.from_iterable(lists), np.int64, lengths.sum())

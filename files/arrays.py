@@ -1,32 +1,65 @@
 """numpy arrays in files: .npz archives, .npy files, and the pickles that music and reviews come as."""
 
+import os
+import struct
 import zipfile
 
 import numpy as np
 
-from files.reading import reading
+from files.reading import PACKED_AT_MOST, reading
 from files.unpickling import safe_unpickle
 from files.writing import atomic_write
+
+_LONGEST_HEADER = 10000  # bytes of a .npy's header; numpy's parser can crash on longer ones
 
 
 def save_arrays(path, **arrays):
     """Write named numpy arrays as one .npz, atomically."""
-    # Not by np.savez: where the disk is full, its archive complains once more when it is freed.
+    # Not by np.savez: if the disk is full, its archive complains once more when it is freed.
     with atomic_write(path) as file, zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
             with archive.open(name + ".npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
 
-def load_arrays(path, names=None):
+def load_arrays(path, names=None, texts=()):
     """Read the arrays `names` (None: all) of an .npz as a dict, no pickled objects.
 
-    Raises UserError if the file is missing or damaged, or lacks one of them.
+    texts: the arrays that may hold text; all others must hold numbers. Raises UserError if the file is
+    missing or damaged, or lacks one of them.
     """
-    with reading(path):
-        zipfile.ZipFile(path).close()  # a damaged one: np.load leaves an object that fails when freed
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in names or archive.files}
+    with reading(path), zipfile.ZipFile(path) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+        if unpacked > PACKED_AT_MOST * os.path.getsize(path):
+            raise ValueError("it unpacks to more than %d times its size" % PACKED_AT_MOST)
+        if names is None:
+            names = [name[:-len(".npy")] for name in archive.namelist() if name.endswith(".npy")]
+        return {name: _read_member(archive, name, name in texts) for name in names}
+
+
+def _read_member(archive, name, is_text):
+    try:
+        with archive.open(name + ".npy") as member:
+            _check_header(member)
+        with archive.open(name + ".npy") as member:
+            array = np.lib.format.read_array(member, allow_pickle=False)
+    except KeyError:
+        raise KeyError("it has no %s" % name)
+    return _checked(array, name, "U" if is_text else "biuf")
+
+
+def _check_header(file):
+    """Raise ValueError if a .npy file begins with a header that is longer than any needs to be."""
+    start = file.read(12)
+    length, = struct.unpack("<H", start[8:10]) if start[6:7] == b"\x01" else struct.unpack("<I", start[8:])
+    if length > _LONGEST_HEADER:
+        raise ValueError("its header has %d bytes" % length)
+
+
+def _checked(array, name, kinds):
+    if array.dtype.kind not in kinds:
+        raise ValueError("%s holds %s" % (name, array.dtype))
+    return array
 
 
 def save_array(path, array):
@@ -36,22 +69,21 @@ def save_array(path, array):
 
 
 def map_array(path):
-    """Memory-map an .npy for reading. Raises UserError if it is missing, damaged or cut short."""
+    """Memory-map an .npy of numbers. Raises UserError if it is missing, damaged or cut short."""
     with reading(path):
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        with open(path, "rb") as file:
+            _check_header(file)
+        with np.errstate(over="raise"):  # a shape that overflows, which numpy would only warn of
+            return _checked(np.load(path, mmap_mode="r", allow_pickle=False), "it", "biuf")
 
 
 def load_pickle(path):
-    """Read a pickle file with the allow-list unpickler. Raises UserError if it is missing or damaged."""
-    with reading(path), open(path, "rb") as file:
-        return safe_unpickle(file)
+    """Read a pickle as plain lists, dicts, texts and numbers. Raises UserError, see safe_unpickle."""
+    with reading(path):
+        return safe_unpickle(path)
 
 
 def load_object_array(archive_path, name):
-    """Read the object array `name` of an .npz with the allow-list unpickler (np.load would run any pickle)."""
+    """Read the object array `name` of an .npz as a list. Raises UserError, see safe_unpickle."""
     with reading(archive_path):
-        with zipfile.ZipFile(archive_path) as archive, archive.open(name + ".npy") as member:
-            version = np.lib.format.read_magic(member)
-            {(1, 0): np.lib.format.read_array_header_1_0,
-             (2, 0): np.lib.format.read_array_header_2_0}[version](member)
-            return safe_unpickle(member)
+        return safe_unpickle(archive_path, name + ".npy")

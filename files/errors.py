@@ -2,16 +2,19 @@
 
 import argparse
 import contextlib
+import difflib
 import os
 import signal
 import sys
+
+from files.output import open_closed_streams, print_error
 
 
 class UserError(Exception):
     """Something the user can mend. Its text is one line: what is wrong, what was found, what to do.
 
-    problem: what is wrong and what was found. hint: what to do, None where `problem` says it or the caller will
-    (see `hint`).
+    problem: what is wrong and what was found. hint: what to do; None if `problem` says it or the
+    caller will (see `hint`).
     """
 
     def __init__(self, problem, hint=None):
@@ -24,7 +27,7 @@ class UserError(Exception):
 
 @contextlib.contextmanager
 def hint(text):
-    """Add the advice `text` to a UserError raised inside that has none yet; the innermost advice wins."""
+    """Add the advice `text` to a UserError raised inside that has none; the innermost advice wins."""
     try:
         yield
     except UserError as error:
@@ -33,31 +36,42 @@ def hint(text):
         raise
 
 
+def did_you_mean(name, names):
+    """', did you mean "penn"?' for the one of `names` that `name` is most like; empty if none is."""
+    name, by_lower_case = name.lower(), {known.lower(): known for known in names}
+    close = [known for known in by_lower_case if name and known.startswith(name)]
+    close = close or difflib.get_close_matches(name, by_lower_case, n=1)
+    return ", did you mean %r?" % by_lower_case[close[0]] if close else ""
+
+
 class OneLineParser(argparse.ArgumentParser):
-    """A parser of the command line that raises UserError for a wrong option, instead of printing its usage."""
+    """A parser that raises UserError for a wrong option instead of printing its usage."""
 
     def error(self, message):
         raise UserError("%s; %s --help lists all options" % (message, self.prog))
 
 
 def run_as_script(main):
-    """Call `main()`; a UserError ends the process with its one line on standard error and exit status 2.
+    """Call `main()`; a UserError ends the process with one line on standard error and status 2.
 
-    What `main` returns is the exit status (None counts as 0). Ctrl-C gives 130; a training that is under way saves
-    itself first, see training/trainer.py. Where the reader of a pipe went away it is 141, as if SIGPIPE had ended
-    us. Every other exception keeps its traceback: it is a defect of ours, not of the input.
+    The value of `main` is the exit status (None counts as 0). Ctrl-C gives 130; a training under way
+    saves itself first, see training/trainer.py. If the reader of a pipe went away it is 141, as if
+    SIGPIPE had ended us. Every other exception keeps its traceback: it is a defect of ours, not of
+    the input. Standard streams may be closed.
     """
+    open_closed_streams()
     try:
         try:
             sys.exit(main())
         finally:
             sys.stdout.flush()  # here, not when Python ends, so that a broken pipe is met below
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python would still flush
+        # For what Python would still flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
     except KeyboardInterrupt:
-        print("interrupted; what was saved is kept", file=sys.stderr)
+        print_error("interrupted; what was saved is kept")
         sys.exit(130)
     except UserError as error:
-        print("error: %s" % " ".join(str(error).split()), file=sys.stderr)
+        print_error("error: %s" % error)
         sys.exit(2)

@@ -6,6 +6,8 @@ import time
 
 import tqdm
 
+from files.output import is_terminal
+
 SECONDS_BETWEEN_LINES = 60
 BAR_FILE = "BAR_FILE"  # a sweep sets it: the number of the open file for our bar, a row below its own
 
@@ -20,15 +22,15 @@ def duration(seconds):
 
 
 class ProgressLine(object):
-    """Progress through `total` steps of which `done` are done; use it in a `with` statement."""
+    """Progress through `total` steps, `done` of them done already; use it in a `with` statement."""
 
     def __init__(self, run, name, total, done):
         self._run, self._name, self._total, self._first = run, name, total, done
-        self._started = self._last_line = time.time()
+        self._started = self._last_line = time.monotonic()
         number = os.environ.get(BAR_FILE)
         file = open(int(number), "w", closefd=False) if number else sys.stderr
         self._bar = tqdm.tqdm(total=total, initial=done, desc=name, leave=False, dynamic_ncols=True,
-                              file=file, disable=not file.isatty(), position=1 if number else 0)
+                              file=file, disable=not is_terminal(file), position=1 if number else 0)
 
     def __enter__(self):
         return self
@@ -37,13 +39,13 @@ class ProgressLine(object):
         self._bar.close()
 
     def update(self, done, **numbers):
-        """`done` steps are done; `numbers` (loss, metric) are shown beside."""
+        """Show that `done` steps are done, and beside it `numbers` (loss, metric)."""
         shown = ", ".join("%s %.4f" % item for item in sorted(numbers.items()))
-        self._bar.set_postfix_str(shown, refresh=False)
-        self._bar.update(done - self._bar.n if not self._bar.disable else 0)
-        now = time.time()
-        if self._bar.disable and now - self._last_line > SECONDS_BETWEEN_LINES:
-            self._last_line = now
-            left = (now - self._started) / (done - self._first) * (self._total - done)
-            self._run.log("%s: %d of %d batches, %s, %s left" % (
-                self._name, done, self._total, shown, duration(left)))
+        if not self._bar.disable:
+            self._bar.set_postfix_str(shown, refresh=False)
+            self._bar.update(done - self._bar.n)
+        elif done > self._first and time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES:
+            self._last_line = time.monotonic()
+            left = (self._last_line - self._started) / (done - self._first) * (self._total - done)
+            steps = "%s: %d of %d batches" % (self._name, done, self._total)
+            self._run.log("%s, %s, %s left" % (steps, shown, duration(left)))

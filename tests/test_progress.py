@@ -16,10 +16,10 @@ def test_durations(seconds, text):
 def test_a_line_in_a_file_says_what_is_done_and_left(monkeypatch):
     class Run(object):
         lines = []
-        say = lines.append
+        log = lines.append
 
     now = [1000.0]
-    monkeypatch.setattr(progress.time, "time", lambda: now[0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     with ProgressLine(Run(), "epoch 2", 500, 20) as line:
         now[0] += progress.SECONDS_BETWEEN_LINES + 1
         line.update(30, loss=0.25)

@@ -31,7 +31,7 @@ class Checkpoint(object):
 
     def load(self, session, path):
         """Set the variables; returns (progress, list of further arrays). Raises UserError."""
-        saved = load_arrays(path)
+        saved = load_arrays(path, texts=["progress"])
         for name, variable in self._variables.items():
             self._check(path, name, variable, saved.get("variable/" + name))
         with reading(path):

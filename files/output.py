@@ -1,0 +1,41 @@
+"""Printing that survives closed standard streams and what strangers' texts hold. Standard library only."""
+
+import os
+import sys
+
+
+def printable(text):
+    """`text` on one line, with control characters (a terminal would obey them) as blanks."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+
+
+def print_line(text=""):
+    """Print a line to standard output at once; nothing if that is closed."""
+    print(text, flush=True)  # which does nothing if sys.stdout is None
+
+
+def print_error(text):
+    """Print `text` as one line to standard error; nothing if that is closed."""
+    if sys.stderr is not None:
+        print(printable(text), file=sys.stderr, flush=True)
+
+
+def is_terminal(stream):
+    """Whether a stream, which may be None or closed, is a terminal."""
+    return stream is not None and not stream.closed and stream.isatty()
+
+
+def open_closed_streams():
+    """Put the null device in place of standard streams that were closed when the process began.
+
+    A daemon's streams may be. Otherwise the next file that is opened would take their numbers, and what
+    a library writes to "standard error" would end up in it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            null = os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            os.set_inheritable(null, True)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w" if number else "r"))
