@@ -1,5 +1,7 @@
 """Early stopping: strict improvement, patience, and a state that goes into checkpoints."""
 
+import pytest
+
 from training.early_stopping import EarlyStopping
 
 
@@ -41,3 +43,20 @@ def test_goes_on_from_its_state():
     feed(first, [2.5, 2.5])
     feed(second, [2.5, 2.5])
     assert first.reason == second.reason and first.reason is not None
+
+
+def test_what_overflowed_is_never_the_best():
+    stopping = EarlyStopping(3, 100, lower_is_better=True)
+    assert feed(stopping, [float("inf"), float("inf"), 900.0]) == [False, False, True]
+    assert (stopping.best, stopping.best_epoch, stopping.reason) == (900.0, 3, None)
+    older = EarlyStopping(3, 100, lower_is_better=True)
+    older.restore({"best": float("inf"), "best_epoch": 1, "epochs_done": 1})  # by an earlier version
+    assert older.update(900.0)
+
+
+@pytest.mark.parametrize("state", [
+    {}, [], {"best": "1", "best_epoch": 1, "epochs_done": 1}, {"best": 1.0, "best_epoch": -1, "epochs_done": 1},
+    {"best": 1.0, "best_epoch": 1, "epochs_done": True}])
+def test_what_is_no_state_is_refused(state):
+    with pytest.raises((LookupError, TypeError, ValueError)):
+        EarlyStopping(3, 100, lower_is_better=True).restore(state)

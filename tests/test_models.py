@@ -7,6 +7,9 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from cells import registry
+from files.errors import UserError
+from training.model import session_config
+from training.trainer import Trainer
 import lm_main
 import lm_utils
 import mm_main
@@ -71,6 +74,20 @@ def evaluated(session, model, data, split):
             for name, metric in model.metrics.items()}
 
 
+def published_average(session, model, data, settings, name):
+    """What an evaluation of the trainer gives on the test part under `name`."""
+    trainer = types.SimpleNamespace(session=session, model=model, data=data, settings=settings,
+                                    run=None, _pause_if_asked=lambda: None)
+    return Trainer.evaluate(trainer, "test")[name]
+
+
+def mean_of_means(values, batch_size):
+    """The mean over batches of each one's mean; a smaller rest belongs to the last batch."""
+    count = max(len(values) // batch_size, 1)
+    batches = [values[i * batch_size:(i + 1) * batch_size] for i in range(count - 1)]
+    return np.mean([np.mean(batch) for batch in batches + [values[(count - 1) * batch_size:]]])
+
+
 @pytest.fixture
 def text(tmp_path):
     test_lm_utils.write_letters(tmp_path, 200, valid=31)
@@ -80,7 +97,8 @@ def text(tmp_path):
 @pytest.mark.parametrize("cell_name", ["RRU", "LSTM"])
 def test_music_is_the_mean_over_windows_of_means_over_their_steps(session, tmp_path, cell_name):
     test_mm_utils.write_source(tmp_path, test_mm_utils.made_up_splits(), "Nottingham")
-    settings = settings_for(tmp_path, "Nottingham", cell_name, number_of_parameters=20000, number_of_layers=1)
+    settings = settings_for(tmp_path, "Nottingham", cell_name, number_of_parameters=20000,
+                            number_of_layers=1, batch_size=4)
     model, data = build(session, mm_main, mm_utils, settings)
 
     def losses_of_windows(batch):
@@ -101,6 +119,11 @@ def test_music_is_the_mean_over_windows_of_means_over_their_steps(session, tmp_p
     np.testing.assert_allclose(found["window_nll"], (window_nll, len(windows)), rtol=1e-5)
     np.testing.assert_allclose(found["frame_nll"], (frame_nll, sum(map(len, windows))), rtol=1e-5)
     assert model.monitor == "window_nll" and model.lower_is_better
+    assert len(windows) % settings.batch_size and len(windows) > 2 * settings.batch_size
+    batch_nll = mean_of_means([losses.mean() for losses in windows], settings.batch_size)
+    assert abs(batch_nll - window_nll) > 1e-4
+    found = published_average(session, model, data, settings, "batch_nll")
+    np.testing.assert_allclose(found, batch_nll, rtol=1e-5)
     batch = max((batch for batch in data.batches("train", 1)), key=lambda batch: np.ptp(batch["lengths"]))
     loss = np.mean([losses.mean() for losses in losses_of_windows(batch)])
     np.testing.assert_allclose(session.run(model.loss, model.feed(batch)), loss, rtol=1e-5)
@@ -233,6 +256,42 @@ def test_reviews_are_read_at_their_true_end_and_counted_once(session, tmp_path, 
     found = evaluated(session, model, data, "test")
     np.testing.assert_allclose(found["accuracy"], (np.mean(right), 9))
     np.testing.assert_allclose(found["cross_entropy"], (np.mean(losses), 9), rtol=1e-5)
+
+
+def test_published_accuracy_is_a_mean_of_batches_in_the_order_of_the_file(session, tmp_path):
+    test_sa_utils.write_unchanged(tmp_path)
+    settings = settings_for(tmp_path, "IMDB", number_of_parameters=110000, batch_size=4)
+    model, data = build(session, sa_main, sa_utils, settings)
+    ready = np.load(str(tmp_path / "sa" / "ready" / "IMDB" / "test.npz"))
+    ends, right = np.cumsum(ready["lengths"]), []
+    for end, length, label in zip(ends, ready["lengths"], ready["labels"]):
+        ids = ready["ids"][end - length:end][-WINDOW:]
+        alone = {"inputs": ids[:, None], "lengths": [len(ids)], "labels": [label]}
+        right.append(logits_of(session, model, alone)[0].argmax() == label)
+    # The batches are those of 4 and of 5 reviews; the order of evaluation, longest first, has others.
+    assert len(right) == 9 and (np.diff(ready["lengths"].astype(int)) > 0).any()
+    by_length = np.array(right)[np.argsort(-ready["lengths"].astype(int), kind="stable")]
+    expected = (np.mean(right[:4]) + np.mean(right[4:])) / 2
+    assert len({expected, np.mean(right), (by_length[:4].mean() + by_length[4:].mean()) / 2}) > 1
+    found = published_average(session, model, data, settings, "batch_accuracy")
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_published_accuracy_of_digits(session, tmp_path):
+    test_mnist_utils.write_unchanged(tmp_path)
+    settings = settings_for(tmp_path, "SequentialMNIST", number_of_layers=1)
+    model, data = build(session, mnist_main, mnist_utils, settings)
+    right = []
+    for batch in data.batches("test"):
+        right += list(logits_of(session, model, batch)[0].argmax(axis=1) == batch["labels"])
+    found = published_average(session, model, data, settings, "batch_accuracy")
+    np.testing.assert_allclose(found, mean_of_means(right, settings.batch_size), rtol=1e-12)
+
+
+def test_a_gpu_that_is_no_number_is_refused():
+    for gpu in ("\u00b2", "-1", "first", "99"):
+        with pytest.raises(UserError, match="gpu is .*, but TensorFlow finds"):
+            session_config(types.SimpleNamespace(gpu=gpu))
 
 
 def test_permuted_digits_are_the_same_pixels_scaled_to_one(session, tmp_path):

@@ -75,6 +75,17 @@ def test_embedding_rows_without_gradient_are_treated_alike():
         assert moved.tolist() == [[False] * 2, [True] * 2, [False] * 2, [True] * 2, [False] * 2]
 
 
+@pytest.mark.parametrize("loss_scale", [None, 1024.0])
+def test_gradient_norm_is_that_of_all_gradients_before_clipping(loss_scale):
+    with tf.Graph().as_default(), tf.Session() as session:
+        a, b = [tf.get_variable(name, [2], initializer=tf.ones_initializer()) for name in "ab"]
+        optimizer = RectifiedAdam(0.1, True, 5.0)
+        step = optimizer.minimize(tf.reduce_sum(30 * a) + tf.reduce_sum(40 * b), [a, b], loss_scale)
+        session.run(tf.global_variables_initializer())
+        _, norm = session.run([step, optimizer.gradient_norm])
+        np.testing.assert_allclose(norm, 50 * np.sqrt(2), rtol=1e-6)
+
+
 def test_scaled_step_is_left_out_where_a_gradient_is_not_finite():
     with tf.Graph().as_default(), tf.Session() as session:
         w = tf.get_variable("w", [2], initializer=tf.ones_initializer())

@@ -71,6 +71,15 @@ def test_too_few_parameters_are_refused_with_the_smallest_size():
         Network(settings_for("music", "GRU", 100), 88, 88, "outputs")
 
 
+def test_a_billion_layers_are_refused_at_once():
+    settings = settings_for("music", "RRU")
+    settings.number_of_layers = 10 ** 9
+    started = time.monotonic()
+    with tf.Graph().as_default(), pytest.raises(UserError, match="a model of one hidden unit has"):
+        Network(settings, 88, 88, "outputs")
+    assert time.monotonic() - started < 1
+
+
 def test_largest_units_at_the_edges():
     assert size.largest_units(10, lambda n: 10 * n) == 1
     assert size.largest_units(29, lambda n: 10 * n) == 2
