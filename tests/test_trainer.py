@@ -1,22 +1,33 @@
 """The trainer through mm_main.py: it learns, repeats itself, survives kill -9, and says what went wrong."""
 
 import collections
+import datetime
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+import types
 
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import lm_main
 import mm_main
-from training import trainer as trainer_module
 from files.errors import UserError
+from files.run_files import load_metrics
+from training import provenance, trainer as trainer_module
+from training.checkpoint import checked_progress
+from training.interruption import Interruption
+from training.journal import Journal
 from training.model import Model
+from training.run_folder import RunFolder
+from training.settings import read_settings
 
 pytestmark = pytest.mark.tf2
 
@@ -81,6 +92,27 @@ def wait_for_batch(path, epoch, batch):
         assert progress["epoch"] <= epoch, "the run was too quick to be interrupted"
         time.sleep(0.05)
     raise AssertionError("the run did not get to epoch %d" % epoch)
+
+
+def curve(path, tag):
+    """The (step, value) that TensorBoard shows."""
+    events = EventAccumulator(path, size_guidance={"scalars": 0})
+    events.Reload()
+    return [(event.step, event.value) for event in events.Scalars(tag)]
+
+
+def copy_of(finished, tmp_path, name="copy"):
+    """The folder of a copy of the finished run, under the data and runs of `tmp_path`."""
+    path = folder(tmp_path, name)
+    shutil.copytree(folder(finished[0], "whole"), path)
+    return path
+
+
+def change_json(path, name, change):
+    content = read(path, name)
+    change(content)
+    with open(os.path.join(path, name), "w") as file:
+        json.dump(content, file)
 
 
 def out_of_memory(*_):
@@ -189,7 +221,8 @@ def test_same_seed_same_numbers_and_another_seed_others(finished):
     assert read(folder(tmp_path, "seed 2"), "results.json")["valid"] != finished[1]["valid"]
 
 
-@pytest.mark.parametrize("number, status", [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("number, status", [
+    (signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130), (signal.SIGUSR1, 130)])
 def test_killed_in_mid_epoch_and_resumed_equals_uninterrupted(finished, number, status):
     tmp_path, _ = finished
     name = "signal %d" % number
@@ -199,10 +232,14 @@ def test_killed_in_mid_epoch_and_resumed_equals_uninterrupted(finished, number, 
     process.send_signal(number)
     output = process.communicate()[0]
     assert process.returncode == status
-    if number == signal.SIGINT:
+    if number != signal.SIGKILL:
         assert "--resume" in output and "Traceback" not in output
     mm_main.main(["--resume", folder(tmp_path, name)])
     assert_same_run(folder(tmp_path, "whole"), folder(tmp_path, name))
+    with open(os.path.join(folder(tmp_path, name), "log.txt")) as file:
+        assert "going on with epoch 2, after " in file.read()
+    for tag in ("step/loss", "valid/window_nll", "epoch/number"):  # once, in order, none missing
+        assert curve(folder(tmp_path, name), tag) == curve(folder(tmp_path, "whole"), tag)
 
 
 def test_a_finished_run_can_be_evaluated_again_and_continued(finished, monkeypatch):
@@ -212,6 +249,9 @@ def test_a_finished_run_can_be_evaluated_again_and_continued(finished, monkeypat
     mm_main.main(["--evaluate", path])
     assert read(path, "results.json")["test"] == results["test"]
     assert read(path, "results.json")["environment"] == results["environment"]
+    mm_main.main(["--evaluate", path, "--evaluate_on_test", "False"])
+    for name in ("test", "stop_reason", "counts", "baseline"):
+        assert read(path, "results.json")[name] == results[name]
     monkeypatch.undo()
     mm_main.main(arguments(tmp_path, "short", "--epochs", "2"))
     with monkeypatch.context() as patch:
@@ -248,6 +288,215 @@ def test_a_folder_that_exists_is_left_alone(finished):
         mm_main.main(arguments(tmp_path, "whole"))
     for name, value in variables(folder(tmp_path, "whole")).items():
         np.testing.assert_array_equal(before[name], value)
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_is_begun_again(finished, tmp_path):
+    for name, words in (("same", arguments(finished[0], "same", "--epochs", "1")),
+                        ("resumed", ["--resume", folder(finished[0], "resumed"), "--epochs", "1"])):
+        path = folder(finished[0], name)
+        os.makedirs(os.path.join(path, "checkpoints"))
+        for file in ("settings.json", "log.txt"):
+            shutil.copy(os.path.join(folder(finished[0], "whole"), file), path)
+        open(os.path.join(path, "checkpoints", "last.npz.1.part"), "w").close()
+        mm_main.main(words)
+        whole = read(folder(finished[0], "whole"), "metrics.jsonl")
+        assert without_times(read(path, "metrics.jsonl")) == without_times(whole[:1])
+        assert read(path, "settings.json")["settings"]["epochs"] == 1
+
+
+def test_names_that_are_not_given_count_up(tmp_path, monkeypatch):
+    class Clock(datetime.datetime):
+        @classmethod
+        def now(cls, *_):
+            return cls(2020, 1, 2, 3, 4, 5)
+
+    monkeypatch.setattr("training.run_folder.datetime.datetime", Clock)
+    settings = read_settings(vars(mm_main), arguments(tmp_path, ""))
+    names = []
+    for _ in range(3):
+        with RunFolder(settings, types.SimpleNamespace(fingerprint="f", fraction=1)) as run:
+            names.append(os.path.basename(run.path))
+    assert names == ["20200102-030405-seed1" + end for end in ("", "-2", "-3")]
+
+
+def test_a_folder_renamed_while_it_trains_ends_the_run(tmp_path, monkeypatch):
+    next_epoch = trainer_module.Trainer._next_epoch
+
+    def rename(trainer):
+        next_epoch(trainer)
+        os.rename(trainer.run.path, trainer.run.path + " new")
+
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="was moved or removed"):
+        patch.setattr(trainer_module.Trainer, "_next_epoch", rename)
+        mm_main.main(arguments(tmp_path, "a", "--epochs", "2"))
+    assert os.listdir(os.path.dirname(folder(tmp_path, "a"))) == ["a new"]
+    mm_main.main(["--resume", folder(tmp_path, "a new")])
+    assert [line["epoch"] for line in read(folder(tmp_path, "a new"), "metrics.jsonl")] == [1, 2]
+
+
+def test_other_data_are_refused_or_marked(finished, tmp_path):
+    path = copy_of(finished, tmp_path)
+    assert read(path, "settings.json")["data"] == read(path, "results.json")["data"]
+    change_json(path, "settings.json", lambda saved: saved["data"].update(fingerprint=64 * "0"))
+    for action in ("--resume", "--evaluate"):
+        with pytest.raises(UserError, match="settings.json was made with other data .*--other_data"):
+            mm_main.main([action, path])
+    change_json(path, "settings.json", lambda saved: saved.pop("data"))  # an older run
+    with np.load(os.path.join(path, "checkpoints", "last.npz")) as saved:
+        arrays = dict(saved)
+    progress = json.loads(str(arrays["progress"]))
+    progress["data"]["fingerprint"] = 64 * "0"
+    np.savez(os.path.join(path, "checkpoints", "last.npz"), **dict(arrays, progress=json.dumps(progress)))
+    with pytest.raises(UserError, match="last.npz was made with other data"):
+        mm_main.main(["--evaluate", path])
+    before = read(path, "results.json")
+    mm_main.main(["--evaluate", path, "--other_data", "True"])
+    after = read(path, "results.json")
+    assert (before["other_data"], after["other_data"]) == (False, True)
+    assert after["test"] == before["test"]
+    progress.pop("data")
+    np.savez(os.path.join(path, "checkpoints", "last.npz"), **dict(arrays, progress=json.dumps(progress)))
+    mm_main.main(["--evaluate", path])
+    assert not read(path, "results.json")["other_data"]
+
+
+def test_fewer_epochs_than_are_done_are_refused_before_anything_is_changed(finished, tmp_path):
+    path = copy_of(finished, tmp_path)
+    before = {name: read(path, name) for name in ("settings.json", "results.json")}
+    with pytest.raises(UserError, match="epochs is 2, but .* has done 4"):
+        mm_main.main(["--resume", path, "--epochs", "2"])
+    assert before == {name: read(path, name) for name in before}
+    change_json(path, "settings.json", lambda saved: saved["settings"].update(epochs=9))
+    mm_main.main(["--resume", path, "--epochs", "4"])  # it is finished, by this limit
+    mm_main.main(["--evaluate", path])
+    assert read(path, "results.json")["stop_reason"] == "the limit of 4 epochs is reached"
+
+
+def test_a_damaged_best_checkpoint_is_not_mended_by_a_resume(finished, tmp_path):
+    path = copy_of(finished, tmp_path)
+    open(os.path.join(path, "checkpoints", "best.npz"), "w").close()
+    for action in ("--evaluate", "--resume"):
+        with pytest.raises(UserError, match="best.npz cannot be read.*start a new run") as caught:
+            mm_main.main([action, path])
+        assert "--resume" not in str(caught.value)
+
+
+def test_a_published_run_is_evaluated_from_its_best_checkpoint_alone(finished, tmp_path):
+    path = copy_of(finished, tmp_path)
+    os.remove(os.path.join(path, "checkpoints", "last.npz"))
+    before = read(path, "results.json")
+    mm_main.main(["--evaluate", path])
+    after = read(path, "results.json")
+    for name in ("valid", "test", "epochs", "best_epoch", "steps", "seconds", "stop_reason"):
+        assert after[name] == before[name]
+
+
+def test_lost_metrics_are_named_when_a_run_goes_on(finished, tmp_path, capsys):
+    path = copy_of(finished, tmp_path)
+    os.remove(os.path.join(path, "metrics.jsonl"))
+    mm_main.main(["--resume", path, "--epochs", "5"])
+    assert "metrics.jsonl has only 0 of the 4 epochs" in capsys.readouterr().out
+    assert [line["epoch"] for line in read(path, "metrics.jsonl")] == [5]
+
+
+@pytest.mark.parametrize("content", [
+    b"\xff\xfe", b"[" * 100000, b'{"epoch": 1, "valid": {}}\n', b'{"epoch": "1", "train": {}, "valid": {}}\n',
+    b'{"epoch": 1, "train": {"window_nll": "5"}, "valid": {}}\n', b"[1]\n", None])
+def test_metrics_that_are_none_are_one_line(tmp_path, content):
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(content) if content else path.mkdir()
+    with pytest.raises(UserError, match="metrics.jsonl (cannot be read|is not a file)"):
+        load_metrics(str(tmp_path))
+
+
+@pytest.mark.parametrize("change", [
+    {"step": "1"}, {"epoch": -3}, {"epoch": True}, {"sums": []}, {"sums": {"window_nll": [1]}}, {"seconds": None},
+    {"batch": 1.5}, {"sums": {"window_nll": ["1", 2]}}])
+def test_progress_of_a_wrong_kind_is_refused(change):
+    right = {"epoch": 2, "batch": 3, "step": 40, "seconds": 1.5, "sums": {"window_nll": [1.0, 2.0]}}
+    names = ["window_nll"]
+    assert checked_progress(right, names)["startup_seconds"] == 0  # of an earlier version
+    with pytest.raises((LookupError, TypeError, ValueError)):
+        checked_progress(dict(right, **change), names)
+
+
+def test_no_file_holds_infinity(finished, tmp_path):
+    path = copy_of(finished, tmp_path)
+    settings = read_settings(vars(mm_main), ["--evaluate", path])
+    data = types.SimpleNamespace(**read(path, "settings.json")["data"])
+    with RunFolder(settings, data) as run:
+        run.append_metrics(5, {"train": {"perplexity": float("inf")}, "valid": {"perplexity": 2.0}})
+        assert run.metrics()[-1]["train"] == {"perplexity": None}
+    with open(os.path.join(path, "metrics.jsonl")) as file:
+        assert "Infinity" not in file.read()
+
+
+def test_a_run_that_diverges_says_so_once():
+    logged = []
+    run = types.SimpleNamespace(log=logged.append, append_metrics=lambda *_: None, scalars=lambda *_: None)
+    model = types.SimpleNamespace(monitor="perplexity", lower_is_better=True)
+    data = types.SimpleNamespace(baseline=lambda split: {"perplexity": 600.0})
+    journal = Journal(types.SimpleNamespace(), model, data, run)
+    progress = {"epoch": 1, "step": 2, "seconds": 3.0}
+    for value in (1000.0, 2000.0, float("inf")):
+        journal.epoch(progress, {"perplexity": 1.0}, {"perplexity": value}, False)
+    assert [line for line in logged if "diverges" in line] == [
+        "the run diverges: its validation perplexity of 2000.0000 is far beyond the 600.0000 of knowing frequencies "
+        "only; start a new one with a lower learning_rate"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP])
+def test_signals_are_noted_and_given_back(number):
+    before = signal.getsignal(number)
+    interruption = Interruption()
+    with pytest.raises(SystemExit), interruption:
+        os.kill(os.getpid(), number)
+        assert interruption.requested
+        raise SystemExit
+    assert signal.getsignal(number) is before
+
+
+def test_a_hangup_that_nohup_ignores_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interruption() as interruption:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not interruption.requested
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_signal_that_came_too_late_is_not_lost():
+    with pytest.raises(KeyboardInterrupt):
+        with Interruption():
+            os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1)
+
+
+def test_a_run_can_be_trained_in_a_thread(tmp_path):
+    thread = threading.Thread(target=mm_main.main, args=[arguments(tmp_path, "a", "--epochs", "1")])
+    thread.start()
+    thread.join()
+    assert read(folder(tmp_path, "a"), "results.json")["epochs"] == 1
+
+
+def test_the_commit_of_a_repository_around_a_copy_is_not_ours(tmp_path, monkeypatch):
+    def git(*words):
+        subprocess.check_call(("git", "-C", str(tmp_path), "-c", "user.name=n", "-c", "user.email=e") + words,
+                              stdout=subprocess.DEVNULL)
+    git("init")
+    git("commit", "--allow-empty", "-m", "of another project")
+    copy = tmp_path / "copy" / "training" / "provenance.py"
+    copy.parent.mkdir(parents=True)
+    copy.write_text("")
+    monkeypatch.setattr(provenance, "__file__", str(copy))
+    for root in (tmp_path / "copy", tmp_path):
+        monkeypatch.setattr(provenance, "_ROOT", str(root))
+        assert provenance.environment()["git_commit"] is None
+    git("add", "-f", str(copy))
+    git("commit", "-m", "now it is")
+    found = provenance.environment()
+    assert re.match("[0-9a-f]{40}$", found["git_commit"]) and found["git_clean"] is True
 
 
 def test_one_process_at_a_time(finished):

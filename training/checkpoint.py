@@ -7,6 +7,7 @@ from training.quiet_tensorflow import tf
 from files.arrays import load_arrays, save_arrays
 from files.errors import UserError
 from files.reading import reading
+from files.run_files import number, whole
 
 
 class Checkpoint(object):
@@ -49,3 +50,22 @@ class Checkpoint(object):
             problem = "%s has %s %s of shape %s: the data or the scripts are not those of the run"
             difference = "no" if found is None else "another"
             raise UserError(problem % (path, difference, name, variable.shape))
+
+
+def checked_progress(progress, names):
+    """The numbers of a checkpoint's progress; raises various errors. names: of the metrics."""
+    sums = {}
+    for name in names:
+        total, count = progress["sums"][name]
+        sums[name] = [number(total), number(count)]
+    return {"epoch": whole(progress["epoch"], 1), "batch": whole(progress["batch"]),
+            "step": whole(progress["step"]), "seconds": number(progress["seconds"]),
+            "startup_seconds": number(progress.get("startup_seconds", 0)), "sums": sums}
+
+
+def checked_state(arrays, state_in):
+    """The carried state that a checkpoint's arrays are; raises ValueError if they are none."""
+    for placeholder, array in zip(tf.nest.flatten(state_in), arrays):
+        if not placeholder.shape.is_compatible_with(array.shape) or array.dtype.kind != "f":
+            raise ValueError("its state is of %s %s" % (array.dtype, array.shape))
+    return tf.nest.pack_sequence_as(state_in, arrays)

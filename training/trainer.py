@@ -15,7 +15,7 @@ from files.progress import ProgressLine
 from files.reading import reading
 from files.run_files import BEST, LAST, load_results, number, whole
 from training import metrics
-from training.checkpoint import Checkpoint
+from training.checkpoint import Checkpoint, checked_progress, checked_state
 from training.early_stopping import EarlyStopping
 from training.interruption import Clock, Interruption
 from training.journal import Journal
@@ -216,8 +216,8 @@ class Trainer(object):
             with reading(path):
                 self.run.check_data(progress.get("data"), path)
                 self.stopping.restore(progress["stopping"])
-                self.progress = _checked_progress(progress, self.model.metrics)
-                self._carried = _checked_state(carried, self.model.state_in) if carried else None
+                self.progress = checked_progress(progress, self.model.metrics)
+                self._carried = checked_state(carried, self.model.state_in) if carried else None
         done = self.stopping.epochs_done
         if self.settings.epochs < done and not self.settings.evaluate:
             raise UserError("epochs is %d, but %s has done %d" % (
@@ -241,25 +241,6 @@ class Trainer(object):
             self.run.log("interrupted at step %d; go on with: python -u %s --resume %s" % (
                 self.progress["step"], self.settings.script, shlex.quote(self.run.path)))
             sys.exit(130)
-
-
-def _checked_progress(progress, names):
-    """The numbers of a checkpoint's progress; raises various errors. names: of the metrics."""
-    sums = {}
-    for name in names:
-        total, count = progress["sums"][name]
-        sums[name] = [number(total), number(count)]
-    return {"epoch": whole(progress["epoch"], 1), "batch": whole(progress["batch"]),
-            "step": whole(progress["step"]), "seconds": number(progress["seconds"]),
-            "startup_seconds": number(progress.get("startup_seconds", 0)), "sums": sums}
-
-
-def _checked_state(arrays, state_in):
-    """The carried state that a checkpoint's arrays are; raises ValueError if they are none."""
-    for placeholder, array in zip(tf.nest.flatten(state_in), arrays):
-        if not placeholder.shape.is_compatible_with(array.shape) or array.dtype.kind != "f":
-            raise ValueError("its state is of %s %s" % (array.dtype, array.shape))
-    return tf.nest.pack_sequence_as(state_in, arrays)
 
 
 def _device(session):
