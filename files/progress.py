@@ -7,6 +7,7 @@ import time
 import tqdm
 
 from files.output import is_terminal
+from files.units import shown
 
 SECONDS_BETWEEN_LINES = 60
 BAR_FILE = "BAR_FILE"  # a sweep sets it: the number of the open file for our bar, a row below its own
@@ -40,12 +41,12 @@ class ProgressLine(object):
 
     def update(self, done, **numbers):
         """Show that `done` steps are done, and beside it `numbers` (loss, metric)."""
-        shown = ", ".join("%s %.4f" % item for item in sorted(numbers.items()))
+        beside = ", ".join("%s %s" % (name, shown(name, numbers[name])) for name in sorted(numbers))
         if not self._bar.disable:
-            self._bar.set_postfix_str(shown, refresh=False)
+            self._bar.set_postfix_str(beside, refresh=False)
             self._bar.update(done - self._bar.n)
         elif done > self._first and time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
             left = (self._last_line - self._started) / (done - self._first) * (self._total - done)
             steps = "%s: %d of %d batches" % (self._name, done, self._total)
-            self._run.log("%s, %s, %s left" % (steps, shown, duration(left)))
+            self._run.log("%s, %s, %s left" % (steps, beside, duration(left)))

@@ -1,10 +1,12 @@
 """What happens to a training from outside: signals that end it, and the time that passes."""
 
+import contextlib
 import os
 import signal
-import sys
 import threading
 import time
+
+from files.output import print_error
 
 # Ctrl-C, and what schedulers and terminals send some time before they kill.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
@@ -41,10 +43,8 @@ class Interruption(object):
         if self.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.requested = True
-        try:
-            print("finishing this step; another Ctrl-C ends the process at once", file=sys.stderr)
-        except (OSError, ValueError):  # whoever read our output may be what was killed
-            pass
+        with contextlib.suppress(OSError):  # whoever read our output may be what was killed
+            print_error("finishing this step; another Ctrl-C ends the process at once")
 
 
 class Clock(object):
