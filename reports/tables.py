@@ -48,20 +48,28 @@ def entry(runs, tuned):
 
 
 def table(by_data_set, tuned):
-    """The Markdown table of what `entries` gave; rows without any of ours show theirs alone."""
+    """The Markdown table of what `entries` gave; rows without any of ours show theirs alone.
+
+    Each row's name leads to its part of docs/results.md.
+    """
+    rows = [data_set for data_set, row in PAPER_RESULTS.items()
+            if not tuned or row.tuned != "-" or data_set in by_data_set]
+    links = ["[%s](%s#%s)" % (data_set, PAGE, anchor(data_set)) for data_set in rows]
+    return "\n".join(table_lines(by_data_set, tuned, rows, links))
+
+
+def table_lines(by_data_set, tuned, rows, names):
+    """The lines of a Markdown table of `rows`, data sets, called `names`."""
     titles = [CELL_TITLES[cell] for cell in CELL_NAMES]
     lines = ["| | %s | n |" % " | ".join(["metric"] + titles), "| --- |" + " --- |" * 6]
-    for data_set, row in PAPER_RESULTS.items():
+    for data_set, name in zip(rows, names):
         own = by_data_set.get(data_set, {})
-        if tuned and row.tuned == "-" and not own:
-            continue  # neither they nor we tuned on it
         texts = [_text(own.get(cell), data_set, cell, tuned) for cell in CELL_NAMES]
         numbers = [str(len(own[cell].runs)) if cell in own else "-" for cell in CELL_NAMES]
         same = len(set(numbers)) == 1
-        name = "[%s](%s#%s)" % (data_set, PAGE, anchor(data_set))
-        cells = [name, unit(row.metric).label] + texts
+        cells = [name, unit(PAPER_RESULTS[data_set].metric).label] + texts
         lines.append("| %s |" % " | ".join(cells + [numbers[0] if same else ", ".join(numbers)]))
-    return "\n".join(lines)
+    return lines
 
 
 def _text(one, data_set, cell, tuned):

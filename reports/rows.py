@@ -1,0 +1,66 @@
+"""Rows of the paper's table as reproduce.py shows them, and how long they take."""
+
+import os
+import statistics
+
+from files.units import unit
+from reports.paper_results import PAPER_RESULTS
+from reports.results_page import epochs
+from reports.runs import find_runs, mean_and_deviation
+from reports.tables import entries, table_lines
+
+
+def lines(folders, winners):
+    """The lines that end reproduce.py: the rows of finished runs beside the paper's, then others.
+
+    folders: of the runs, finished or not. winners: of published sweeps.
+    """
+    there = [folder for folder in folders if os.path.isdir(folder)]
+    runs, _ = find_runs(there, winners) if there else ([], [])
+    found = []
+    for tuned in (False, True):
+        by_data_set = entries(runs, tuned)
+        if by_data_set:
+            kind = "Tuned" if tuned else "Untuned"
+            found += ["%s, on the test part: ours (theirs)" % kind, ""]
+            found += table_lines(by_data_set, tuned, list(by_data_set), list(by_data_set)) + [""]
+    others = {}
+    for run in runs:
+        if run.kind == "other" or run.results["data_set"] not in PAPER_RESULTS:
+            key = run.results["data_set"], run.results["cell"], ", ".join(run.differences())
+            others.setdefault(key, []).append(run)
+    return found + [_other(*key, runs=group) for key, group in others.items()]
+
+
+def _other(data_set, cell, differences, runs):
+    metric = runs[0].results["monitor"]
+    known = unit(metric)
+    values = [known.factor * run.results["test"][metric] for run in runs]
+    mean, deviation = mean_and_deviation(values)
+    text = "%.*f" % (known.digits, mean)
+    if deviation is not None:
+        text += " ± %.*f" % (known.digits, deviation)
+    ours = "%s, %s, test: %s %s, n %d" % (data_set, cell, known.label, text, len(runs))
+    if differences:
+        return "%s (%s: not to be set beside the paper's)" % (ours, differences)
+    return ours
+
+
+def expected_seconds(published, settings, folder):
+    """How long a run is expected to train, from published runs on its data set; None if unknown.
+
+    published: the Runs to go by: those of the same cell if there are any. folder: the run's; its
+    epochs that are done are left out.
+    """
+    own = [run for run in published if run.results["data_set"] == settings.data_set_name]
+    alike = [run for run in own if run.results["cell"] == settings.cell_name] or own
+    if not alike:
+        return None
+    seconds = statistics.mean(run.results["seconds"] / run.results["epochs"] for run in alike)
+    full = [run for run in alike if run.kind != "other"] or alike
+    count = min(settings.epochs, statistics.mean(run.results["epochs"] for run in full))
+    return seconds * max(count - _epochs_done(folder), 1)
+
+
+def _epochs_done(folder):
+    return len(epochs(folder)) if os.path.exists(os.path.join(folder, "metrics.jsonl")) else 0

@@ -1,0 +1,63 @@
+"""Training the first epochs of a published run again, to see whether the same numbers come out."""
+
+import os
+import time
+
+from files.errors import UserError
+from files.run_files import load_settings
+from files.units import shown
+from reports.results_page import epochs
+from sweeps.parallel import Worker, shared_cores
+
+
+def first_epochs(folder, trial, count):
+    """Train the first `count` epochs of the published run in `folder` as `trial`.
+
+    It is stopped there, not limited to them, as a decay of the learning rate may depend on the
+    limit. Returns (the published epochs, ours), lists of what metrics.jsonl holds. Raises UserError
+    if the training fails.
+    """
+    published = epochs(folder)[:count]
+    if not published:
+        raise UserError("%s has no metrics of any epoch" % folder, "give a published run")
+    worker = Worker(trial, _as_many_cores(folder))
+    try:
+        while worker.is_running and len(_done(trial.folder)) < len(published):
+            time.sleep(0.2)
+        reason = None if worker.is_running else worker.record()["reason"]
+    finally:
+        worker.stop()
+    ours = _done(trial.folder)[:len(published)]
+    if reason or len(ours) < len(published):
+        raise UserError("the training failed: %s" % (reason or "it ended early"))
+    return published, ours
+
+
+def _done(folder):
+    return epochs(folder) if os.path.exists(os.path.join(folder, "metrics.jsonl")) else []
+
+
+def _as_many_cores(folder):
+    """As many of the usable cores as trained the run, or all if there are fewer."""
+    cores, = shared_cores(1)
+    return set(sorted(cores)[:load_settings(folder)["environment"]["cores"]])
+
+
+def comparison(published, ours, monitor):
+    """The lines that tell, for each epoch, whether the numbers are the same or how far off."""
+    lines = []
+    for theirs, own in zip(published, ours):
+        numbers = "epoch %d: validation %s %s, published %s" % (
+            own["epoch"], monitor, shown(monitor, own["valid"][monitor]),
+            shown(monitor, theirs["valid"][monitor]))
+        lines.append("%s: %s" % (numbers, _difference(theirs, own, monitor)))
+    return lines
+
+
+def _difference(theirs, own, monitor):
+    parts = ("train", "valid")
+    both = [name for name in theirs["valid"] if name in own["valid"] and name in theirs["train"]]
+    if all(theirs[part][name] == own[part][name] for part in parts for name in both):
+        return "all metrics are the same to the last digit"
+    off = own["valid"][monitor] / theirs["valid"][monitor] - 1
+    return "differs by %+.2g %%" % (100 * off)

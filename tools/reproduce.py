@@ -1,0 +1,280 @@
+"""Make rows of the paper's table: train the cells with the published settings, show the row.
+
+    python -u tools/reproduce.py SequentialMNIST
+    python -u tools/reproduce.py "JSB Chorales" Nottingham --cells RRU GRU --seeds 1 2 3
+    python -u tools/reproduce.py --all --parallel 4
+    python -u tools/reproduce.py "JSB Chorales" --tuned
+    python -u tools/reproduce.py SequentialDigits --epochs 1 --runs_folder trials
+    python -u tools/reproduce.py --check "results/music/JSB Chorales/RRU/seed1"
+
+Options of the scripts, such as --epochs or --data_folder, hold for all trainings. Runs are named
+seed<k>, with --tuned tuned-seed<k>. The same command goes on after Ctrl-C, a kill or a power cut:
+what is finished is skipped, what was cut off is resumed. A training that fails is named and does
+not stop the others. --check trains the first epochs of a published run again and says whether the
+same numbers come out.
+"""
+
+import argparse
+import collections
+import difflib
+import os
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, ROOT)
+
+import lm_main
+import mm_main
+import mnist_main
+import sa_main
+from cells.registry import CELLS
+from files.errors import OneLineParser, UserError, hint, run_as_script
+from files.progress import duration
+from files.run_files import load_results, load_settings
+from reports import rows
+from reports.paper_results import PAPER_RESULTS
+from reports.runs import find_runs, find_winners
+from sweeps import check, parallel
+from sweeps.trial import Trial
+from training.quiet_tensorflow import tf
+from training.run_folder import run_path
+from training.settings import read_constants, read_settings
+
+PUBLISHED = os.path.join(ROOT, "results")
+SCRIPTS = (mm_main, lm_main, sa_main, mnist_main)
+# Options of the scripts that this program sets itself.
+_OWN = ("data_set_name", "cell_name", "seed", "name", "resume", "evaluate", "sample",
+        "do_hyperparameter_optimization", "evaluate_on_test")
+
+Job = collections.namedtuple("Job", "settings trial state")
+Job.__doc__ = """A run of the plan. state: "finished", "cut off" or "new"."""
+
+
+def script_of(data_set):
+    """The script that trains on a data set. Raises UserError for an unknown one."""
+    for script in SCRIPTS:
+        if data_set in script.PUBLISHED:
+            return script
+    names = [name for script in SCRIPTS for name in script.PUBLISHED]
+    raise UserError("%s is not a data set" % data_set, _did_you_mean(data_set, names))
+
+
+def _did_you_mean(name, names):
+    near = difflib.get_close_matches(name, names, 1, 0.4)
+    if near:
+        return "did you mean %s?" % near[0]
+    return "choose from " + ", ".join(names) if len(names) < 30 else "see --help"
+
+
+def plan(options, further):
+    """The Jobs that the command line asks for, with `further` options of the scripts.
+
+    Raises UserError for what cannot be trained, or a run's folder that is of other settings.
+    """
+    jobs = []
+    winners = find_winners([PUBLISHED]) if options.tuned else []
+    for data_set in options.data_sets:
+        script = script_of(data_set)
+        for seed in options.seeds:
+            for cell in options.cells:
+                own = _of_winner(winners, data_set, cell) if options.tuned else {}
+                name = ("tuned-seed%d" if options.tuned else "seed%d") % seed
+                fixed = {"data_set_name": data_set, "cell_name": cell, "seed": seed, "name": name}
+                jobs.append(_job(script, dict(own, **further), fixed))
+    return jobs
+
+
+def _of_winner(winners, data_set, cell):
+    for winner in winners:
+        if (winner.data_set, winner.cell) == (data_set, cell) and winner.unpublished:
+            return winner.unpublished
+    raise UserError("no sweep's winner of %s on %s is published" % (cell, data_set),
+                    "leave out --tuned, or make a sweep of your own (see docs/sweeps.md)")
+
+
+def _job(script, further, fixed):
+    values = dict(further, **fixed)
+    begin = ["--%s=%s" % item for item in values.items()]
+    settings = read_settings(vars(script), begin)
+    folder = run_path(settings, settings.name)
+    state = _state(script, settings, folder)
+    later = {name: value for name, value in further.items()
+             if settings.constants[name].group in ("Run", "GPU")}
+    resume = ["--%s=%s" % item for item in dict(later, resume=folder).items()]
+    path = os.path.abspath(script.__file__)
+    return Job(settings, Trial(settings.name, {}, folder, path, begin, resume), state)
+
+
+def _state(script, settings, folder):
+    if not os.path.exists(os.path.join(folder, "settings.json")):
+        return "new"
+    with hint("remove it, or give another --runs_folder"):
+        found = read_settings(vars(script), ["--evaluate=" + folder])
+        theirs, ours = found.unpublished(), settings.unpublished()
+        if (theirs, found.seed) != (ours, settings.seed):
+            raise UserError("%s has other settings: seed %d, %s, not seed %d, %s" % (
+                folder, found.seed, _as_text(theirs), settings.seed, _as_text(ours)))
+        results = {}
+        if os.path.exists(os.path.join(folder, "results.json")):
+            results = load_results(folder)
+    return "finished" if results.get("stop_reason") and "test" in results else "cut off"
+
+
+def _as_text(unpublished):
+    if not unpublished:
+        return "the published ones"
+    return ", ".join("%s %s" % item for item in sorted(unpublished.items()))
+
+
+def announce(jobs, number):
+    """Print what will be done, and an estimate of the time from published runs."""
+    published, _ = find_runs([PUBLISHED])
+    seconds, unknown = 0, []
+    for job in jobs:
+        settings = job.settings
+        changed = settings.unpublished()
+        print("  %-8s  %s%s" % (job.state, job.trial.folder, ", " + _as_text(changed) if changed
+                                else ""))
+        if job.state != "finished":
+            expected = rows.expected_seconds(published, settings, job.trial.folder)
+            seconds += expected or 0
+            unknown += [] if expected else [settings.data_set_name]
+    left = sum(job.state != "finished" for job in jobs)
+    print("%d runs, %d of them finished" % (len(jobs), len(jobs) - left))
+    if seconds:
+        print("estimate, from published runs on one or two cores of a CPU: %s of training%s%s" % (
+            duration(seconds), ", %d at a time" % number if number > 1 else "",
+            ", and those on %s, of which none is published" % ", ".join(sorted(set(unknown)))
+            if unknown else ""))
+    elif unknown:
+        print("no estimate: no run on %s is published" % ", ".join(sorted(set(unknown))))
+
+
+def train(jobs, number):
+    """Train what is left to train; returns the lines that name what failed."""
+    left = [job for job in jobs if job.state != "finished"]
+    for job in left:
+        results = os.path.join(job.trial.folder, "results.json")
+        if os.path.exists(results):
+            os.remove(results)  # of an evaluation on the way
+    failed = []
+    trials = [job.trial for job in left]
+    gpus = _gpus() if number > 1 else []
+    for trial, record in parallel.train_all(trials, number, gpus, _say_begin):
+        if record["reason"]:
+            failed.append("%s failed: %s" % (trial.folder, record["reason"]))
+            print(failed[-1], file=sys.stderr, flush=True)
+        else:
+            print("done: %s, %s" % (trial.folder, duration(record["seconds"])), flush=True)
+    return failed
+
+
+def _say_begin(trial):
+    print("training %s" % trial.folder, flush=True)
+
+
+def _gpus():
+    """The names of the GPUs for CUDA_VISIBLE_DEVICES, those that it names now if it is set."""
+    count = len(tf.config.experimental.list_physical_devices("GPU"))
+    named = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    return named[:count] or [str(number) for number in range(count)]
+
+
+def check_run(folder, count, further):
+    """Train the first epochs of a published run again and print how they compare."""
+    with hint("give the folder of a published run"):
+        saved, results = load_settings(folder), load_results(folder)
+    script = script_of(results["data_set"])
+    settings = read_settings(vars(script), ["--evaluate=" + folder])
+    values = {name: value for name, value in settings.values.items()
+              if settings.constants[name].group not in ("Run", "GPU", "Sweep")}
+    values.update(values.pop("cell_hyperparameters"), name="check", **further)
+    then, now = saved["environment"], parallel.shared_cores(1)[0]
+    print("published with TensorFlow %s on %d cores; here %s, up to %d cores" % (
+        then["tensorflow"], then["cores"], tf.version.VERSION, len(now)))
+    with tempfile.TemporaryDirectory() as temporary:
+        values["runs_folder"] = temporary
+        begin = ["--%s=%s" % item for item in values.items()]
+        settings = read_settings(vars(script), begin)
+        trial = Trial("check", {}, run_path(settings, "check"), os.path.abspath(script.__file__),
+                      begin, [])
+        published, ours = check.first_epochs(folder, trial, count)
+    for line in check.comparison(published, ours, results["monitor"]):
+        print(line)
+
+
+def _parser():
+    parser = OneLineParser(prog="reproduce.py", description=__doc__, allow_abbrev=False,
+                           formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data_sets", nargs="*", metavar="DATA_SET", help="rows of the table")
+    parser.add_argument("--all", action="store_true", help="all rows of the paper's table")
+    parser.add_argument("--cells", nargs="+", default=list(CELLS), metavar="CELL",
+                        help="which cells (default: %(default)s)")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1], metavar="K",
+                        help="a run for each seed (default: 1)")
+    parser.add_argument("--parallel", type=int, default=1, metavar="N",
+                        help="so many trainings at a time, each with its share of the cores, or "
+                             "with a GPU of its own (default: 1)")
+    parser.add_argument("--tuned", action="store_true",
+                        help="the settings of the published sweep's winner, not the published ones")
+    parser.add_argument("--check", metavar="RUN", help="the folder of a published run to check")
+    parser.add_argument("--epochs_to_check", type=int, default=1, metavar="N",
+                        help="so many of its first epochs (default: 1)")
+    for name in _names_of_settings():
+        parser.add_argument("--" + name, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    return parser
+
+
+def _names_of_settings():
+    names = {constant.name for script in SCRIPTS for constant in read_constants(vars(script))}
+    for cell in CELLS.values():
+        names.update(cell.hyperparameters)
+    return sorted(names)
+
+
+def _options(arguments):
+    """(our own options, {name: value} of the scripts'). Raises UserError."""
+    parser = _parser()
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        raise UserError("%s is not an option" % unknown[0], _did_you_mean(
+            unknown[0], ["--" + name for name in list(vars(options)) + _names_of_settings()]))
+    further = {name: value for name, value in vars(options).items()
+               if name in _names_of_settings()}
+    for name in sorted(set(further) & set(_OWN)):
+        raise UserError("--%s cannot be given here" % name, "reproduce.py sets it for each run")
+    for name in options.cells:
+        if name not in CELLS:
+            raise UserError("%s is not a cell" % name, _did_you_mean(name, list(CELLS)))
+    if min(options.parallel, options.epochs_to_check) < 1:
+        raise UserError("--parallel and --epochs_to_check must be at least 1")
+    if options.all:
+        options.data_sets = list(PAPER_RESULTS)
+    if bool(options.data_sets) == bool(options.check):
+        raise UserError("give data sets, --all or --check with the folder of a run",
+                        "reproduce.py --help shows examples")
+    return options, further
+
+
+def main(arguments=None):
+    """Train the rows and show them, or check a run; returns the exit status. Raises UserError."""
+    options, further = _options(arguments)
+    if options.check:
+        return check_run(options.check, options.epochs_to_check, further)
+    jobs = plan(options, further)
+    parallel.shared_cores(options.parallel)  # too few are named now
+    announce(jobs, options.parallel)
+    try:
+        failed = train(jobs, options.parallel)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on", file=sys.stderr)
+        return 130
+    print()
+    for line in rows.lines([job.trial.folder for job in jobs], find_winners([PUBLISHED])):
+        print(line)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    run_as_script(main)
