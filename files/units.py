@@ -1,11 +1,12 @@
-"""How metrics are named and shown to people: accuracies in percent. Files hold them as fractions."""
+"""How metrics are named and shown to people: accuracies in percent, in files as fractions."""
 
 import collections
 
 Unit = collections.namedtuple("Unit", "label factor digits")
-Unit.__doc__ = """label: the metric's name with its unit. factor: from a file's value to the one shown.
+Unit.__doc__ = """How a metric is shown.
 
-digits: behind the point, in tables.
+label: its name with its unit. factor: from a file's value to the one shown. digits: behind the
+point, in tables.
 """
 
 _UNITS = {
@@ -25,6 +26,6 @@ def unit(metric):
 
 
 def shown(metric, value):
-    """A value of a metric as a line on the screen has it: "7.8196", or "87.20 %" for an accuracy."""
+    """A metric's value as it stands on the screen: "7.8196", or "87.20 %" for an accuracy."""
     known = unit(metric)
     return "%.2f %%" % (known.factor * value) if known.factor == 100 else "%.4f" % value

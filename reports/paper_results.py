@@ -1,4 +1,4 @@
-"""The paper's results (arXiv 2108.00527) and the authors' own untuned ones, beside which ours are put."""
+"""The paper's results (arXiv 2108.00527) and the authors' untuned ones, to set ours beside."""
 
 import collections
 

@@ -1,11 +1,10 @@
 """The generated part of docs/results.md: every published run, and what to expect on the way."""
 
-import json
 import os
 from urllib.parse import quote
 
 from files.progress import duration
-from files.reading import reading
+from files.run_files import load_metrics
 from files.units import unit
 from reports.paper_results import CELL_NAMES, PAPER_RESULTS
 from reports.tables import CELL_TITLES, TENSORFLOW_2
@@ -18,8 +17,8 @@ def page(runs, root):
     further = sorted({run.results["data_set"] for run in runs} - set(PAPER_RESULTS))
     parts = ["## The runs of each row",
              "Times hold training and validation; some runs shared the machine, so they do not "
-             "compare the cells. %s: with TensorFlow 2.x. A test value leads to the run's folder." %
-             TENSORFLOW_2]
+             "compare the cells. %s: with TensorFlow 2.x. A test value leads to the run's "
+             "folder." % TENSORFLOW_2]
     for data_set in list(PAPER_RESULTS) + further:
         parts += ["### " + data_set] + _of_data_set(runs, data_set, root)
     others = [run for run in runs if run.kind == "other"]
@@ -84,8 +83,7 @@ def _details(run, root):
     results, metric = run.results, run.results["monitor"]
     known, cores = unit(metric), results["environment"]["cores"]
     sign = "" if run.tensorflow.startswith("1.") else TENSORFLOW_2
-    values = ["%.*f" % (known.digits, known.factor * results[split][metric])
-              for split in ("valid", "test")]
+    values = [_value(known, results[split][metric]) for split in ("valid", "test")]
     commit = results["environment"].get("git_commit") or "unknown"
     return [CELL_TITLES.get(results["cell"], results["cell"]), str(run.seed),
             "{:,}".format(results["parameters"]),
@@ -93,6 +91,10 @@ def _details(run, root):
             "%s on %s%s" % (duration(results["seconds"]), _cores(cores), sign), values[0],
             "[%s](%s) %s" % (values[1], _link(run.folder, root), known.label),
             commit[:7], "`%s`" % run.command]
+
+
+def _value(known, value):
+    return "-" if value is None else "%.*f" % (known.digits, known.factor * value)
 
 
 def _cores(number):
@@ -119,21 +121,12 @@ def check_table(runs):
 
 def _check_line(run):
     results, known = run.results, unit(run.results["monitor"])
-    by_epoch = {line["epoch"]: line["valid"][results["monitor"]] for line in epochs(run.folder)}
+    by_epoch = {line["epoch"]: line["valid"][results["monitor"]]
+                for line in load_metrics(run.folder)}
     wanted = CHECKED_EPOCHS + (results["best_epoch"],)
-    values = ["%.*f" % (known.digits, known.factor * by_epoch[epoch]) if epoch in by_epoch else "-"
-              for epoch in wanted]
+    values = [_value(known, by_epoch.get(epoch)) for epoch in wanted]
     seconds = "%.1f" % (results["seconds"] / results["epochs"])
     return [results["data_set"], CELL_TITLES.get(results["cell"], results["cell"]), known.label,
             *values, str(results["epochs"]), seconds,
             "%s, %s" % (run.tensorflow, _cores(results["environment"]["cores"])),
             "`%s`" % run.command]
-
-
-def epochs(folder):
-    """The metrics of each epoch in a run's metrics.jsonl. Raises UserError if it is damaged."""
-    path = os.path.join(folder, "metrics.jsonl")
-    with reading(path), open(path, encoding="utf-8") as file:
-        lines = [json.loads(line) for line in file]
-        return [{"epoch": int(line["epoch"]), "train": dict(line["train"]),
-                 "valid": dict(line["valid"])} for line in lines]

@@ -3,9 +3,9 @@
 import os
 import statistics
 
+from files.run_files import load_metrics
 from files.units import unit
 from reports.paper_results import PAPER_RESULTS
-from reports.results_page import epochs
 from reports.runs import find_runs, mean_and_deviation
 from reports.tables import entries, table_lines
 
@@ -37,10 +37,10 @@ def _other(data_set, cell, differences, runs):
     known = unit(metric)
     values = [known.factor * run.results["test"][metric] for run in runs]
     mean, deviation = mean_and_deviation(values)
-    text = "%.*f" % (known.digits, mean)
+    text = "%s %.*f" % (known.label, known.digits, mean)
     if deviation is not None:
         text += " ± %.*f" % (known.digits, deviation)
-    ours = "%s, %s, test: %s %s, n %d" % (data_set, cell, known.label, text, len(runs))
+    ours = "%s, %s, test: %s, n %d" % (data_set, cell, text, len(runs))
     if differences:
         return "%s (%s: not to be set beside the paper's)" % (ours, differences)
     return ours
@@ -59,8 +59,4 @@ def expected_seconds(published, settings, folder):
     seconds = statistics.mean(run.results["seconds"] / run.results["epochs"] for run in alike)
     full = [run for run in alike if run.kind != "other"] or alike
     count = min(settings.epochs, statistics.mean(run.results["epochs"] for run in full))
-    return seconds * max(count - _epochs_done(folder), 1)
-
-
-def _epochs_done(folder):
-    return len(epochs(folder)) if os.path.exists(os.path.join(folder, "metrics.jsonl")) else 0
+    return seconds * max(count - len(load_metrics(folder)), 1)

@@ -1,6 +1,7 @@
 """The two tables of README.md, ours beside the paper's, and in words what came out."""
 
 import collections
+import itertools
 import re
 
 from files.units import unit
@@ -105,7 +106,8 @@ def anchor(heading):
 
 def outcome(tuned, untuned):
     """In words: how many of the paper's results were run, how many came out, which did not."""
-    run = [(data_set, cell) for data_set in PAPER_RESULTS for cell in CELL_NAMES
+    pairs = itertools.product(PAPER_RESULTS, CELL_NAMES)
+    run = [(data_set, cell) for data_set, cell in pairs
            if cell in tuned.get(data_set, {}) or cell in untuned.get(data_set, {})]
     judged = [_judged(tuned, untuned, data_set, cell) for data_set, cell in run]
     compared = [(name, off) for name, off in judged if off is not None]
@@ -137,16 +139,17 @@ def _judged(tuned, untuned, data_set, cell):
 def for_readme(runs):
     """What stands between the two markers of README.md."""
     tuned, untuned = entries(runs, True), entries(runs, False)
-    used = "".join(signs(one) for kind in (tuned, untuned)
-                   for row in kind.values() for one in row.values())
-    legend = ["Each entry is ours ± standard deviation over n seeds (theirs), on the test part, with "
-              "the weights of the best validation epoch; - if there is none. n is given for each "
-              "cell if it is not the same for the row."]
+    used = ""
+    for row in itertools.chain(tuned.values(), untuned.values()):
+        used += "".join(map(signs, row.values()))
+    legend = ["Each entry is ours ± standard deviation over n seeds (theirs), on the test part, "
+              "with the weights of the best validation epoch; - if there is none. n is given for "
+              "each cell if it is not the same for the row."]
     if TENSORFLOW_2 in used:
         legend.append("%s: with TensorFlow 2.x." % TENSORFLOW_2)
     if EXACT in used:
-        legend.append("%s: the exact mean over all examples; theirs is a mean of batch means, which "
-                      "runs of earlier versions did not keep." % EXACT)
+        legend.append("%s: the exact mean over all examples; theirs is a mean of batch means, "
+                      "which runs of earlier versions did not keep." % EXACT)
     parts = [
         "**Untuned**: the published settings. Theirs are the paper's, or, for Nottingham and penn, "
         "the range of the authors' own untuned runs.", table(untuned, False),

@@ -1,12 +1,10 @@
 """Training the first epochs of a published run again, to see whether the same numbers come out."""
 
-import os
 import time
 
 from files.errors import UserError
-from files.run_files import load_settings
+from files.run_files import load_metrics, load_settings
 from files.units import shown
-from reports.results_page import epochs
 from sweeps.parallel import Worker, shared_cores
 
 
@@ -17,24 +15,20 @@ def first_epochs(folder, trial, count):
     limit. Returns (the published epochs, ours), lists of what metrics.jsonl holds. Raises UserError
     if the training fails.
     """
-    published = epochs(folder)[:count]
+    published = load_metrics(folder)[:count]
     if not published:
         raise UserError("%s has no metrics of any epoch" % folder, "give a published run")
     worker = Worker(trial, _as_many_cores(folder))
     try:
-        while worker.is_running and len(_done(trial.folder)) < len(published):
+        while worker.is_running and len(load_metrics(trial.folder)) < len(published):
             time.sleep(0.2)
         reason = None if worker.is_running else worker.record()["reason"]
     finally:
         worker.stop()
-    ours = _done(trial.folder)[:len(published)]
+    ours = load_metrics(trial.folder)[:len(published)]
     if reason or len(ours) < len(published):
         raise UserError("the training failed: %s" % (reason or "it ended early"))
     return published, ours
-
-
-def _done(folder):
-    return epochs(folder) if os.path.exists(os.path.join(folder, "metrics.jsonl")) else []
 
 
 def _as_many_cores(folder):
@@ -55,9 +49,12 @@ def comparison(published, ours, monitor):
 
 
 def _difference(theirs, own, monitor):
-    parts = ("train", "valid")
-    both = [name for name in theirs["valid"] if name in own["valid"] and name in theirs["train"]]
-    if all(theirs[part][name] == own[part][name] for part in parts for name in both):
+    if all(_same(theirs[part], own[part]) for part in ("train", "valid")):
         return "all metrics are the same to the last digit"
     off = own["valid"][monitor] / theirs["valid"][monitor] - 1
     return "differs by %+.2g %%" % (100 * off)
+
+
+def _same(theirs, own):
+    """Whether the metrics that both have are the same; earlier versions had fewer."""
+    return all(theirs[name] == own[name] for name in set(theirs) & set(own))

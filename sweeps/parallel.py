@@ -59,7 +59,8 @@ class Worker(object):
             sys.stderr = open(os.devnull, "w")
         variables = {} if self._gpu is None else {"CUDA_VISIBLE_DEVICES": self._gpu}
         try:
-            sender.send(train(self.trial, variables))
+            record = train(self.trial, variables)
+            sender.send(record if isinstance(record, dict) else record[0])
         except KeyboardInterrupt:
             pass
         except UserError as error:

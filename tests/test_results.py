@@ -284,27 +284,26 @@ def test_unknown_data_sets_are_shown_and_missing_folders_are_named(tmp_path):
         tool.with_tables("README.md", "a text", "a table")
 
 
-@pytest.mark.parametrize("name, content, named", [
-    ("results.json", "{", "cannot be read"), ("results.json", "null", "task"),
-    ("results.json", "5", "task"), ("results.json", '{"test": {}}', "task"),
-    ("results.json", '{"test": {}, "stop_reason": "x"}', "task"), ("results.json", "[]", "task"),
-    ("settings.json", "{}", "script, .*settings"), ("settings.json", "[]", "script"),
-    ("settings.json", '{"script": "mm_main.py", "settings": {}}', "settings"),
-    ("../sweep.json", '{"trials": 3, "winner": null}', "winner")])
-def test_damaged_files_are_named(tmp_path, name, content, named):
+@pytest.mark.parametrize("name, content", [
+    ("results.json", "{"), ("results.json", "null"), ("results.json", "5"), ("results.json", "[]"),
+    ("results.json", '{"test": {}}'), ("results.json", '{"test": {}, "stop_reason": "x"}'),
+    ("settings.json", "{}"), ("settings.json", "[]"),
+    ("settings.json", '{"script": "mm_main.py", "settings": {}}'),
+    ("../sweep.json", '{"trials": 3, "winner": null}')])
+def test_damaged_files_are_named(tmp_path, name, content):
     run = make_run(tmp_path / "night" / "run")
     (run / name).write_text(content)
-    with pytest.raises(UserError, match=os.path.basename(name) + " .*" + named):
+    with pytest.raises(UserError, match=os.path.basename(name) + " cannot be read"):
         find_runs([str(tmp_path)])
     if name == "results.json":
-        with pytest.raises(UserError, match=name + " .*" + named):
+        with pytest.raises(UserError, match=name + " cannot be read"):
             publish(run, tmp_path)
         assert not (tmp_path / "results").exists()
 
 
 def test_results_without_the_value_of_their_metric_are_named(tmp_path):
     make_run(tmp_path / "run", test="low")
-    with pytest.raises(UserError, match="results.json .* valid, test"):
+    with pytest.raises(UserError, match="results.json cannot be read"):
         find_runs([str(tmp_path)])
 
 

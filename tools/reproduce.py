@@ -15,8 +15,6 @@ same numbers come out.
 """
 
 import argparse
-import collections
-import difflib
 import os
 import sys
 import tempfile
@@ -24,132 +22,23 @@ import tempfile
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
-import lm_main
-import mm_main
-import mnist_main
-import sa_main
 from cells.registry import CELLS
 from files.errors import OneLineParser, UserError, hint, run_as_script
 from files.progress import duration
 from files.run_files import load_results, load_settings
 from reports import rows
 from reports.paper_results import PAPER_RESULTS
-from reports.runs import find_runs, find_winners
+from reports.runs import find_winners
 from sweeps import check, parallel
 from sweeps.trial import Trial
+from tools.reproduce_plan import PUBLISHED, SCRIPTS, announce, did_you_mean, plan, script_of
 from training.quiet_tensorflow import tf
 from training.run_folder import run_path
 from training.settings import read_constants, read_settings
 
-PUBLISHED = os.path.join(ROOT, "results")
-SCRIPTS = (mm_main, lm_main, sa_main, mnist_main)
 # Options of the scripts that this program sets itself.
 _OWN = ("data_set_name", "cell_name", "seed", "name", "resume", "evaluate", "sample",
         "do_hyperparameter_optimization", "evaluate_on_test")
-
-Job = collections.namedtuple("Job", "settings trial state")
-Job.__doc__ = """A run of the plan. state: "finished", "cut off" or "new"."""
-
-
-def script_of(data_set):
-    """The script that trains on a data set. Raises UserError for an unknown one."""
-    for script in SCRIPTS:
-        if data_set in script.PUBLISHED:
-            return script
-    names = [name for script in SCRIPTS for name in script.PUBLISHED]
-    raise UserError("%s is not a data set" % data_set, _did_you_mean(data_set, names))
-
-
-def _did_you_mean(name, names):
-    near = difflib.get_close_matches(name, names, 1, 0.4)
-    if near:
-        return "did you mean %s?" % near[0]
-    return "choose from " + ", ".join(names) if len(names) < 30 else "see --help"
-
-
-def plan(options, further):
-    """The Jobs that the command line asks for, with `further` options of the scripts.
-
-    Raises UserError for what cannot be trained, or a run's folder that is of other settings.
-    """
-    jobs = []
-    winners = find_winners([PUBLISHED]) if options.tuned else []
-    for data_set in options.data_sets:
-        script = script_of(data_set)
-        for seed in options.seeds:
-            for cell in options.cells:
-                own = _of_winner(winners, data_set, cell) if options.tuned else {}
-                name = ("tuned-seed%d" if options.tuned else "seed%d") % seed
-                fixed = {"data_set_name": data_set, "cell_name": cell, "seed": seed, "name": name}
-                jobs.append(_job(script, dict(own, **further), fixed))
-    return jobs
-
-
-def _of_winner(winners, data_set, cell):
-    for winner in winners:
-        if (winner.data_set, winner.cell) == (data_set, cell) and winner.unpublished:
-            return winner.unpublished
-    raise UserError("no sweep's winner of %s on %s is published" % (cell, data_set),
-                    "leave out --tuned, or make a sweep of your own (see docs/sweeps.md)")
-
-
-def _job(script, further, fixed):
-    values = dict(further, **fixed)
-    begin = ["--%s=%s" % item for item in values.items()]
-    settings = read_settings(vars(script), begin)
-    folder = run_path(settings, settings.name)
-    state = _state(script, settings, folder)
-    later = {name: value for name, value in further.items()
-             if settings.constants[name].group in ("Run", "GPU")}
-    resume = ["--%s=%s" % item for item in dict(later, resume=folder).items()]
-    path = os.path.abspath(script.__file__)
-    return Job(settings, Trial(settings.name, {}, folder, path, begin, resume), state)
-
-
-def _state(script, settings, folder):
-    if not os.path.exists(os.path.join(folder, "settings.json")):
-        return "new"
-    with hint("remove it, or give another --runs_folder"):
-        found = read_settings(vars(script), ["--evaluate=" + folder])
-        theirs, ours = found.unpublished(), settings.unpublished()
-        if (theirs, found.seed) != (ours, settings.seed):
-            raise UserError("%s has other settings: seed %d, %s, not seed %d, %s" % (
-                folder, found.seed, _as_text(theirs), settings.seed, _as_text(ours)))
-        results = {}
-        if os.path.exists(os.path.join(folder, "results.json")):
-            results = load_results(folder)
-    return "finished" if results.get("stop_reason") and "test" in results else "cut off"
-
-
-def _as_text(unpublished):
-    if not unpublished:
-        return "the published ones"
-    return ", ".join("%s %s" % item for item in sorted(unpublished.items()))
-
-
-def announce(jobs, number):
-    """Print what will be done, and an estimate of the time from published runs."""
-    published, _ = find_runs([PUBLISHED])
-    seconds, unknown = 0, []
-    for job in jobs:
-        settings = job.settings
-        changed = settings.unpublished()
-        print("  %-8s  %s%s" % (job.state, job.trial.folder, ", " + _as_text(changed) if changed
-                                else ""))
-        if job.state != "finished":
-            expected = rows.expected_seconds(published, settings, job.trial.folder)
-            seconds += expected or 0
-            unknown += [] if expected else [settings.data_set_name]
-    left = sum(job.state != "finished" for job in jobs)
-    print("%d runs, %d of them finished" % (len(jobs), len(jobs) - left))
-    if seconds:
-        print("estimate, from published runs on one or two cores of a CPU: %s of training%s%s" % (
-            duration(seconds), ", %d at a time" % number if number > 1 else "",
-            ", and those on %s, of which none is published" % ", ".join(sorted(set(unknown)))
-            if unknown else ""))
-    elif unknown:
-        print("no estimate: no run on %s is published" % ", ".join(sorted(set(unknown))))
-
 
 def train(jobs, number):
     """Train what is left to train; returns the lines that name what failed."""
@@ -227,7 +116,9 @@ def _parser():
 
 
 def _names_of_settings():
-    names = {constant.name for script in SCRIPTS for constant in read_constants(vars(script))}
+    names = set()
+    for script in SCRIPTS:
+        names.update(constant.name for constant in read_constants(vars(script)))
     for cell in CELLS.values():
         names.update(cell.hyperparameters)
     return sorted(names)
@@ -238,7 +129,7 @@ def _options(arguments):
     parser = _parser()
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
-        raise UserError("%s is not an option" % unknown[0], _did_you_mean(
+        raise UserError("%s is not an option" % unknown[0], did_you_mean(
             unknown[0], ["--" + name for name in list(vars(options)) + _names_of_settings()]))
     further = {name: value for name, value in vars(options).items()
                if name in _names_of_settings()}
@@ -246,7 +137,7 @@ def _options(arguments):
         raise UserError("--%s cannot be given here" % name, "reproduce.py sets it for each run")
     for name in options.cells:
         if name not in CELLS:
-            raise UserError("%s is not a cell" % name, _did_you_mean(name, list(CELLS)))
+            raise UserError("%s is not a cell" % name, did_you_mean(name, list(CELLS)))
     if min(options.parallel, options.epochs_to_check) < 1:
         raise UserError("--parallel and --epochs_to_check must be at least 1")
     if options.all:

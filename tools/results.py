@@ -32,7 +32,7 @@ END = "<!-- end of results -->"
 
 
 def collect(folders):
-    """The finished runs below `folders`, each seed once; says what is left out. Raises UserError."""
+    """The finished runs below `folders`, each seed once; say what is left out. Raises UserError."""
     runs, unfinished = find_runs(folders, find_winners([PUBLISHED]))
     if unfinished:
         number = "1 unfinished run" if len(unfinished) == 1 else (
@@ -62,7 +62,7 @@ def with_tables(path, text, markdown):
     if not (start and end):
         raise UserError("%s lacks the lines %s and %s" % (path, START, END),
                         "put them around the place of the generated part")
-    return "%s%s\n%s\n%s%s" % (before, start, markdown, end, after)
+    return before + "\n".join([start, markdown, end]) + after
 
 
 def pages(runs):

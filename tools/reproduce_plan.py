@@ -1,0 +1,124 @@
+"""What reproduce.py has to do: the runs it is asked for, what is there of them, how long it takes."""
+
+import collections
+import difflib
+import itertools
+import os
+
+import lm_main
+import mm_main
+import mnist_main
+import sa_main
+from files.errors import UserError, hint
+from files.progress import duration
+from files.run_files import load_results
+from reports import rows
+from reports.runs import find_runs, find_winners
+from sweeps.trial import Trial
+from training.run_folder import run_path
+from training.settings import read_settings
+
+PUBLISHED = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "results")
+SCRIPTS = (mm_main, lm_main, sa_main, mnist_main)
+
+Job = collections.namedtuple("Job", "settings trial state")
+Job.__doc__ = """A run of the plan. state: "finished", "cut off" or "new"."""
+
+
+def script_of(data_set):
+    """The script that trains on a data set. Raises UserError for an unknown one."""
+    for script in SCRIPTS:
+        if data_set in script.PUBLISHED:
+            return script
+    names = list(itertools.chain(*[script.PUBLISHED for script in SCRIPTS]))
+    raise UserError("%s is not a data set" % data_set, did_you_mean(data_set, names))
+
+
+def did_you_mean(name, names):
+    near = difflib.get_close_matches(name, names, 1, 0.4)
+    if near:
+        return "did you mean %s?" % near[0]
+    return "choose from " + ", ".join(names) if len(names) < 30 else "see --help"
+
+
+def plan(options, further):
+    """The Jobs that the command line asks for, with `further` options of the scripts.
+
+    Raises UserError for what cannot be trained, or a run's folder that is of other settings.
+    """
+    jobs = []
+    winners = find_winners([PUBLISHED]) if options.tuned else []
+    for data_set in options.data_sets:
+        script = script_of(data_set)
+        for seed in options.seeds:
+            for cell in options.cells:
+                own = _of_winner(winners, data_set, cell) if options.tuned else {}
+                name = ("tuned-seed%d" if options.tuned else "seed%d") % seed
+                fixed = {"data_set_name": data_set, "cell_name": cell, "seed": seed, "name": name}
+                jobs.append(_job(script, dict(own, **further), fixed))
+    return jobs
+
+
+def _of_winner(winners, data_set, cell):
+    for winner in winners:
+        if (winner.data_set, winner.cell) == (data_set, cell) and winner.unpublished:
+            return winner.unpublished
+    raise UserError("no sweep's winner of %s on %s is published" % (cell, data_set),
+                    "leave out --tuned, or make a sweep of your own (see docs/sweeps.md)")
+
+
+def _job(script, further, fixed):
+    values = dict(further, **fixed)
+    begin = ["--%s=%s" % item for item in values.items()]
+    settings = read_settings(vars(script), begin)
+    folder = run_path(settings, settings.name)
+    state = _state(script, settings, folder)
+    later = {name: value for name, value in further.items()
+             if settings.constants[name].group in ("Run", "GPU")}
+    resume = ["--%s=%s" % item for item in dict(later, resume=folder).items()]
+    path = os.path.abspath(script.__file__)
+    return Job(settings, Trial(settings.name, {}, folder, path, begin, resume), state)
+
+
+def _state(script, settings, folder):
+    if not os.path.exists(os.path.join(folder, "settings.json")):
+        return "new"
+    with hint("remove it, or give another --runs_folder"):
+        found = read_settings(vars(script), ["--evaluate=" + folder])
+        theirs, ours = found.unpublished(), settings.unpublished()
+        if (theirs, found.seed) != (ours, settings.seed):
+            raise UserError("%s has other settings: %s, not %s" % (
+                folder, _as_text(dict(theirs, seed=found.seed)),
+                _as_text(dict(ours, seed=settings.seed))))
+        results = {}
+        if os.path.exists(os.path.join(folder, "results.json")):
+            results = load_results(folder)
+    return "finished" if results.get("stop_reason") and "test" in results else "cut off"
+
+
+def _as_text(unpublished):
+    if not unpublished:
+        return "the published ones"
+    return ", ".join("%s %s" % item for item in sorted(unpublished.items()))
+
+
+def announce(jobs, number):
+    """Print what will be done, and an estimate of the time from published runs."""
+    published, _ = find_runs([PUBLISHED])
+    seconds, unknown = 0, []
+    for job in jobs:
+        settings = job.settings
+        changed = settings.unpublished()
+        print("  %-8s  %s%s" % (job.state, job.trial.folder,
+                                ", " + _as_text(changed) if changed else ""))
+        if job.state != "finished":
+            expected = rows.expected_seconds(published, settings, job.trial.folder)
+            seconds += expected or 0
+            unknown += [] if expected else [settings.data_set_name]
+    left = sum(job.state != "finished" for job in jobs)
+    print("%d runs, %d of them finished" % (len(jobs), len(jobs) - left))
+    if seconds:
+        print("estimate, from published runs on one or two cores of a CPU: %s of training%s" % (
+            duration(seconds), ", %d at a time" % number if number > 1 else ""))
+    if unknown:
+        print("without an estimate, as no run is published: %s" % ", ".join(sorted(set(unknown))))
