@@ -95,7 +95,7 @@ def _on_keyboard(notes, outside, left_out):
     """The piano keys, from 0, of MIDI numbers; those to be left out are not one of 0..87."""
     keys = notes - LOWEST_NOTE
     below, above = np.maximum(-keys, 0), np.maximum(keys - NOTE_COUNT + 1, 0)
-    off = np.count_nonzero(below + above)
+    off = int(np.count_nonzero(below + above))
     if off:
         left_out["notes off the keyboard" + (", shifted" if outside == "shift" else "")] += off
     octaves = -(-below // 12) - -(-above // 12)

@@ -41,7 +41,7 @@ def pack_songs(songs, where):
     keys[step_of_note, notes] = 1
     return {"steps": np.packbits(keys[sounding], axis=1),
             "song_lengths": song_lengths.astype(np.int32),
-            "silent_steps": np.count_nonzero(~sounding)}
+            "silent_steps": int(np.count_nonzero(~sounding))}
 
 
 def _are_lists(items):
