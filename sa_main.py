@@ -17,61 +17,65 @@ from training.quiet_tensorflow import tf
 
 TASK = "sentiment"
 
-# None stands for the published value of the data set, which the table below holds.
+# None stands for the published value of the data set, in the table below.
 
 # ---- Data
 data_set_name = "IMDB"  # which reviews [data set]
-data_folder = "data"  # where get_data.sh and sa_utils.py put them [text]
-window_size = None  # the longest review, in words; of longer ones the last words are read [int >= 2]
+window_size = None  # the longest review in words; of longer ones the last words are read [int >= 2]
 
 # ---- Model
 cell_name = "RRU"  # the recurrent cell, see cells/registry.py [cell]
-number_of_parameters = None  # size of the model; the largest number of hidden units within it is taken [int >= 1]
-number_of_layers = None  # cells on top of one another [int >= 1]
+number_of_parameters = None  # model size; the most hidden units within it are taken [int >= 1]
+number_of_layers = None  # cells on top of one another [int >= 1, <= 1000]
 embedding_size = None  # features of an embedded word [int >= 1]
-dropout = None  # probability with which a feature is dropped [float >= 0, < 1]
-cell_hyperparameters = {}  # the cell's own, such as {"relu_layers": 2}; the rest is as published [dict]
+dropout = None  # probability of dropping a feature [float >= 0, < 1]
+cell_hyperparameters = {}  # the cell's own, as {"relu_layers": 2}; others as published [dict]
 
 # ---- Training
 batch_size = None  # reviews in a training step [int >= 1]
-bucket_by_length = False  # draw batches of reviews of similar length: faster, but not as published [bool]
+bucket_by_length = None  # batches of reviews of similar length: faster, not as published [bool]
 learning_rate = None  # step size of the optimizer [float > 0]
-linear_decay = None  # lower it epoch by epoch, in a line that would reach 0 after `epochs` [bool]
-label_smoothing = 0.1  # share of a label that is spread over all classes [float >= 0, < 1]
-clip_gradients = True  # adaptive clipping, see training/optimizer.py [bool]
-clip_multiplier = None  # clip norm over the usual norm of the gradient [float > 0]
-patience = None  # epochs without improvement on validation before training stops [int >= 1]
-epochs = None  # the most epochs to train [int >= 1]
+linear_decay = None  # linear decay of the learning rate to 0 over `epochs` [bool]
+label_smoothing = None  # share of a label that is spread over all classes [float >= 0, < 1]
+clip_gradients = None  # clip by the usual norm of the gradient, see training/optimizer.py [bool]
+clip_multiplier = None  # clipping norm / usual norm of the gradient [float > 0]
+mixed_precision = None  # float16 if it is safe, by TensorFlow's automatic mixed precision [bool]
 seed = 1  # of initial values, shuffling and dropout [int >= 0]
 
+# ---- Stopping
+patience = None  # epochs without a better validation result before training stops [int >= 1]
+epochs = None  # the most epochs to train [int >= 1]
+
 # ---- Sweep
-do_hyperparameter_optimization = False  # look for good settings in many trials instead of training once [bool]
-sweep_name = "sweep"  # name of the sweep's folder; the same name goes on with a sweep that was cut off [text]
+do_hyperparameter_optimization = False  # train many trials to find good settings [bool]
+sweep_name = "sweep"  # the sweep's folder; the same name continues an interrupted sweep [path]
 sweep_trials = 100  # trials in all [int >= 1]
-search = {}  # dimensions to change or add, such as {"dropout": ("uniform", 0.1, 0.5)}; None: not swept [dict]
-final_seeds = 1  # the winner is tested with so many seeds, from `seed` on [int >= 1]
-spark_master = ""  # runs trials side by side, such as "local[2]" or "spark://host:7077"; empty: one by one [text]
-spark_parallelism = 2  # so many at a time: the number of GPUs, or else of machines [int >= 1]
+search = {}  # dimensions to change, as {"dropout": ("uniform", 0.1, 0.5)}; None: not swept [dict]
+final_seeds = 1  # test the winner with this many seeds, from `seed` on [int >= 1]
+spark_master = ""  # run trials in parallel: "local[2]", "spark://host:7077"; empty: in turn [text]
+spark_parallelism = 2  # trials at a time: the number of GPUs, or else of machines [int >= 1]
 
 # ---- Run
-name = ""  # name of the run's folder; empty: date, time and seed [text]
-runs_folder = "runs"  # runs are written to <runs_folder>/<task>/<data set>/<cell>/<name> [text]
-resume = ""  # folder of a run to go on with [text]
-evaluate = ""  # folder of a run whose best checkpoint to evaluate, without training [text]
-other_data = False  # evaluate on other data than those of the training; marks the results [bool]
-evaluate_on_test = True  # read the test split at the end; a sweep's trials do not [bool]
+name = ""  # the run's folder; empty: date, time and seed [path]
+data_folder = "data"  # where get_data.sh and sa_utils.py put the data [path]
+runs_folder = "runs"  # runs go to <runs_folder>/<task>/<data set>/<cell>/<name> [path]
+resume = ""  # a run's folder: continue it; auto: the run `name`, if it has begun [path]
+evaluate = ""  # a run's folder: evaluate its best checkpoint, without training [path]
+other_data = False  # evaluate on other data than those trained on; marks the results [bool]
+evaluate_on_test = True  # evaluate on the test split at the end; trials of a sweep do not [bool]
 checkpoint_minutes = 5.0  # time between checkpoints within an epoch [float > 0]
 summary_steps = 20  # steps between TensorBoard's scalars within an epoch [int >= 1]
 
 # ---- GPU
-gpu = ""  # which GPU, as its number, "0" for the first; empty: TensorFlow's choice, or none [text]
+gpu = ""  # its number, "0" for the first; empty: TensorFlow's choice, or none [text]
 allow_growth = True  # take GPU memory as it is needed, not all at once [bool]
-mixed_precision = False  # TensorFlow's automatic mixed precision: float16 where it is safe [bool]
 
 PUBLISHED = {
-    "IMDB": dict(window_size=512, batch_size=64, number_of_layers=2, number_of_parameters=2000000,
-                 embedding_size=64, learning_rate=1e-3, linear_decay=False, clip_multiplier=5.0, dropout=0.5,
-                 patience=5, epochs=1000),
+    "IMDB": dict(
+        window_size=512, number_of_parameters=2000000, number_of_layers=2, embedding_size=64,
+        dropout=0.5, batch_size=64, bucket_by_length=False, learning_rate=1e-3, linear_decay=False,
+        label_smoothing=0.1, clip_gradients=True, clip_multiplier=5.0, mixed_precision=False,
+        patience=5, epochs=1000),
 }
 
 
@@ -84,7 +88,7 @@ def build_model(settings, data):
 
 
 def main(arguments=None):
-    """Train (or resume, or only evaluate) one model and report it, or sweep over many."""
+    """Train (or resume, or only evaluate) a model and report it, or sweep over many."""
     return experiment.run(globals(), sa_utils.load, build_model, samples.confusion_matrix, arguments)
 
 

@@ -11,3 +11,16 @@ def project_path(path):
     So all programs mean the same folder, from whichever folder they are started.
     """
     return os.path.normpath(os.path.join(ROOT, os.path.expanduser(path)))
+
+
+def existing_path(path):
+    """A path that a user gave of something that should exist: from the current folder, or else
+    from the project's."""
+    here = os.path.normpath(os.path.expanduser(path))
+    return here if os.path.exists(here) else shown_path(project_path(path))
+
+
+def shown_path(path):
+    """`path`, relative if it is below the current folder."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith(os.pardir) else relative

@@ -21,18 +21,11 @@ from sweeps import report as sweep_report
 from files.errors import UserError, hint
 from files.writing import save_json
 from files.run_files import is_record, load_settings
-from training.run_folder import RunFolder, run_path
+from training.run_folder import RunFolder
 from sweeps.search_space import extremes, search_space, suggest
-from training.settings import NOT_OF_TRAINING, command_line, read_settings
 from sweeps.trial import Trial, call, results, train
+from training.settings import run_path
 
-# What may differ between two calls of one sweep.
-_FREE = ("sweep_trials", "final_seeds", "spark_master", "spark_parallelism")
-MAY_CHANGE = set(NOT_OF_TRAINING + _FREE)
-OWN_SETTINGS = _FREE + ("do_hyperparameter_optimization", "sweep_name", "search")
-# What does not belong to a point, and what is a run's own but is the same for all trials.
-_NOT_OF_A_POINT = set(OWN_SETTINGS + ("name", "resume", "evaluate")) | MAY_CHANGE
-_NEVER_SWEPT = _NOT_OF_A_POINT | {"data_set_name", "cell_name", "cell_hyperparameters", "seed"}
 HOPELESS = 5  # so many failures, and nothing else, end a sweep
 
 
@@ -46,7 +39,7 @@ def run(settings, data, script_globals):
     """
     space = search_space(settings)
     for name, dimension in space.items():
-        _check_dimension(settings, script_globals, name, dimension)
+        _check_dimension(settings, name, dimension)
     if settings.spark_master:
         spark.check_master(settings.spark_master)
     with Sweep(settings, space, os.path.abspath(script_globals["__file__"]), data) as sweep:
@@ -59,13 +52,16 @@ def run(settings, data, script_globals):
             sys.exit(130)
 
 
-def _check_dimension(settings, script_globals, name, dimension):
-    if name in _NEVER_SWEPT:
+def _check_dimension(settings, name, dimension):
+    constant = settings.constants.get(name)
+    if constant is None:
+        raise UserError("search: %s is not a setting of %s" % (name, settings.script))
+    if constant.group.startswith("Cell ") and name not in settings.cell_hyperparameters:
+        raise UserError("search: %s is not a hyperparameter of %s" % (name, settings.cell_name))
+    if not constant.may_be_swept or name == "seed":
         raise UserError("search: %s is the same in all trials: leave it out, and make a sweep for each" % name)
-    fixed = ["--data_set_name=" + settings.data_set_name, "--cell_name=" + settings.cell_name]
     for value in extremes(dimension):
-        trial = read_settings(script_globals, fixed + ["--%s=%s" % (name, value)])
-        read = dict(trial.values, **trial.cell_hyperparameters)[name]
+        read = constant.check(value)
         if read != value:  # a trial's settings.json would not have the value of the point
             raise UserError("search: the value %r of %s means %r in a trial: write that instead" % (value, name, read))
         if dimension[0] in ("uniform", "log") and isinstance(read, int):
@@ -196,15 +192,14 @@ class Sweep(object):
                      self._later(resume=folder, evaluate_on_test=settings.evaluate_on_test))
 
     def _later(self, **more):
-        values = {name: self.settings.values[name] for name in sorted(NOT_OF_TRAINING)
-                  if name in self.settings.values}
+        values = {name: value for name, value in self.settings.values.items()
+                  if self.settings.constants[name].may_change_on_evaluate and name != "name"}
         return _options(dict(values, **more))
 
     def _command(self, point):
         """The command line that trains a point again, whatever is edited at the top of the script."""
         values = _at(self.settings, point)
-        values.update(values.pop("cell_hyperparameters"))
-        return command_line(self.settings.script, [item for item in values.items() if item[0] not in _NOT_OF_A_POINT])
+        return self.settings.changed(**dict(values, do_hyperparameter_optimization=False)).command()
 
     def _numbers_of_folders(self):
         found = (re.match(r"trial-(\d+)$", name) for name in os.listdir(self.run.path))
@@ -264,8 +259,9 @@ def _check_same(path, settings):
     if not saved.get("do_hyperparameter_optimization"):
         raise UserError("%s is not a sweep: give another --sweep_name" % path)
     now = json.loads(json.dumps(dict(settings.values, name=settings.sweep_name)))
-    for name in sorted(set(now) - MAY_CHANGE):
-        if now[name] != saved.get(name):
+    for name in sorted(now):
+        constant = settings.constants[name]
+        if (constant.is_of_computation or name == "search") and now[name] != saved.get(name):
             raise UserError("%s was begun with %s %r, not %r: set it so, or give another --sweep_name" % (
                 path, name, saved.get(name), now[name]))
 

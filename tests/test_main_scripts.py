@@ -26,7 +26,8 @@ from data_preparation import identity
 from reports import report
 from training import trainer
 from files.errors import UserError, run_as_script
-from training.settings import read_constants, read_settings
+from training.constants import read_constants
+from training.settings import read_settings
 
 SCRIPTS = (sa_main, lm_main, mm_main, mnist_main)
 # Cells with options that keep their graphs small: building them takes most of the time.
@@ -160,7 +161,7 @@ def test_all_scripts_have_the_same_constants_in_the_same_order():
     lists = [read_constants(vars(script)) for script in SCRIPTS]
     for constants in lists:
         assert list(dict.fromkeys(constant.group for constant in constants)) == [
-            "Data", "Model", "Training", "Sweep", "Run", "GPU"]
+            "Data", "Model", "Training", "Stopping", "Sweep", "Run", "GPU"]
         for others in lists:
             mine = {constant.name: constant for constant in constants}
             theirs = {constant.name: constant for constant in others}

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from files.errors import UserError
-from training.settings import command_line, read_settings
+from training.options import command_line
+from training.settings import read_settings
 
 SCRIPT = '''"""A script."""
 # ---- Data
@@ -16,7 +17,9 @@ dropout = None  # share of features dropped, 100 % excluded [float >= 0, < 1]
 cell_hyperparameters = {}  # the cell's own [dict]
 batch_size = 4  # examples [int >= 1]
 quick = False  # hurry [bool]
+# ---- Stopping
 epochs = 3  # the most epochs [int >= 1]
+# ---- Run
 resume = ""  # run to go on with [text]
 evaluate = ""  # run to evaluate [text]
 LIMIT = 7
@@ -191,7 +194,7 @@ def test_wrong_settings_of_a_run_are_named(script, tmp_path, changed, named):
                                      '{"task": "toys", "settings": {}}'])
 def test_what_is_not_the_settings_of_a_run_is_named(script, tmp_path, content):
     (tmp_path / "settings.json").write_text(content)
-    with pytest.raises(UserError, match="settings.json lacks, .*give the folder of a run"):
+    with pytest.raises(UserError, match="settings.json cannot be read .*give the folder of a run"):
         read_settings(script, ["--resume", str(tmp_path)])
 
 

@@ -27,7 +27,7 @@ sys.path.insert(0, ROOT)
 from files.errors import OneLineParser, UserError, run_as_script
 from files.writing import atomic_write, save_json
 from training.run_folder import environment
-from training.settings import Constant
+from training.constants import Constant
 
 SHAPES = {"music": dict(D=88, N=1034, B=16, T=200, output_size=64),
           "charlm": dict(D=64, N=512, B=64, T=256, output_size=128),

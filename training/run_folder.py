@@ -8,16 +8,13 @@ import os
 import shlex
 import shutil
 
-from data_preparation.own import data_set_title
 from files.errors import UserError, hint
 from files.output import print_line
 from files.run_files import is_begun, load_metrics, load_settings
 from files.writing import atomic_write, json_value, lock_folder, open_own, save_json
 from training.events import Events
 from training.provenance import environment
-
-# What holds for one call only, and is not kept in settings.json.
-_OF_ONE_CALL = {"resume": "", "evaluate": "", "other_data": False}
+from training.settings import run_path
 
 
 class RunFolder(object):
@@ -49,16 +46,14 @@ class RunFolder(object):
             self.__exit__(error)
             raise
 
-    def save_settings(self, made_in=None):
+    def save_settings(self, made_in=None, step=None):
         """Write settings.json, of a run that is begun or goes on.
 
-        made_in: the environment that trained it, if that is not this one.
+        made_in: the environment that trained it, if that is not this one. step: at which a resumed
+        run goes on.
         """
-        settings = self.settings
-        save_json(self.file("settings.json"), {
-            "task": settings.task, "script": settings.script, "data": self.data,
-            "environment": made_in or environment(),
-            "settings": dict(settings.values, **_OF_ONE_CALL)})
+        save_json(self.file("settings.json"), dict(
+            self.settings.record(step), data=self.data, environment=made_in or environment()))
 
     def check_data(self, data, path):
         """Refuse data other than those of the run, whose identity `data` the file `path` holds.
@@ -197,14 +192,6 @@ class RunFolder(object):
         """The entries of all epochs so far. Raises UserError if a line is damaged."""
         with hint("mend or remove the line"):
             return load_metrics(self.path)
-
-
-def run_path(settings, name):
-    """The folder of the run `name`, such as "sweep/trial-001". Raises UserError."""
-    if os.path.isabs(name) or os.path.normpath(name).split(os.sep)[0] in (".", ".."):
-        raise UserError("name is %r, but must be the name of a folder, without .. in it" % name)
-    return os.path.join(settings.runs_folder, settings.task, data_set_title(settings),
-                        settings.cell_name, name)
 
 
 def _place(path):

@@ -1,275 +1,256 @@
-"""From the constants at the top of a script, its table of published values and the command line to the settings.
+"""The settings of a run, from the constants at the top of a script and the command line.
 
-A constant is a line `name = value  # meaning [kind and range]` above the first function of a script, for example
-
-    learning_rate = None  # step size of the optimizer [float > 0]
-
-Kinds are int, float, bool, text, dict, "data set" (a key of the script's table PUBLISHED) and "cell" (a name in
-the registry); int and float may be followed by conditions such as `>= 1` or `>= 0, < 1`; an int is below 2^31. The
-command line wins over the constant, the constant over the table; None, on the command line too, stands for the value in
-the table.
+The command line wins over the constant, the constant over the script's table of published values;
+None, on the command line too, stands for the value in the table.
 """
 
-import argparse
-import ast
-import difflib
-import math
-import operator
 import os
-import re
-import shlex
-import textwrap
-import tokenize
 
 from cells import registry
-from files.errors import OneLineParser, UserError, hint
-from files.run_files import load_settings
+from data_preparation.own import data_set_title
+from files.errors import UserError, hint
+from files.project import existing_path, project_path, shown_path
+from files.reading import reading
+from files.run_files import is_begun, load_settings
+from training.constants import cell_constants, did_you_mean, read_constants
+from training.options import command_line, parse
 
-_MEANING = re.compile(r"# (.+) \[([^\]]+)\]$")
-_GROUP = re.compile(r"# ---- (.+)")
-_CONDITIONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
-# What may be given anew for a run that exists: by an evaluation, which leaves as it was when the run ended, and also
-# by a resumed training.
-NOT_OF_TRAINING = ("data_folder", "runs_folder", "checkpoint_minutes", "summary_steps", "gpu", "allow_growth",
-                   "evaluate_on_test", "other_data", "temperature", "prompt")
-CHANGEABLE_LATER = ("epochs", "patience") + NOT_OF_TRAINING
+AUTO = "auto"  # of `resume`: go on with the run `name` if there is something to go on with
 
 
 class Settings(object):
-    """The settings of one run, read as attributes; `script` names the script they belong to, `task` its task."""
+    """The settings of one run, read as attributes.
 
-    def __init__(self, script, task, values):
+    values: {name: value} of all. task, script: those of the script. constants: {name: Constant} of
+    the script and of all cells. given: the names that the command line set when the run was begun.
+    changes: {name: [old, new]} of a resumed run whose training goes on otherwise.
+    changed_before: what settings.json has of earlier changes. notes: lines to tell the user.
+    """
+
+    def __init__(self, script, task, values, constants, table, given=(), changes=None,
+                 changed_before=(), notes=()):
         self.__dict__.update(values, script=script, task=task, values=dict(values))
+        self.constants, self._table = constants, table
+        self.given, self.changes, self.notes = sorted(given), changes or {}, list(notes)
+        self.changed_before = list(changed_before)
 
     def changed(self, **values):
         """A copy with some settings changed."""
-        return Settings(self.script, self.task, dict(self.values, **values))
+        return Settings(self.script, self.task, dict(self.values, **values), self.constants,
+                        self._table, self.given, self.changes, self.changed_before, self.notes)
 
+    def published(self):
+        """{name: published value} for this data set, the cell's own among them."""
+        own = registry.published_hyperparameters(self.cell_name, self.data_set_name)
+        return dict(self._table[self.data_set_name], **own)
 
-def command_line(script, options):
-    """The command, quoted for a shell, that calls a script with `options`, pairs of name and value."""
-    words = []
-    for name, value in options:  # argparse takes a word such as -5e-05 for an option of its own
-        words += ["--%s=%s" % (name, value)] if str(value).startswith("-") else ["--" + name, str(value)]
-    return " ".join(["python", "-u", script] + [shlex.quote(word) for word in words])
+    def unpublished(self):
+        """{name: value} of the settings that are not the published ones and change the numbers."""
+        values = dict(self.values, **self.cell_hyperparameters)
+        return {name: values[name] for name, value in self.published().items()
+                if values[name] != value and self.constants[name].is_of_computation}
 
+    def command(self):
+        """The command line that makes this run, or sweep, again."""
+        published = self.published()
+        chosen = {"data_set_name": self.data_set_name, "cell_name": self.cell_name}
+        for name, value in self.values.items():
+            group = self.constants[name].group
+            of_sweep = group == "Sweep" and self.values.get("do_hyperparameter_optimization")
+            listed = self.constants[name].is_of_computation and name not in published
+            if (listed or of_sweep) and name != "cell_hyperparameters" and value not in ("", {}):
+                chosen[name] = value
+        return command_line(self.script, list(dict(chosen, **self.unpublished()).items()))
 
-class Constant(object):
-    """One constant of a script: its name, the value at the top, its meaning and what it may be."""
+    def record(self, step=None):
+        """The part of settings.json that is about the settings.
 
-    def __init__(self, name, value, meaning, allowed, group):
-        self.name, self.value, self.meaning, self.allowed, self.group = name, value, meaning, allowed, group
-
-    def check(self, value, choices):
-        """`value` as the constant's kind. choices: {kind: the names it may be}.
-
-        Raises UserError that names constant, value and what is allowed.
+        step: of the training, at which a resumed run goes on with `changes`.
         """
-        kind, _, conditions = self.allowed.partition(" ")
-        names = choices.get(self.allowed)
-        try:
-            if names and value not in names:
-                raise ValueError
-            converted = value if names else _converted(kind, value)
-            for condition in filter(None, conditions.split(", ") if kind in ("int", "float") else ()):
-                sign, bound = condition.split()
-                if not _CONDITIONS[sign](converted, float(bound)):
-                    raise ValueError
-        except (ValueError, SyntaxError, TypeError, OverflowError):
-            expected = "one of " + ", ".join(names) if names else _EXPECTED.get(kind, self.allowed)
-            raise UserError("%s is %r, but must be: %s" % (self.name, value, expected))
-        if kind == "int" and converted >= 2 ** 31:
-            raise UserError("%s is %d, but must be less than 2^31" % (self.name, converted))
-        return converted
+        of_one_call = {"resume": "", "evaluate": "", "other_data": False}
+        changes = self.changed_before + ([dict(self.changes, step=step)] if self.changes else [])
+        record = {"task": self.task, "script": self.script, "given": self.given,
+                  "settings": dict(self.values, **of_one_call), "command": self.command(),
+                  "unpublished": self.unpublished()}
+        return dict(record, changed_on_resume=changes) if changes else record
 
 
-def _converted(kind, value):
-    """`value`, or what the text of it on the command line says, as the kind. Raises various errors."""
-    if isinstance(value, str) and kind != "text":
-        value = ast.literal_eval(value)
-    if isinstance(value, float) and kind == "int" and value == int(value):
-        value = int(value)
-    if not isinstance(value, _TYPES[kind]) or isinstance(value, bool) != (kind == "bool"):
-        raise ValueError
-    if kind == "dict" and not all(isinstance(key, str) for key in value):
-        raise ValueError
-    if kind == "text":
-        value.encode("utf-8")  # a ValueError for bytes of another encoding, which no file of a run could hold
-    if kind == "float" and not math.isfinite(value):
-        raise ValueError
-    return float(value) if kind == "float" else value
-
-
-_EXPECTED = {"bool": "True or False", "dict": "a dict, such as {'relu_layers': 2}"}
-_TYPES = {"int": int, "float": (int, float), "bool": bool, "text": str, "dict": dict}
-
-
-def read_constants(script_globals):
-    """The constants of a script in order, with the values that its globals have now; one may take several lines.
-
-    Raises UserError for a constant without its comment.
-    """
-    constants, group, words, comments = [], "Settings", [], []
-    with tokenize.open(script_globals["__file__"]) as file:
-        for token in tokenize.generate_tokens(file.readline):
-            if token.type == tokenize.COMMENT and words:
-                comments.append(token.string)
-            elif token.type == tokenize.COMMENT and _GROUP.match(token.string):
-                group = _GROUP.match(token.string).group(1).strip()
-            elif token.type == tokenize.NEWLINE:
-                if words[:1] in (["def"], ["class"]):
-                    break
-                if words[1:2] == ["="] and words[0].islower() and not words[0].startswith("_"):
-                    constants.append(_constant(script_globals, words[0], comments, token.start[0], group))
-                words, comments = [], []
-            elif token.type in (tokenize.NAME, tokenize.OP, tokenize.STRING, tokenize.NUMBER):
-                words.append(token.string)
-    return constants
-
-
-def _constant(script_globals, name, comments, line, group):
-    for comment in comments:
-        if _MEANING.match(comment):
-            return Constant(name, script_globals[name], *_MEANING.match(comment).groups(), group)
-    raise UserError("line %d of %s: the constant %s has lost its comment `# meaning [kind and range]`: put it back as "
-                    "it was (or begin the name with _ if it is none)" % (
-                        line, os.path.basename(script_globals["__file__"]), name))
-
-
-def _cell_constants():
-    return [Constant(name, None, hyperparameter.meaning, hyperparameter.allowed, "Cell " + cell_name)
-            for cell_name, cell in registry.CELLS.items()
-            for name, hyperparameter in cell.hyperparameters.items()]
-
-
-def _published_values(table):
-    """The table as text: data sets with the same values share a paragraph."""
-    alike = {}
-    for name, values in table.items():
-        alike.setdefault(", ".join("%s=%s" % item for item in values.items()), []).append(name)
-    lines = ["Data sets, and their values of what is None (those of the cells are in cells/registry.py):"]
-    for values, names in alike.items():
-        lines += ["", "  " + ", ".join(names)]
-        lines += textwrap.wrap(values, 100, initial_indent="    ", subsequent_indent="    ")
-    return "\n".join(lines + ["", "Cells: " + ", ".join(registry.CELLS)])
-
-
-def _parse(script_globals, constants, arguments):
-    script = os.path.basename(script_globals["__file__"])
-    parser = OneLineParser(prog=script, description=script_globals["__doc__"], allow_abbrev=False,
-                           epilog=_published_values(script_globals["PUBLISHED"]),
-                           formatter_class=argparse.RawDescriptionHelpFormatter)
-    groups = {name: parser.add_argument_group(name) for name in dict.fromkeys(c.group for c in constants)}
-    for constant in constants:
-        default = "" if constant.value is None else ", now %r" % (constant.value,)
-        about = "%s [%s%s]" % (constant.meaning, constant.allowed, default)
-        groups[constant.group].add_argument("--" + constant.name, metavar="X", default=argparse.SUPPRESS,
-                                            help=about.replace("%", "%%"))
-    given, unknown = parser.parse_known_args(arguments)
-    if unknown:
-        hint = _hint(unknown[0].lstrip("-"), [constant.name for constant in constants], "--")
-        parser.error("%s is not a setting of %s%s" % (unknown[0], script, hint))
-    return vars(given)
-
-
-def _hint(name, names, prefix):
-    near = difflib.get_close_matches(name, list(names), 1)
-    return ", did you mean %s%s?" % (prefix, near[0]) if near else ""
+def run_path(settings, name):
+    """The folder of the run `name`, such as "sweep/trial-001". Raises UserError."""
+    if os.path.isabs(name) or os.path.normpath(name).split(os.sep)[0] in (".", ".."):
+        raise UserError("name is %r, but must be the name of a folder, without .. in it" % name)
+    if any(len(part.encode("utf-8")) > 255 for part in name.split(os.sep)):
+        raise UserError("name is %.40r.., but a folder's name has at most 255 bytes" % name)
+    folder = project_path(settings.runs_folder)
+    return shown_path(os.path.join(folder, settings.task, data_set_title(settings),
+                                   settings.cell_name, name))
 
 
 def read_settings(script_globals, arguments=None):
     """The settings of this call of a script.
 
-    script_globals: the script's globals(); it has the constants, TASK and the table PUBLISHED ({data set: {name:
-    value}}). arguments: the command line, sys.argv[1:] where None. With --resume or --evaluate the settings are
-    those of the named run, and only what CHANGEABLE_LATER names can be given. Raises UserError.
+    script_globals: the script's globals(); it has the constants, TASK and the table PUBLISHED
+    ({data set: {name: value}}). arguments: the command line, sys.argv[1:] if None. With --resume
+    or --evaluate the settings are those of the named run, and the group of a constant says whether
+    it can be given anew. Raises UserError.
     """
     reader = _Reader(script_globals)
-    given = {name: None if value == "None" and name in reader.published else reader.check(name, value)
-             for name, value in _parse(script_globals, list(reader.by_name.values()), arguments).items()}
-    actions = {action: given.get(action, reader.tops[action]) for action in ("resume", "evaluate")}
-    if all(actions.values()):
-        raise UserError("resume and evaluate are both given: a run is either trained further or only evaluated")
-    values = reader.of_run(actions, given) if any(actions.values()) else reader.complete(reader.tops, given)
-    return Settings(reader.script, script_globals["TASK"], values)
+    given = {}
+    for name, value in parse(script_globals, list(reader.constants.values()), arguments).items():
+        published = value == "None" and name in reader.published_names
+        given[name] = None if published else reader.check(name, value)
+    resume, evaluate = (given.get(name, reader.tops.get(name))
+                        for name in ("resume", "evaluate"))
+    if resume and evaluate:
+        raise UserError("resume and evaluate are both given",
+                        "a run is either trained further or only evaluated")
+    if resume == AUTO:
+        return reader.resume_or_begin(given)
+    if resume or evaluate:
+        return reader.of_run(existing_path(resume or evaluate), given, bool(evaluate))
+    return reader.settings(reader.complete(reader.tops, given), given)
 
 
 class _Reader(object):
     """A script's constants and table, and how they become the values of all settings."""
 
     def __init__(self, script_globals):
-        constants, cell_constants = read_constants(script_globals), _cell_constants()
-        self.script, self._task = os.path.basename(script_globals["__file__"]), script_globals["TASK"]
-        self._table = script_globals["PUBLISHED"]
+        constants = read_constants(script_globals)
+        self._script = os.path.basename(script_globals["__file__"])
+        self._task, self._table = script_globals["TASK"], script_globals["PUBLISHED"]
         self._choices = {"data set": list(self._table), "cell": list(registry.CELLS)}
-        self.by_name = {constant.name: constant for constant in constants + cell_constants}
         self.tops = {constant.name: constant.value for constant in constants}
+        self.constants = {constant.name: constant for constant in constants + cell_constants()}
+        self.published_names = set(self.constants) - set(self.tops)
         for data_set_name, values in self._table.items():
+            self.published_names.update(values)
             for name in set(values) - set(self.tops):
-                raise UserError("the table PUBLISHED of %s has %s for %s, which is none of its constants%s" % (
-                    self.script, name, data_set_name, _hint(name, self.tops, "")))
-        self.published = set().union([constant.name for constant in cell_constants], *self._table.values())
+                raise UserError("the table PUBLISHED of %s has %s for %s, which is none of its "
+                                "constants%s" % (self._script, name, data_set_name,
+                                                 did_you_mean(name, self.tops)))
 
     def check(self, name, value):
-        """`value` as the kind of the constant `name`. Raises UserError."""
-        return self.by_name[name].check(value, self._choices)
+        """Convert `value` to the kind of the constant `name`. Raises UserError."""
+        return self.constants[name].check(value, self._choices)
+
+    def settings(self, values, given, **more):
+        """The Settings that have these values."""
+        return Settings(self._script, self._task, values, self.constants, self._table, given,
+                        **more)
 
     def complete(self, values, given):
-        """All settings: `values` with what is `given` on the command line, and the table's where a value is None."""
+        """All values: `values`, what is `given` on the command line, and the table's for None."""
         values = dict(values, **given)
         data_set_name = self.check("data_set_name", values["data_set_name"])
         for name in self.tops:
             if values[name] is None:
-                if name not in self._table[data_set_name]:
-                    raise UserError("%s has no published value for %s: set it at the top of %s or give --%s (%s)" % (
-                        name, data_set_name, self.script, name, self.by_name[name].allowed))
-                values[name] = self._table[data_set_name][name]
+                values[name] = self._published_value(name, data_set_name)
             values[name] = self.check(name, values[name])
-        values["cell_hyperparameters"] = self._hyperparameters(values, given)
+        own = {name: value for name, value in given.items() if name not in self.tops}
+        values["cell_hyperparameters"] = self._hyperparameters(values, own)
         return {name: values[name] for name in self.tops}
 
+    def _published_value(self, name, data_set_name):
+        if name not in self._table[data_set_name]:
+            raise UserError("%s has no published value for %s" % (name, data_set_name),
+                            "set it at the top of %s or give --%s (%s)" % (
+                                self._script, name, self.constants[name].allowed))
+        return self._table[data_set_name][name]
+
     def _hyperparameters(self, values, given):
+        """The cell's own settings: those `given`, or in the dict at the top, or as published."""
         cell_name = values["cell_name"]
-        own = registry.published_hyperparameters(cell_name, values["data_set_name"])
-        wanted = dict(values["cell_hyperparameters"])
-        wanted.update({name: value for name, value in given.items() if self.by_name[name].group.startswith("Cell ")})
-        for name, value in wanted.items():
-            if name not in own:
-                raise UserError("%s is not a hyperparameter of %s; it has: %s" % (
-                    name, cell_name, ", ".join(sorted(own)) or "none of its own"))
-            own[name] = own[name] if value is None else self.check(name, value)
-        return own
+        found = registry.published_hyperparameters(cell_name, values["data_set_name"])
+        for name, value in dict(values["cell_hyperparameters"], **given).items():
+            if name not in found:
+                raise UserError("%s is not a hyperparameter of %s; it has: %s%s" % (
+                    name, cell_name, ", ".join(sorted(found)) or "none of its own",
+                    did_you_mean(name, found)))
+            if value is not None:
+                found[name] = self.check(name, value)
+        return found
 
-    def of_run(self, actions, given):
-        """All settings of the run to resume or to evaluate, changed as is `given`."""
-        folder = actions["resume"] or actions["evaluate"]
-        saved = self._saved(folder)
-        kept = dict(saved, **saved["cell_hyperparameters"])
-        published = dict(self._table[kept["data_set_name"]],
-                         **registry.published_hyperparameters(kept["cell_name"], kept["data_set_name"]))
-        given = {name: published.get(name) if value is None else value for name, value in given.items()}
-        changeable = CHANGEABLE_LATER if actions["resume"] else NOT_OF_TRAINING
-        for name, value in given.items():
-            if name not in changeable + tuple(actions) and kept.get(name) != value:
-                raise UserError("%s cannot be changed in a run that %s; only %s can" % (
-                    name, "exists" if actions["resume"] else "is only evaluated", ", ".join(changeable)))
-        return dict(saved, **{name: given[name] for name in changeable if name in given}, **actions)
+    def resume_or_begin(self, given):
+        """The settings of --resume auto: those of the run `name` if it is begun, or new ones."""
+        values = self.complete(self.tops, dict(given, resume=""))
+        settings = self.settings(values, set(given) - {"resume"})
+        if values.get("do_hyperparameter_optimization"):
+            return settings  # a sweep goes on by its name
+        if not values.get("name"):
+            raise UserError("resume is auto, but the run has no name", "give it one by --name")
+        folder = run_path(settings, values["name"])
+        if not is_begun(folder):
+            return settings
+        return self.of_run(folder, {name: value for name, value in given.items()
+                                    if name not in ("resume", "name")})
 
-    def _saved(self, folder):
-        """What settings.json of a run holds, checked."""
+    def of_run(self, folder, given, evaluate=False):
+        """The settings of the run to resume or to evaluate, with what is `given` anew."""
         with hint("give the folder of a run that this script made"):
             content = load_settings(folder)
+        saved = self._saved(folder, content)
+        before = self.settings(saved, content.get("given", ()))
+        then, published = dict(saved, **saved["cell_hyperparameters"]), before.published()
+        changes = {}
+        for name, value in given.items():
+            value = published.get(name) if value is None else value
+            if then.get(name) != value and name not in ("resume", "evaluate"):
+                self._check_change(name, then, evaluate)
+                changes[name] = value
+        actions = {"resume": "" if evaluate else folder, "evaluate": folder if evaluate else ""}
+        return self.settings(
+            dict(saved, **dict(changes, **actions)), before.given, notes=self._edited(content, saved),
+            changes={name: [then[name], value] for name, value in changes.items()
+                     if self.constants[name].is_of_computation},
+            changed_before=content.get("changed_on_resume", ()))
+
+    def _check_change(self, name, then, evaluate):
+        """Refuse to change a setting of a run that exists, unless its group allows it."""
+        may_change = "may_change_on_evaluate" if evaluate else "may_change_on_resume"
+        if name == "name" or not getattr(self.constants[name], may_change):
+            able = [constant.name for constant in self.constants.values()
+                    if getattr(constant, may_change) and constant.name not in (
+                        "name", "resume", "evaluate")]
+            raise UserError("%s cannot be changed in a run that %s; only %s can" % (
+                name, "is only evaluated" if evaluate else "exists", ", ".join(able)))
+        if name == "epochs" and then.get("linear_decay"):
+            raise UserError("epochs cannot be changed in a run with linear_decay, whose learning "
+                            "rates follow from it (%s)" % then[name], "start a new run")
+
+    def _edited(self, content, saved):
+        """Lines that name the constants whose value at the top the run does not have."""
+        lines = []
+        table = self._table[saved["data_set_name"]]
+        for name, top in self.tops.items():
+            now = table.get(name) if top is None else top
+            known = "given" in content and name not in content["given"] or top and name in table
+            if known and now != saved[name] and self.constants[name].is_of_computation and (
+                    name != "cell_hyperparameters" or top):
+                lines.append("%s is edited at the top of %s (%s), but the run keeps %s" % (
+                    name, self._script, now, saved[name]))
+        return lines
+
+    def _saved(self, folder, content):
+        """The values in settings.json of a run, checked."""
         task, saved = content["task"], content["settings"]
         if task != self._task:
-            raise UserError("%s is a run of the task %s, not %s: use the script that made it" % (
-                folder, task, self._task))
+            raise UserError("%s is a run of the task %s, not %s" % (folder, task, self._task),
+                            "use the script that made it")
+        known = {name: value for name, value in saved.items() if name in self.tops}
+        path = os.path.join(folder, "settings.json")
         if saved.get("do_hyperparameter_optimization"):
-            raise UserError("%s is a sweep: give the folder of one of its trials; the command that began the sweep "
-                            "goes on with it" % folder)
+            raise UserError("%s is a sweep" % folder, "give the folder of one of its trials; the "
+                            "command that began the sweep goes on with it")
         try:
-            # Runs of earlier versions lack some settings.
-            values = dict(self.tops, do_hyperparameter_optimization=False)
-            values.update((name, value) for name, value in saved.items() if name in self.tops)
-            return self.complete(values, {})
+            with reading(path):
+                return self.complete(dict(self._of_earlier_versions(saved), **known), {})
         except UserError as error:
-            raise UserError("%s/settings.json: %s" % (folder, error))
+            raise UserError("%s: %s" % (path, error))
+
+    def _of_earlier_versions(self, saved):
+        """The values of what a run by an earlier version lacks."""
+        table = self._table.get(saved["data_set_name"], {})
+        values = {name: None if name in table else top for name, top in self.tops.items()}
+        if "linear_decay" in values:
+            values["linear_decay"] = False  # there was none before it was a setting
+        return values

@@ -137,7 +137,8 @@ class Trainer(object):
         self.journal.model(_device(self.session))
         finished = self.stopping.reason is not None
         if self.run.existing:
-            self.run.save_settings(self.run.environment() if finished else None)
+            self.run.save_settings(self.run.environment() if finished else None,
+                                   self.progress["step"])
         if self.run.begun and not finished:
             with contextlib.suppress(FileNotFoundError):  # they are true no longer
                 os.remove(self.run.file("results.json"))

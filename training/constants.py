@@ -1,0 +1,232 @@
+"""The constants at the top of a script: reading them, and checking a value against one.
+
+A constant is a line `name = value  # meaning [kind and range]` above the first function, such as
+
+    learning_rate = None  # step size of the optimizer [float > 0]
+
+Kinds are int, float, bool, text, path, dict, "data set" (a key of the script's table PUBLISHED)
+and "cell" (a name in the registry); int and float may be followed by conditions such as `>= 1` or
+`>= 0, < 1`; an int is below 2^31.
+
+The comment above a group of constants, such as `# ---- Training`, says what may be done with them:
+
+    Data, Model, Training   fixed once a run is begun; a sweep may vary them
+    Stopping                may be changed when a run is resumed; a sweep may vary them
+    Sweep                   of a sweep only
+    Run, GPU                may be changed on resume and evaluation; the same in all trials
+    Cell ..                 the hyperparameters of a cell (from the registry), like Model
+"""
+
+import ast
+import difflib
+import keyword
+import math
+import operator
+import os
+import re
+import tokenize
+
+from cells import registry
+from files.errors import UserError
+
+_MEANING = re.compile(r"# (.+) \[([^\]]+)\]$")
+_GROUP = re.compile(r"# ---- (.+)")
+_CONDITIONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
+_EXPECTED = {"bool": "True or False", "dict": "a dict, such as {'relu_layers': 2}",
+             "text": "text", "path": "the path of a file or folder"}
+_TYPES = {"int": int, "float": (int, float), "bool": bool, "text": str, "path": str, "dict": dict}
+LONGEST_DICT = 10000  # characters; more can exhaust the stack of Python's parser
+LONGEST_PATH = 1000  # bytes; file systems allow 4096, and the names of files come behind it
+MOST_FOLDERS = 50  # in one path: os.makedirs calls itself for each
+
+
+class Constant(object):
+    """One constant of a script: name, value at the top, meaning, what it may be, and its group."""
+
+    def __init__(self, name, value, meaning, allowed, group):
+        self.name, self.value, self.meaning = name, value, meaning
+        self.allowed, self.group = allowed, group
+
+    @property
+    def may_change_on_resume(self):
+        """Whether a run that is resumed may have another value than when it was begun."""
+        return self.group in ("Stopping", "Run", "GPU")
+
+    @property
+    def may_change_on_evaluate(self):
+        """Whether the evaluation of a run may have another value than its training."""
+        return self.group in ("Run", "GPU")
+
+    @property
+    def is_of_computation(self):
+        """Whether the value changes what a run computes."""
+        return self.group not in ("Sweep", "Run", "GPU")
+
+    @property
+    def may_be_swept(self):
+        """Whether the trials of a sweep may differ in it; the seed only in a grid of seeds."""
+        return self.is_of_computation and self.allowed.split()[0] in ("int", "float", "bool")
+
+    def check(self, value, choices=None):
+        """Convert `value`, or its text on the command line, to the constant's kind.
+
+        choices: {kind: the names it may be}, for the kinds "data set" and "cell".
+        Raises UserError that names constant, value and what is allowed.
+        """
+        kind, _, conditions = self.allowed.partition(" ")
+        names = (choices or {}).get(self.allowed)
+        if names is not None:
+            if value not in names:
+                raise UserError("%s is %s, but must be one of %s%s" % (
+                    self.name, _shown(value), ", ".join(names), did_you_mean(value, names)))
+            return value
+        try:
+            converted = _converted(kind, value)
+            for condition in filter(None, conditions.split(", ")):
+                sign, bound = condition.split()
+                if not _CONDITIONS[sign](converted, float(bound)):
+                    raise ValueError
+        except (ValueError, SyntaxError, TypeError, OverflowError, MemoryError, RecursionError):
+            raise UserError("%s is %s, but must be: %s" % (
+                self.name, _shown(value), _EXPECTED.get(kind, self.allowed)))
+        if kind == "int" and converted >= 2 ** 31:
+            raise UserError("%s is %s, but must be less than 2^31" % (
+                self.name, _shown(converted)))
+        return converted
+
+
+def _shown(value):
+    shown = repr(value)
+    return shown if len(shown) <= 100 else shown[:80] + ".. (%d characters)" % len(shown)
+
+
+def _converted(kind, value):
+    """Convert `value`, or its text on the command line, to the kind. Raises various errors."""
+    if isinstance(value, str):
+        value = _read(kind, value)
+    if isinstance(value, float) and kind == "int" and value == int(value):
+        value = int(value)
+    if not isinstance(value, _TYPES[kind]) or isinstance(value, bool) != (kind == "bool"):
+        raise ValueError
+    if kind == "dict" and not all(isinstance(key, str) for key in value):
+        raise ValueError
+    if kind in ("text", "path"):
+        value.encode("utf-8")  # a ValueError for what no file of a run could hold
+        if "\0" in value:
+            raise ValueError
+    if kind == "path" and (len(value.encode("utf-8")) > LONGEST_PATH
+                           or value.count(os.sep) > MOST_FOLDERS):
+        raise ValueError
+    if kind == "float" and not math.isfinite(value):
+        raise ValueError
+    return float(value) if kind == "float" else value
+
+
+def _read(kind, text):
+    """The value that a text on the command line says. Raises various errors."""
+    if kind in ("text", "path"):
+        return text
+    if kind == "float":
+        return float(text)
+    if kind == "int":
+        try:
+            return int(text, 0)
+        except ValueError:
+            return float(text)  # 1e6
+    if len(text) > LONGEST_DICT:
+        raise ValueError
+    return ast.literal_eval(text)
+
+
+def did_you_mean(given, names, prefix=""):
+    """", did you mean NAME?" for the name that is nearest to what was given, or "" for none."""
+    near = _nearest(str(given), list(names))
+    return ", did you mean %s%s?" % (prefix, near) if near else ""
+
+
+def _nearest(given, names):
+    wanted = given.lower().replace("-", "_")
+    plain = {name: name.lower().replace("-", "_") for name in names}
+    for is_near in (lambda name: plain[name] == wanted,
+                    lambda name: len(wanted) > 1 and wanted == _initials(plain[name]),
+                    lambda name: len(wanted) > 2 and plain[name].startswith(wanted),
+                    lambda name: len(wanted) > 2 and wanted in plain[name]):
+        for name in names:
+            if is_near(name):
+                return name
+    near = difflib.get_close_matches(wanted, list(plain.values()), 1)
+    return next((name for name in names if plain[name] in near), None)
+
+
+def _initials(name):
+    return "".join(word[0] for word in name.split("_") if word)
+
+
+def read_constants(script_globals):
+    """The constants of a script in order, with the values that its globals have now.
+
+    Raises UserError for a constant without its comment, for one that is there twice, and for an
+    assignment that is none but has nearly the name of one.
+    """
+    constants, others = {}, []
+    script = os.path.basename(script_globals["__file__"])
+    for name, line, comments, group in _assignments(script_globals["__file__"]):
+        found = next(filter(None, map(_MEANING.match, comments)), None)
+        if found and _may_be_constant(name):
+            if name in constants:
+                raise UserError("line %d of %s sets the constant %s again" % (line, script, name),
+                                "leave one of the two")
+            constants[name] = Constant(name, script_globals[name], *found.groups(), group)
+        else:
+            others.append((name, line))
+    for name, line in others:
+        _check_other(name, "line %d of %s" % (line, script), constants)
+    return list(constants.values())
+
+
+def _may_be_constant(name):
+    return name[0].islower()
+
+
+def _check_other(name, place, constants):
+    """Refuse an assignment at the top that was meant to be a constant."""
+    if name.startswith("_") or name in ("TASK", "PUBLISHED"):
+        return
+    meant = name if name in constants else next(iter(difflib.get_close_matches(
+        name.lower(), constants, 1, 0.8)), None)
+    if meant == name:
+        raise UserError("%s sets the constant %s again" % (place, name), "leave one of the two")
+    if meant:
+        raise UserError("%s sets %s, which is not a constant, did you mean %s?" % (
+            place, name, meant), "correct it, or begin the name with _ if it is none")
+    if _may_be_constant(name):
+        raise UserError("%s: the constant %s has lost its comment `# meaning [kind and range]`" % (
+            place, name), "put it back as it was (or begin the name with _ if it is none)")
+
+
+def _assignments(path):
+    """Yield (name, line, comments, group) of each assignment above the first function."""
+    group, words, comments = "Settings", [], []
+    with tokenize.open(path) as file:
+        for token in tokenize.generate_tokens(file.readline):
+            if token.type == tokenize.COMMENT and words:
+                comments.append(token.string)
+            elif token.type == tokenize.COMMENT and _GROUP.match(token.string):
+                group = _GROUP.match(token.string).group(1).strip()
+            elif token.type == tokenize.NEWLINE:
+                if words[0] in ("def", "class"):
+                    return
+                if words[1:2] in (["="], [":"]) and not keyword.iskeyword(words[0]):
+                    yield words[0], token.start[0], comments, group
+                words, comments = [], []
+            elif token.type in (tokenize.NAME, tokenize.OP, tokenize.STRING, tokenize.NUMBER):
+                words.append(token.string)
+
+
+def cell_constants():
+    """The hyperparameters of all cells as Constants, in groups such as "Cell RRU"."""
+    found = []
+    for cell_name, cell in registry.CELLS.items():
+        for name, own in cell.hyperparameters.items():
+            found.append(Constant(name, None, own.meaning, own.allowed, "Cell " + cell_name))
+    return found
