@@ -44,10 +44,10 @@ def _case(script, parameters, options, metrics, counted, *counts):
     return Case(script, parameters, options.split(), metrics.split(), counted, counts)
 
 
-MUSIC = _case(mm_main, 40000, "--batch_size 6", "window_nll frame_nll", "songs", 13, 7, 6)
+MUSIC = _case(mm_main, 40000, "--batch_size 6", "window_nll frame_nll batch_nll", "songs", 13, 7, 6)
 STREAMS = "--window_size 8 --batch_size 4"
 WORDS = "--window_size 8 --batch_size 4 --embedding_size 6"
-DIGITS = "accuracy cross_entropy"
+DIGITS = "accuracy cross_entropy batch_accuracy"
 CASES = {
     "JSB Chorales": MUSIC,
     "Nottingham": MUSIC,
