@@ -1,28 +1,95 @@
-"""What all cells share: variables, the calls that unroll them, dropout masks, the LSTMs' state."""
+"""Base class of the cells: variables, the calls that unroll them, dropout masks."""
 
 import collections
+import itertools
+import re
 
 import tensorflow.compat.v1 as tf
-
-from cells.fast.loops import without_padding
 
 LSTMState = collections.namedtuple("LSTMState", ["c", "h"])
 
 
-def dropout_mask(uniform, rate):
-    """Turn uniform numbers in [0, 1) into a dropout mask: 0 with probability `rate`, else 1 / (1 - rate)."""
-    rate = tf.cast(rate, uniform.dtype)
-    return tf.cast(uniform >= rate, uniform.dtype) * (1 / (1 - rate))
+class Cell(object):
+    """A recurrent cell as tf.nn.dynamic_rnn takes it; its state is a tensor [B, N] or an LSTMState.
 
+    A subclass has a `name`, `weight_shapes(input_depth)` (name -> shape of every variable, found
+    without a graph) and `step(x, state, mask)` -> (output [B, O], state), its equations over
+    self.weights for an input x [B, D].
+    """
 
-def no_dropout(rate):
-    """True where `rate` is the Python number 0: then no dropout operation is put into the graph at all."""
-    return not tf.is_tensor(rate) and rate == 0
+    initializers = {}  # name -> initializer of a variable that does not start like the others
 
+    def __init__(self, state_size, output_size, dropout):
+        """state_size: N or LSTMState(N, N). dropout: drop probability, number or scalar tensor."""
+        self.state_size = state_size
+        self.output_size = output_size
+        self.dropout = dropout
+        self.weights = None
+        self._input_depth = None
 
-def mask_shape(cell, inputs, depth):
-    """Shape tensor of the dropout mask [.., K] that a cell with an input depth takes beside inputs [.., D]."""
-    return tf.concat([tf.shape(inputs)[:-1], [cell.mask_size(depth)]], axis=0)
+    def mask_size(self, input_depth):
+        """Features K of the dropout mask: one for each unit."""
+        return self.output_size
+
+    def build(self, input_depth, dtype=tf.float32):
+        """Create the variables, unless they exist, in a variable scope of the cell's own.
+
+        The scope has the cell's name; another cell in the same place gets `name_1` and so on.
+        Raises ValueError for an input depth that is unknown or not that of the first call, and
+        RuntimeError in eager mode.
+        """
+        if tf.executing_eagerly():
+            raise RuntimeError("%s builds graphs: on TensorFlow 2.x call tf.disable_v2_behavior() "
+                               "before anything else" % type(self).__name__)
+        if input_depth is None:
+            raise ValueError("the inputs of %s must have a last dimension that is known when the "
+                             "graph is built" % type(self).__name__)
+        if self.weights is None:
+            self._input_depth = input_depth
+            with _own_scope(self.name):
+                self.weights = {
+                    name: self.variable(name, shape, dtype, self.initializer(name, input_depth))
+                    for name, shape in self.weight_shapes(input_depth).items()}
+        if input_depth != self._input_depth:
+            raise ValueError("%s has weights for inputs of %d features, but is given %d: make "
+                             "another cell" % (type(self).__name__, self._input_depth, input_depth))
+
+    def initializer(self, name, input_depth):
+        """Initializer of a variable: Glorot-uniform over the whole matrix; vectors zero."""
+        if name in self.initializers:
+            return self.initializers[name]
+        is_matrix = len(self.weight_shapes(input_depth)[name]) == 2
+        return tf.glorot_uniform_initializer() if is_matrix else tf.zeros_initializer()
+
+    def variable(self, name, shape, dtype, initializer):
+        """Create one variable."""
+        return tf.get_variable(name, shape, dtype, initializer)
+
+    def zero_state(self, batch_size, dtype):
+        """First state: zeros."""
+        return tf.nest.map_structure(lambda units: tf.zeros([batch_size, units], dtype),
+                                     self.state_size)
+
+    def final_hidden(self, state):
+        """Features [B, N] of the final state that a classifier reads: the state itself, or its h."""
+        return state.h if isinstance(state, LSTMState) else state
+
+    def __call__(self, inputs, state, scope=None, mask=None):
+        """Make one step from inputs [B, D]: (output [B, O], state).
+
+        mask: dropout mask [B, K], scaled already (0 or 1 / (1 - rate)); None: drawn here.
+        """
+        mask = self.prepare(inputs, mask)
+        return self.step(inputs, state, mask)
+
+    def prepare(self, inputs, mask):
+        """Build the cell for inputs [.., D]; returns `mask`, or a random one [.., K] for None."""
+        depth = inputs.shape.as_list()[-1]
+        self.build(depth, inputs.dtype)
+        if mask is None and not no_dropout(self.dropout):
+            uniform = tf.random.uniform(mask_shape(self, inputs, depth), dtype=inputs.dtype)
+            mask = dropout_mask(uniform, self.dropout)
+        return mask
 
 
 def masked(values, mask):
@@ -30,67 +97,33 @@ def masked(values, mask):
     return values if mask is None else values * mask
 
 
-class Cell(object):
-    """A cell whose state is a tensor [B, N], or LSTMState of such. What tf.nn.dynamic_rnn calls is here.
+def dropout_mask(uniform, rate):
+    """Turn uniform numbers in [0, 1) into a mask of 0 (probability `rate`) and 1 / (1 - rate)."""
+    rate = tf.cast(rate, uniform.dtype)
+    return tf.cast(uniform >= rate, uniform.dtype) * (1 / (1 - rate))
 
-    Each cell has a `name`, `weight_shapes(input_depth)` (name -> shape of every variable, found without a graph) and
-    `step(x, state, mask)` -> (output, state), the equations over self.weights for an input [B, D]. It is fast with
-    `all_steps(x, state, mask, lengths)` -> (outputs [T, B, O], state at the end of each sequence) for x [T, B, D].
+
+def no_dropout(rate):
+    """True if `rate` is the Python number 0: the graph then has no dropout operation at all."""
+    return not tf.is_tensor(rate) and rate == 0
+
+
+def mask_shape(cell, inputs, depth):
+    """Shape tensor of a cell's dropout mask [.., K] for inputs [.., D] of depth D."""
+    return tf.concat([tf.shape(inputs)[:-1], [cell.mask_size(depth)]], axis=0)
+
+
+def _own_scope(name):
+    """Open a variable scope `name`, or the first of `name_1`, .. that has no variable here yet.
+
+    Where variables are reused, cells count as in tf.layers: each shares with its like of before.
     """
-
-    initializers = {}  # name -> how a variable starts, where not as the others
-
-    def __init__(self, state_size, output_size, dropout):
-        """state_size: N or LSTMState(N, N). output_size: O. dropout: a probability, number or scalar tensor."""
-        self.state_size = state_size
-        self.output_size = output_size
-        self.dropout = dropout
-        self.weights = None
-
-    def mask_size(self, input_depth):
-        """Features K of the dropout mask: one for each unit."""
-        return self.output_size
-
-    def build(self, input_depth, dtype=tf.float32):
-        """Create the variables under the cell's name, the first time it is called."""
-        if self.weights is None:
-            with tf.variable_scope(self.name):
-                self.weights = {
-                    name: self.variable(name, shape, dtype, self.initializer(name, shape, input_depth))
-                    for name, shape in self.weight_shapes(input_depth).items()}
-
-    def initializer(self, name, shape, input_depth):
-        """How a variable starts: a whole matrix Glorot-uniform, vectors zero, or as `initializers` says."""
-        usual = {1: tf.zeros_initializer(), 2: tf.glorot_uniform_initializer()}[len(shape)]
-        return self.initializers.get(name, usual)
-
-    def variable(self, name, shape, dtype, initializer):
-        """A new variable."""
-        return tf.get_variable(name, shape, dtype, initializer)
-
-    def zero_state(self, batch_size, dtype):
-        """The first state: zeros."""
-        return tf.nest.map_structure(lambda units: tf.zeros([batch_size, units], dtype), self.state_size)
-
-    def final_hidden(self, state):
-        """What a classifier's head reads [B, N]: the state, or its h."""
-        return state.h if isinstance(state, LSTMState) else state
-
-    def __call__(self, inputs, state, scope=None, mask=None):
-        """One step, (output [B, O], state). `mask` [B, K] is already scaled (0 or 1 / (1 - rate)); None: drawn here."""
-        return self.step(*self._prepared(inputs, state, mask))
-
-    def sequence(self, inputs, state, mask=None, lengths=None):
-        """All steps over inputs [T, B, D] at once: (outputs [T, B, O], state at the end of each sequence).
-
-        The same as calling the cell T times, but faster. mask: [T, B, K] or None; lengths: [B] or None (all T).
-        """
-        outputs, end = self.all_steps(*self._prepared(inputs, state, mask), lengths)
-        return without_padding(outputs, lengths), end
-
-    def _prepared(self, inputs, state, mask):
-        depth = inputs.shape.as_list()[-1]
-        self.build(depth, inputs.dtype)
-        if mask is None and not no_dropout(self.dropout):
-            mask = dropout_mask(tf.random.uniform(mask_shape(self, inputs, depth), dtype=inputs.dtype), self.dropout)
-        return inputs, state, mask
+    here = tf.get_variable_scope()
+    if here.reuse:
+        return tf.variable_scope(None, default_name=name)
+    prefix = re.escape(here.name + "/" if here.name else "")
+    free = name
+    for i in itertools.count(1):
+        if not tf.global_variables("%s%s/" % (prefix, free)):
+            return tf.variable_scope(free)
+        free = "%s_%d" % (name, i)

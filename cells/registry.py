@@ -1,6 +1,6 @@
-"""The cells that the scripts can train: where each lives, its hyperparameters and their sweep dimensions.
+"""The cells that the scripts can train: where each is, its hyperparameters, their sweep dimensions.
 
-To add a cell, write its file in cells/ (cells/gru.py is the shortest to start from) and an entry in CELLS.
+docs/cells.md says how to add a cell; its entry goes into CELLS.
 """
 
 import collections
@@ -9,38 +9,42 @@ import importlib
 Hyperparameter = collections.namedtuple("Hyperparameter", "published allowed meaning search")
 Hyperparameter.__doc__ = """A cell's own setting.
 
-published: {data set: the paper's value, or ours for a set that the paper lacks}, with None for all other sets.
+published: {data set: the paper's value, or ours for a set that the paper lacks}, with None for all
+other sets.
 allowed: kind and range, in the notation of the constants at the top of the scripts.
 search: the sweep's dimension, as in sweeps/search_space.py; None: not swept.
 """
 
 Cell = collections.namedtuple("Cell", "module class_name hyperparameters")
 
-_MANY_OUTPUTS = ("penn", "penn-standard", "pennchar", "enwik8", "text8", "PythonDocs")
-
 CELLS = {
     "RRU": Cell("cells.rru", "RRUCell", {
         "output_size": Hyperparameter(
-            dict({None: 64}, **dict.fromkeys(_MANY_OUTPUTS, 128)), "int >= 1", "features of the cell's output",
-            None),
+            {None: 64, "penn": 128, "penn-standard": 128, "pennchar": 128, "enwik8": 128,
+             "text8": 128, "PythonDocs": 128},
+            "int >= 1", "features of the cell's output", None),
         "relu_layers": Hyperparameter(
-            {None: 1, "enwik8": 2, "text8": 2, "IMDB": 2}, "int >= 1", "ReLU layers in the middle", None),
+            {None: 1, "enwik8": 2, "text8": 2, "IMDB": 2}, "int >= 1",
+            "ReLU layers in the middle", None),
         "middle_layer_size_multiplier": Hyperparameter(
             {None: 2.0, "enwik8": 4.0, "text8": 4.0, "Bach Chorales": 3.5}, "float > 0",
             "middle layer's size over that of input and state", ("uniform", 0.1, 8.0)),
+        "normalize": Hyperparameter(
+            {None: True}, "bool", "normalise before the first ReLU layer", None),
     }),
     "GRU": Cell("cells.gru", "GRUCell", {}),
     "LSTM": Cell("cells.lstm", "LSTMCell", {
         "forget_bias": Hyperparameter(
-            {None: 1.0}, "float", "added to the forget gate before the sigmoid", ("uniform", -3.0, 3.0)),
+            {None: 1.0}, "float", "added to the forget gate before the sigmoid",
+            ("uniform", -3.0, 3.0)),
     }),
     "MogrifierLSTM": Cell("cells.mogrifier_lstm", "MogrifierLSTMCell", {
         "feature_mask_rounds": Hyperparameter(
-            {None: 5, "enwik8": 6, "text8": 6}, "int >= 0", "rounds in which input and state gate each other",
-            ("choice", [5, 6])),
+            {None: 5, "enwik8": 6, "text8": 6}, "int >= 0",
+            "rounds in which input and state gate each other", ("choice", [5, 6])),
         "feature_mask_rank": Hyperparameter(
-            {None: 40, "enwik8": 79, "text8": 79}, "int >= 0", "rank of the gating matrices; 0 = full matrices",
-            ("integer", 40, 90)),
+            {None: 40, "enwik8": 79, "text8": 79}, "int >= 0",
+            "rank of the gating matrices; 0 = full matrices", ("integer", 40, 90)),
     }),
 }
 
@@ -52,6 +56,7 @@ def published_hyperparameters(cell_name, data_set_name):
 
 
 def make_cell(cell_name, num_units, hyperparameters):
-    """A cell of `num_units` hidden units. Only its own module is imported."""
+    """Make a cell of `num_units` hidden units. Only its own module is imported."""
     entry = CELLS[cell_name]
-    return getattr(importlib.import_module(entry.module), entry.class_name)(num_units, **hyperparameters)
+    cell = getattr(importlib.import_module(entry.module), entry.class_name)
+    return cell(num_units, **hyperparameters)

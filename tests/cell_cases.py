@@ -1,4 +1,4 @@
-"""The cells that several tests go through, each with its NumPy counterpart, and random values for them."""
+"""The cells that several tests go through, with NumPy counterparts and random values for them."""
 
 import functools
 
@@ -11,15 +11,20 @@ from cells.lstm import LSTMCell
 from cells.mogrifier_lstm import MogrifierLSTMCell
 from cells.rru import RRUCell
 
+NOT_NORMALISED = functools.partial(numpy_cells.rru, normalize=False)
+
 # name -> (a function that makes the cell, its NumPy counterpart)
 CASES = {
     "rru": (lambda: RRUCell(5, 3), numpy_cells.rru),
     "rru, m 0.7, 2 layers": (lambda: RRUCell(4, 1, 2, 0.7), numpy_cells.rru),
     "rru, m 1.4, 3 layers": (lambda: RRUCell(3, 6, 3, 1.4), numpy_cells.rru),
+    "rru, not normalised": (lambda: RRUCell(4, 2, normalize=False), NOT_NORMALISED),
+    "rru, not normalised, 3 layers": (lambda: RRUCell(3, 2, 3, normalize=False), NOT_NORMALISED),
     "gru": (lambda: GRUCell(5), numpy_cells.gru),
     "gru, 1 unit": (lambda: GRUCell(1), numpy_cells.gru),
     "lstm": (lambda: LSTMCell(5), numpy_cells.lstm),
-    "lstm, bias -2": (lambda: LSTMCell(3, -2.0), functools.partial(numpy_cells.lstm, forget_bias=-2.0)),
+    "lstm, bias -2": (lambda: LSTMCell(3, -2.0),
+                      functools.partial(numpy_cells.lstm, forget_bias=-2.0)),
     "mogrifier": (lambda: MogrifierLSTMCell(5, 5, 2), numpy_cells.mogrifier_lstm),
     "mogrifier, 6 rounds": (lambda: MogrifierLSTMCell(3, 6, 4), numpy_cells.mogrifier_lstm),
     "mogrifier, rank 0": (lambda: MogrifierLSTMCell(4, 5, 0), numpy_cells.mogrifier_lstm),
@@ -39,7 +44,8 @@ def state_like(cell, tensors):
 
 def random_weights(cell, depth, rng, scale=0.6):
     """Values for all of a cell's weights, none of them special."""
-    return {name: rng.normal(0.0, scale, shape) for name, shape in cell.weight_shapes(depth).items()}
+    return {name: rng.normal(0.0, scale, shape)
+            for name, shape in cell.weight_shapes(depth).items()}
 
 
 def random_states(cell, batch, rng):

@@ -1,7 +1,8 @@
 """The four cells in plain NumPy, float64, written apart from cells/ as what they are compared with.
 
-Every function runs one layer over x [T, B, D] and returns (outputs [T, B, O], list of final states [B, N]).
-w: dict name -> array, the names of the cells' weight_shapes. mask: [T, B, K] or None. lengths: [B] or None.
+Every function runs one layer over x [T, B, D] and returns (outputs [T, B, O], list of final states
+[B, N]). w: dict name -> array, the names of the cells' weight_shapes. mask: [T, B, K] or None.
+lengths: [B] or None.
 """
 
 import numpy as np
@@ -11,13 +12,15 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def rru(w, x, h, mask=None, lengths=None):
+def rru(w, x, h, mask=None, lengths=None, normalize=True):
     relu_layers = 1 + sum(name.startswith("W_") and name[2:].isdigit() for name in w)
 
     def one_step(x_t, state, mask_t):
         h = state[0]
         j = np.hstack([x_t, h]).dot(w["W_J"]) + w["b_J"]
-        j = np.maximum(j / np.sqrt((j ** 2).mean(1)[:, None] + 1e-6), 0)
+        if normalize:
+            j = j / np.sqrt((j ** 2).mean(1)[:, None] + 1e-6)
+        j = np.maximum(j, 0)
         for number in range(2, relu_layers + 1):
             j = np.maximum(j.dot(w["W_%d" % number]) + w["b_%d" % number], 0)
         last = (j * mask_t).dot(w["W"]) + w["b"]

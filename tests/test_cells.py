@@ -1,17 +1,26 @@
-"""Each cell against its NumPy version: values, gradients, stacks, lengths, masks, initial values, size."""
+"""Each cell against its NumPy version, and what else a cell promises: variables, masks, scopes."""
+
+import os
+import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from cell_cases import CASES, flat_state, load, random_mask, random_states, random_weights, state_like
+from cell_cases import (CASES, flat_state, load, random_mask, random_states, random_weights,
+                        state_like)
 from cells.gru import GRUCell
 from cells.lstm import LSTMCell
 from cells.mogrifier_lstm import MogrifierLSTMCell
 from cells.rru import RRUCell
-from cells.fast.unroll import sequence_masks, unroll
+from cells.fast import sequence, unroll
+from cells.fast.unroll import sequence_masks
 
 pytestmark = pytest.mark.tf2
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +56,8 @@ def test_steps_and_their_gradients(case, with_mask):
     inputs, state = tf.constant(x), [tf.constant(values) for values in first]
     outputs, states = [], state_like(cell, state)
     for t in range(time):
-        output, states = cell(inputs[t], states, mask=mask if mask is None else tf.constant(mask[t]))
+        mask_t = None if mask is None else tf.constant(mask[t])
+        output, states = cell(inputs[t], states, mask=mask_t)
         outputs.append(output)
     results = [tf.stack(outputs)] + flat_state(states)
     loss = tf.add_n([tf.reduce_sum(result * factor) for result, factor in zip(results, factors)])
@@ -82,9 +92,10 @@ def test_unrolled_stack_equals_numpy(stack, lengths, dropout):
     first = [random_states(cell, 3, rng) for cell in cells]
     inputs = tf.placeholder(tf.float64, [None, None, 2])
     seed = tf.constant([7, 11])
-    outputs, states = unroll(cells, inputs, [state_like(cell, [tf.constant(values) for values in state])
-                                             for cell, state in zip(cells, first)],
-                             None if lengths is None else tf.constant(lengths), dropout, seed)
+    first_states = [state_like(cell, list(map(tf.constant, state)))
+                    for cell, state in zip(cells, first)]
+    lengths_tensor = None if lengths is None else tf.constant(lengths)
+    outputs, states = unroll(cells, inputs, first_states, lengths_tensor, dropout, seed)
     depths = [2] + [cell.output_size for cell in cells]
     masks = sequence_masks(cells, tf.zeros([5, 3, 2], tf.float64), dropout, seed)
     weights = [random_weights(cell, depth, rng) for cell, depth in zip(cells, depths)]
@@ -112,14 +123,15 @@ def test_masks_depend_on_seed_step_layer_and_place():
     assert np.array_equal(first, again)
     assert set(np.unique(first)) == {np.float32(0), np.float32(1 / 0.3)}
     assert abs((first == 0).mean() - 0.7) < 0.01
-    for other in (seed, step, layer, np.roll(first, 1, 0), np.roll(first, 1, 1), np.roll(first, 1, 2)):
+    rolled = [np.roll(first, 1, axis) for axis in range(3)]
+    for other in [seed, step, layer] + rolled:
         assert abs(((first == 0) == (other == 0)).mean() - (0.7 ** 2 + 0.3 ** 2)) < 0.02
 
 
 @pytest.mark.parametrize("case", sorted(CASES))
 def test_a_cell_is_what_tensorflow_takes(case, graph):
     cell = stack = CASES[case][0]()
-    if tf.__version__.startswith("1."):  # those of TensorFlow >= 2.16 are a part of the package tf_keras
+    if tf.__version__.startswith("1."):  # TensorFlow >= 2.16 has it in the package tf_keras
         stack = tf.nn.rnn_cell.MultiRNNCell([cell, CASES[case][0]()])
     outputs, states = tf.nn.dynamic_rnn(stack, tf.ones([2, 3, 4]), dtype=tf.float32)
     assert outputs.shape.as_list() == [2, 3, cell.output_size]
@@ -129,8 +141,9 @@ def test_a_cell_is_what_tensorflow_takes(case, graph):
         assert np.isfinite(session.run(outputs)).all()
 
 
-@pytest.mark.parametrize("make", [lambda **kw: RRUCell(30, 8, **kw), lambda **kw: GRUCell(30, **kw),
-                                  lambda **kw: LSTMCell(30, **kw), lambda **kw: MogrifierLSTMCell(30, **kw)])
+@pytest.mark.parametrize("make", [
+    lambda **kw: RRUCell(30, 8, **kw), lambda **kw: GRUCell(30, **kw),
+    lambda **kw: LSTMCell(30, **kw), lambda **kw: MogrifierLSTMCell(30, **kw)])
 def test_a_cell_given_no_mask_draws_its_own(make):
     rate = tf.placeholder_with_default(0.0, [])
     cell = make(dropout=rate)
@@ -150,9 +163,11 @@ def test_variables_are_those_of_weight_shapes_and_made_once(case):
     with tf.variable_scope("model"):
         cell.build(7)
         cell.build(7)
-    assert [(name, tuple(value.shape.as_list())) for name, value in cell.weights.items()] == list(shapes.items())
+    built = {name: tuple(value.shape.as_list()) for name, value in cell.weights.items()}
+    assert list(built.items()) == list(shapes.items())
     assert len(tf.trainable_variables()) == len(shapes)
-    assert all(variable.name.startswith("model/%s/" % cell.name) for variable in tf.trainable_variables())
+    scope = "model/%s/" % cell.name
+    assert all(variable.name.startswith(scope) for variable in tf.trainable_variables())
 
 
 def test_parameter_count_of_the_published_music_model():
@@ -175,7 +190,8 @@ def assert_uniform(values, limit):
 
 def assert_truncated_normal(values, stddev):
     assert 1.9 * stddev < abs(values).max() <= 2 * stddev * (1 + 1e-6)
-    assert abs(values.std() - 0.8796 * stddev) < 0.05 * stddev  # 0.8796: the cut makes a normal narrower
+    # 0.8796: the cut makes a normal narrower
+    assert abs(values.std() - 0.8796 * stddev) < 0.05 * stddev
 
 
 def test_initial_values_of_the_rru():
@@ -229,3 +245,90 @@ def test_first_states_and_final_hidden():
             assert not session.run(cell.final_hidden(state)).any()
     state = LSTMCell(4).zero_state(2, tf.float32)
     assert LSTMCell(4).final_hidden(state) is state.h
+
+
+@pytest.mark.parametrize("case", ["rru", "gru", "lstm", "mogrifier"])
+def test_cells_in_one_scope_have_variables_of_their_own(case):
+    first, second, third, inside = [CASES[case][0]() for _ in range(4)]
+    tf.nn.dynamic_rnn(first, tf.ones([2, 3, 4]), dtype=tf.float32)
+    tf.nn.dynamic_rnn(second, tf.ones([2, 3, 4]), dtype=tf.float32)
+    tf.nn.dynamic_rnn(second, tf.ones([2, 3, 4]), dtype=tf.float32)
+    for cell in (inside, third):
+        sequence(cell, tf.ones([3, 2, 4]))
+    unroll([CASES[case][0]()], tf.ones([3, 2, 4]))
+    unroll([CASES[case][0]()], tf.ones([3, 2, 4]))
+    name = first.name
+    assert len(tf.trainable_variables()) == 6 * len(first.weights)
+    for cell, scope in [(first, "rnn/%s/"), (second, "rnn/%s_1/"), (inside, "%s/"),
+                        (third, "%s_1/")]:
+        assert all(weight.name.startswith(scope % name) for weight in cell.weights.values())
+    assert tf.trainable_variables("layer_0/%s/" % name)
+    assert tf.trainable_variables("layer_0/%s_1/" % name)
+
+
+@pytest.mark.parametrize("reuse", [True, tf.AUTO_REUSE])
+def test_cells_share_variables_where_reuse_is_asked_for(reuse):
+    def two_cells():
+        for _ in range(2):
+            cell = CASES["rru"][0]()
+            cell(tf.ones([2, 3]), cell.zero_state(2, tf.float32))
+
+    with tf.variable_scope("model"):
+        two_cells()
+    before = len(tf.trainable_variables())
+    with tf.variable_scope("model", reuse=reuse):
+        two_cells()
+    assert len(tf.trainable_variables()) == before == 2 * len(CASES["rru"][0]().weight_shapes(3))
+
+
+def test_a_cell_given_other_inputs_than_it_was_built_for_says_so():
+    cell = CASES["gru"][0]()
+    state = cell.zero_state(2, tf.float32)
+    with pytest.raises(ValueError, match="GRUCell must have a last dimension that is known"):
+        cell(tf.placeholder(tf.float32, [2, None]), state)
+    cell(tf.ones([2, 3]), state)
+    with pytest.raises(ValueError, match="weights for inputs of 3 features, but is given 5"):
+        cell(tf.ones([2, 5]), state)
+
+
+ALONE = """
+import numpy as np
+import tensorflow.compat.v1 as tf
+from cells.rru import RRUCell
+if tf.executing_eagerly():
+    try:
+        RRUCell(4, 2)(tf.ones([2, 3]), tf.ones([2, 4]))
+        raise SystemExit("no error in eager mode")
+    except RuntimeError as error:
+        assert "tf.disable_v2_behavior()" in str(error), error
+tf.disable_v2_behavior()
+inputs = tf.constant(np.random.RandomState(1).normal(size=(5, 2, 3)))
+cell = RRUCell(4, 2, relu_layers=2)
+outputs, end = tf.nn.dynamic_rnn(cell, inputs, dtype=tf.float64, time_major=True)
+state, by_loop = cell.zero_state(2, tf.float64), []
+for t in range(5):
+    output, state = cell(inputs[t], state)
+    by_loop.append(output)
+gradients = tf.gradients(outputs, list(cell.weights.values()))
+with tf.Session() as session:
+    session.run(tf.global_variables_initializer())
+    one, other, ends, gradients = session.run(
+        [outputs, tf.stack(by_loop), (end, state), gradients])
+np.testing.assert_allclose(one, other, rtol=1e-12)
+np.testing.assert_allclose(*ends, rtol=1e-12)
+assert all(np.isfinite(gradient).all() for gradient in gradients)
+import sys
+ours = sorted(name for name in sys.modules if name.split(".")[0] in ("cells", "files", "training"))
+assert ours == ["cells", "cells.common", "cells.rru"], ours
+"""
+
+
+def test_the_rru_works_alone_with_two_files(tmp_path):
+    (tmp_path / "cells").mkdir()
+    for name in ("rru.py", "common.py"):
+        shutil.copy(os.path.join(ROOT, "cells", name), str(tmp_path / "cells" / name))
+    (tmp_path / "model.py").write_text(ALONE)
+    result = subprocess.run([sys.executable, "model.py"], cwd=str(tmp_path),
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            universal_newlines=True)
+    assert result.returncode == 0, result.stderr[-2000:]

@@ -1,114 +1,169 @@
 """The two loops over time that every cell's fast path is made of, and what belongs to them.
 
-Neither loop can be differentiated: each cell writes out its backward step and joins the two by tf.custom_gradient.
+Neither loop can be differentiated: each cell writes out its backward step, and with_gradient joins
+the two. Tensors go by name, in dicts.
 """
 
 import tensorflow.compat.v1 as tf
 
 
-def forward_loop(step, states, sequences, step_outputs):
-    """Call `step(slices, states)` -> (new states, emitted) for t = 0 .. T-1.
+def with_gradient(function, tensors):
+    """Call `function(tensors)`, which returns (list of results, gradient), by tf.custom_gradient.
 
-    states: the first ones [B, N]. sequences: list of [T, B, ..] tensors (None stays None), of which `slices` are
-    those of step t. step_outputs: the features K of each tensor [B, K] that a step step_outputs. Returns (each state at all times
-    [T + 1, B, N], the first one included; what was emitted [T, B, K]).
+    tensors: {name: tensor}. gradient: a function of the results' gradients, in their order, that
+    returns {name: gradient} for all of `tensors`. Returns the results.
     """
-    time = tf.shape(sequences[0])[0]
-    paths = _write([_buffer(state, time + 1, state.shape.as_list()[-1]) for state in states], 0, states)
-    emitted = [_buffer(states[0], time, features) for features in step_outputs]
+    names = list(tensors)
 
-    def body(t, states, paths, emitted):
+    def of_values(*values):
+        results, gradient = function(dict(zip(names, values)))
+
+        def gradients_in_order(*of_results):
+            found = gradient(*of_results)
+            return [found[name] for name in names]
+
+        return results, gradients_in_order
+
+    return tf.custom_gradient(of_values)(*[tensors[name] for name in names])
+
+
+def forward_loop(step, states, sequences, features):
+    """Call `step(slices, states)` -> (new states, step outputs) for t = 0 .. T-1.
+
+    states: {name: the first state [B, N]}. sequences: {name: [T, B, ..] or None}; `slices` are the
+    same at step t. features: {name: K} of the step outputs [B, K]. Returns (state history
+    {name: [T + 1, B, N]}, which begins with the first states; step outputs {name: [T, B, K]}).
+    """
+    time = _time(sequences)
+    history = {name: _buffer(state, time + 1, state.shape.as_list()[-1])
+               for name, state in states.items()}
+    history = _write(history, 0, states)
+    like = next(iter(states.values()))
+    step_outputs = {name: _buffer(like, time, size) for name, size in features.items()}
+
+    def body(t, states, history, step_outputs):
         states, values = step(_at(sequences, t), states)
-        return t + 1, states, _write(paths, t + 1, states), _write(emitted, t, values)
+        return t + 1, states, _write(history, t + 1, states), _write(step_outputs, t, values)
 
-    _, _, paths, emitted = _loop(lambda t, *_: t < time, body, (tf.constant(0), list(states), paths, emitted))
-    return paths, emitted
+    start = (tf.constant(0), states, history, step_outputs)
+    _, _, history, step_outputs = _loop(lambda t, *_: t < time, body, start)
+    return history, step_outputs
 
 
-def backward_loop(step, after, ends, lengths, sequences, step_outputs):
-    """Call `step(slices, gradients)` -> (gradients of the states before the step, emitted) for t = T-1 .. 0.
+def backward_loop(step, outer, ends, lengths, sequences, features):
+    """Call `step(slices, gradients)` -> (gradients of the states before the step, step outputs).
 
-    `gradients` are those of the states after the step, and come from three sides: the step after it, `after` (for
-    each state [T, B, N], or None where nothing but the loop reads it) and `ends` (for each state [B, N]: its value
-    at the end of each sequence, see at_ends). sequences, step_outputs: as in forward_loop. Returns (the gradients of the
-    first states, what was emitted [T, B, K]).
+    It runs for t = T-1 .. 0. `gradients` are those of the states after the step. They come from
+    three sides: the step after it; `outer`, from whatever else reads the state {name: [T, B, N], or
+    None if nothing does}; and `ends`, from the state at the end of each sequence {name: [B, N]},
+    see at_ends. sequences, features: as in forward_loop.
+    Returns (gradients of the first states {name: [B, N]}, step outputs {name: [T, B, K]}).
     """
-    time = tf.shape(sequences[0])[0]
+    time = _time(sequences)
     if lengths is None:
-        first_share, carried = [0.0 for _ in ends], list(ends)
+        at_start, carried = {name: 0.0 for name in ends}, dict(ends)
     else:
-        spread = [tf.scatter_nd(_end_places(lengths, tf.shape(end)[0]), end, tf.concat([[time + 1], tf.shape(end)], 0))
-                  for end in ends]
-        after = [path[1:] if values is None else values + path[1:] for values, path in zip(after, spread)]
-        first_share, carried = [path[0] for path in spread], [tf.zeros_like(end) for end in ends]
+        spread = {name: _spread_ends(end, lengths, time) for name, end in ends.items()}
+        outer = {name: spread[name][1:] if values is None else values + spread[name][1:]
+                 for name, values in outer.items()}
+        at_start = {name: values[0] for name, values in spread.items()}
+        carried = {name: tf.zeros_like(end) for name, end in ends.items()}
 
-    def body(t, gradients, emitted):
-        gradients = [value if share is None else value + share for value, share in zip(gradients, _at(after, t))]
+    def body(t, gradients, step_outputs):
+        from_outside = _at(outer, t)
+        gradients = {name: value if from_outside[name] is None else value + from_outside[name]
+                     for name, value in gradients.items()}
         gradients, values = step(_at(sequences, t), gradients)
-        return t - 1, gradients, _write(emitted, t, values)
+        return t - 1, gradients, _write(step_outputs, t, values)
 
-    emitted = [_buffer(ends[0], time, features) for features in step_outputs]
-    _, gradients, emitted = _loop(lambda t, *_: t >= 0, body, (time - 1, carried, emitted))
-    return [value + share for value, share in zip(gradients, first_share)], emitted
+    like = next(iter(ends.values()))
+    step_outputs = {name: _buffer(like, time, size) for name, size in features.items()}
+    start = (time - 1, carried, step_outputs)
+    _, gradients, step_outputs = _loop(lambda t, *_: t >= 0, body, start)
+    return {name: value + at_start[name] for name, value in gradients.items()}, step_outputs
 
 
 def _loop(condition, body, variables):
-    """A loop whose body may know less of the shape [B, ..] of a state than what it starts with."""
-    shapes = tf.nest.map_structure(lambda v: tf.TensorShape([None] + v.shape.as_list()[1:] if v.shape.rank else []),
-                                   variables)
+    """Run a loop whose body may know less of the shape [B, ..] of a state than it starts with."""
+    def shape(variable):
+        return tf.TensorShape([None] + variable.shape.as_list()[1:] if variable.shape.rank else [])
+
+    shapes = tf.nest.map_structure(shape, variables)
     return tf.while_loop(condition, body, variables, shapes, back_prop=False)
 
 
+def _time(sequences):
+    return tf.shape(next(iter(sequences.values())))[0]
+
+
 def _buffer(like, time, features):
-    """Memory for [time, B, features], which _write fills in place: nothing is copied together after a loop."""
-    buffer = tf.raw_ops.Empty(shape=tf.stack([time, tf.shape(like)[0], features]), dtype=like.dtype)
+    """Memory [time, B, features] that _write fills in place, so that nothing is copied later."""
+    shape = tf.stack([time, tf.shape(like)[0], features])
+    buffer = tf.raw_ops.Empty(shape=shape, dtype=like.dtype)
     buffer.set_shape([None, None, features])
     return buffer
 
 
 def _write(buffers, t, values):
+    """Write `values` {name: [B, K]} into step t of `buffers` {name: [T, B, K]}."""
     place = tf.expand_dims(t, 0)
-    return [tf.raw_ops.InplaceUpdate(x=buffer, i=place, v=tf.expand_dims(value, 0))
-            for buffer, value in zip(buffers, values)]
+    return {name: tf.raw_ops.InplaceUpdate(x=buffer, i=place, v=tf.expand_dims(values[name], 0))
+            for name, buffer in buffers.items()}
 
 
 def _at(sequences, t):
-    return [None if sequence is None else sequence[t] for sequence in sequences]
+    return {name: None if values is None else values[t] for name, values in sequences.items()}
 
 
 def _end_places(lengths, batch):
     return tf.stack([lengths, tf.range(batch, dtype=lengths.dtype)], axis=1)
 
 
-def at_ends(path, lengths):
-    """From a state at all times [T + 1, B, N] the one at the end of each sequence; lengths [B] or None (all T)."""
+def _spread_ends(end, lengths, time):
+    """Reverse at_ends: [T + 1, B, N] with the rows of `end` [B, N] at `lengths`, else zeros."""
+    shape = tf.concat([[time + 1], tf.shape(end)], 0)
+    return tf.scatter_nd(_end_places(lengths, tf.shape(end)[0]), end, shape)
+
+
+def at_ends(history, lengths):
+    """State at the end of each sequence [B, N] from the state history [T + 1, B, N].
+
+    lengths: [B], or None if all sequences are T long.
+    """
     if lengths is None:
-        return path[-1]
-    return tf.gather_nd(path, _end_places(lengths, tf.shape(path)[1]))
+        return history[-1]
+    return tf.gather_nd(history, _end_places(lengths, tf.shape(history)[1]))
 
 
 def without_padding(outputs, lengths):
     """Outputs [T, B, O] with zeros past the end of each sequence; lengths [B] or None (all T)."""
     if lengths is None:
         return outputs
-    return outputs * tf.transpose(tf.sequence_mask(lengths, tf.shape(outputs)[0], outputs.dtype))[:, :, None]
+    mask = tf.sequence_mask(lengths, tf.shape(outputs)[0], outputs.dtype)
+    return outputs * tf.transpose(mask)[:, :, None]
 
 
 def matmul_steps(values, matrix, bias):
     """values [T, B, K] times matrix [K, M], plus bias [M], as one product of T * B rows."""
     time, batch, _ = tf.unstack(tf.shape(values))
     rows = tf.reshape(values, [-1, values.shape.as_list()[-1]])
-    return tf.reshape(tf.nn.bias_add(tf.matmul(rows, matrix), bias), [time, batch, matrix.shape.as_list()[-1]])
+    products = tf.nn.bias_add(tf.matmul(rows, matrix), bias)
+    return tf.reshape(products, [time, batch, matrix.shape.as_list()[-1]])
 
 
 def weight_gradient(values, gradients):
-    """The gradient of a matrix [K, M] by which `values` [T, B, K] were multiplied, from the products' ones."""
+    """Gradient [K, M] of a matrix from that of its products [T, B, M] with `values` [T, B, K]."""
     return tf.matmul(tf.reshape(values, [-1, values.shape.as_list()[-1]]),
                      tf.reshape(gradients, [-1, gradients.shape.as_list()[-1]]), transpose_a=True)
 
 
-# The gradient that arrives at a function's result, made into that of its argument: one operation each, where
-# writing them out would take up to three.
+def bias_gradient(gradients):
+    """Gradient [M] of a bias from that of the sums [T, B, M] it went into."""
+    return tf.reduce_sum(gradients, [0, 1])
+
+
+# Gradient of a function's argument from that of its result: one operation each, where writing them
+# out would take up to three.
 
 def relu_gradient(gradients, values):
     """`gradients` where `values` (a ReLU's input or output) are positive, else 0."""

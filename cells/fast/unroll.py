@@ -1,13 +1,114 @@
-"""Unrolling a stack of cells over whole sequences."""
+"""Running one cell, or a stack of cells, over whole sequences."""
+
+import importlib
+import os
 
 import tensorflow.compat.v1 as tf
 
 from cells.common import dropout_mask, mask_shape, no_dropout
-from files.machine import usable_cores
+from cells.fast.loops import without_padding
+
+# The module with the fast path, all_steps, of each cell that has one. It is found by the class
+# itself: a subclass with other equations must not be given those of its parent.
+FAST_PATHS = {
+    ("cells.rru", "RRUCell"): "cells.fast.rru",
+    ("cells.gru", "GRUCell"): "cells.fast.gru",
+    ("cells.lstm", "LSTMCell"): "cells.fast.lstm",
+    ("cells.mogrifier_lstm", "MogrifierLSTMCell"): "cells.fast.mogrifier_lstm",
+}
+
+
+def sequence(cell, inputs, state=None, mask=None, lengths=None):
+    """Run one cell over inputs [T, B, D]: the same as tf.nn.dynamic_rnn, but faster.
+
+    state: the first one, None = the cell's zero_state. mask: dropout mask [T, B, K], scaled
+    already; None = drawn here with the cell's own dropout. lengths: integers [B]; past a sequence's
+    end outputs are zero and the state is carried (None: all sequences are T long).
+    Returns (outputs [T, B, O], state at the end of each sequence). Raises ValueError.
+    """
+    inputs, lengths = tf.convert_to_tensor(inputs), _integers(lengths)
+    if state is None:
+        state = cell.zero_state(tf.shape(inputs)[1], inputs.dtype)
+    mask = cell.prepare(inputs, mask)
+    module = FAST_PATHS.get((type(cell).__module__, type(cell).__name__))
+    if module is None:
+        return _dynamic_rnn(cell, inputs, state, mask, lengths)
+    all_steps = importlib.import_module(module).all_steps
+    outputs, end = all_steps(cell, inputs, state, mask, lengths)
+    return without_padding(outputs, lengths), end
+
+
+def unroll(cells, inputs, states=None, lengths=None, dropout=0.0, seed=None, path="sequence",
+           parts=None):
+    """Run a stack of cells (bottom first) over inputs [T, B, D]; T and B may be unknown yet.
+
+    states: the cells' first states, None = each cell's zero_state. lengths: as in `sequence`.
+    dropout: drop probability, number or scalar tensor; the Python number 0 leaves every dropout
+    operation out. seed: int tensor [2] (seed, step), needed with dropout; the masks are a function
+    of it. path: "sequence", the cells' fast path if they have one, or "dynamic_rnn", the same
+    values by TensorFlow's loop. parts: parts of the batch, unrolled side by side (None:
+    parts_of_a_batch(), or 1 for dynamic_rnn); they change values by rounding only.
+    Returns (outputs [T, B, O] of the top cell, list of the cells' states at the end of each
+    sequence).
+    """
+    inputs, lengths = tf.convert_to_tensor(inputs), _integers(lengths)
+    if states is None:
+        states = [cell.zero_state(tf.shape(inputs)[1], inputs.dtype) for cell in cells]
+    masks = sequence_masks(cells, inputs, dropout, seed)
+    parts = parts or (parts_of_a_batch() if path == "sequence" else 1)
+    if parts == 1:
+        return _run_stack(cells, path, inputs, states, masks, lengths)
+    inputs, masks = _split(inputs, parts, 1), _split(masks, parts, 1)
+    states, lengths = _split(states, parts, 0), _split(lengths, parts, 0)
+    outputs, ends = [], []
+    for part in range(parts):
+        of_part, end = _run_stack(cells, path, inputs[part], states[part], masks[part],
+                                  lengths[part])
+        outputs.append(of_part)
+        ends.append(end)
+    ends = tf.nest.map_structure(lambda *of_parts: tf.concat(of_parts, axis=0), *ends)
+    return tf.concat(outputs, axis=1), ends
+
+
+def parts_of_a_batch():
+    """Parts of a batch that are unrolled side by side: 2 on cores, 1 on a core or a GPU.
+
+    The operations of a step are many and small: two loops, each on a core, share a CPU better than
+    the threads of one operation after the other do (tools/benchmark.py --parts 1 shows it).
+    """
+    can_tell = hasattr(os, "sched_getaffinity")  # taskset and batch systems may give fewer cores
+    cores = len(os.sched_getaffinity(0)) if can_tell else os.cpu_count()
+    return 1 if cores == 1 or tf.config.experimental.list_physical_devices("GPU") else 2
+
+
+def sequence_masks(cells, inputs, rate, seed):
+    """Each layer's dropout mask [T, B, K] for inputs [T, B, D], by seed [2] and layer."""
+    masks, depth = [], inputs.shape.as_list()[-1]
+    for layer, cell in enumerate(cells):
+        if no_dropout(rate):
+            masks.append(None)
+            continue
+        layer_seed = tf.cast(seed, tf.int64) + [layer << 32, 0]
+        uniform = tf.random.stateless_uniform(mask_shape(cell, inputs, depth), layer_seed,
+                                              dtype=inputs.dtype)
+        uniform.set_shape(inputs.shape.as_list()[:2] + [cell.mask_size(depth)])
+        masks.append(dropout_mask(uniform, rate))
+        depth = cell.output_size
+    return masks
+
+
+def _run_stack(cells, path, inputs, states, masks, lengths):
+    run, ends = {"sequence": sequence, "dynamic_rnn": _dynamic_rnn}[path], []
+    for layer, (cell, state, mask) in enumerate(zip(cells, states, masks)):
+        with tf.variable_scope("layer_%d" % layer):
+            cell.build(inputs.shape.as_list()[-1], inputs.dtype)
+            inputs, end = run(cell, inputs, state, mask, lengths)
+        ends.append(end)
+    return inputs, ends
 
 
 class _MaskFed(object):
-    """A cell whose input is the pair (x, dropout mask): the way in for masks through tf.nn.dynamic_rnn."""
+    """A cell whose input is (x, dropout mask): the way in for masks through tf.nn.dynamic_rnn."""
 
     def __init__(self, cell):
         self._cell = cell
@@ -20,78 +121,32 @@ class _MaskFed(object):
         return self._cell(x, state, scope, mask)
 
 
-def sequence_masks(cells, inputs, rate, seed):
-    """Each layer's dropout mask [T, B, K] for whole sequences inputs [T, B, D]: a function of `seed` [2] and layer."""
-    masks, depth = [], inputs.shape.as_list()[-1]
-    for layer, cell in enumerate(cells):
-        if no_dropout(rate):
-            masks.append(None)
-            continue
-        layer_seed = tf.cast(seed, tf.int64) + [layer << 32, 0]
-        uniform = tf.random.stateless_uniform(mask_shape(cell, inputs, depth), layer_seed, dtype=inputs.dtype)
-        uniform.set_shape(inputs.shape.as_list()[:2] + [cell.mask_size(depth)])
-        masks.append(dropout_mask(uniform, rate))
-        depth = cell.output_size
-    return masks
+def _dynamic_rnn(cell, inputs, state, mask, lengths):
+    if mask is not None:
+        cell, inputs = _MaskFed(cell), (inputs, mask)
+    return tf.nn.dynamic_rnn(cell, inputs, sequence_length=lengths, initial_state=state,
+                             time_major=True)
 
 
-def _plain(cell, inputs, state, mask, lengths):
-    cell_and_inputs = (cell, inputs) if mask is None else (_MaskFed(cell), (inputs, mask))
-    return tf.nn.dynamic_rnn(*cell_and_inputs, sequence_length=lengths, initial_state=state, time_major=True)
-
-
-def _run_stack(cells, path, inputs, states, masks, lengths):
-    final_states = []
-    for layer, (cell, state, mask) in enumerate(zip(cells, states, masks)):
-        with tf.variable_scope("layer_%d" % layer):
-            cell.build(inputs.shape.as_list()[-1], inputs.dtype)
-            if path == "sequence" and hasattr(cell, "all_steps"):
-                inputs, state = cell.sequence(inputs, state, mask, lengths)
-            else:
-                inputs, state = _plain(cell, inputs, state, mask, lengths)
-        final_states.append(state)
-    return inputs, final_states
-
-
-def parts_of_a_batch():
-    """How many parts of a batch are unrolled side by side: 2 on cores, 1 on a core or a GPU, which take one at a time.
-
-    The operations of a step are many and small: two loops, each on a core, share a CPU better than the threads of one
-    operation after the other do (tools/benchmark.py --parts 1 shows the difference).
-    """
-    return 1 if usable_cores() == 1 or tf.config.experimental.list_physical_devices("GPU") else 2
+def _integers(lengths):
+    """Make lengths an int32 tensor [B]; None stays None. Raises ValueError if no integers."""
+    if lengths is None:
+        return None
+    lengths = tf.convert_to_tensor(lengths)
+    if not lengths.dtype.is_integer:
+        raise ValueError("lengths must be integers, not %s" % lengths.dtype.name)
+    return tf.cast(lengths, tf.int32)
 
 
 def _split(tensors, parts, axis):
-    """A structure of tensors (None stays None) -> `parts` such structures, which share out `axis`."""
-    def split(tensor):
-        if tensor is None:
-            return [None] * parts
-        bounds = [tf.shape(tensor)[axis] * i // parts for i in range(parts + 1)]
-        sizes = [stop - start for start, stop in zip(bounds, bounds[1:])]
-        return tf.split(tensor, tf.stack(sizes), axis, parts)
-    flat = [split(tensor) for tensor in tf.nest.flatten(tensors)]
-    return [tf.nest.pack_sequence_as(tensors, part) for part in zip(*flat)]
+    """Divide `axis` of a structure of tensors (None stays None) among `parts` such structures."""
+    flat = [_split_tensor(tensor, parts, axis) for tensor in tf.nest.flatten(tensors)]
+    return [tf.nest.pack_sequence_as(tensors, list(of_part)) for of_part in zip(*flat)]
 
 
-def unroll(cells, inputs, states=None, lengths=None, dropout=0.0, seed=None, path="sequence", parts=None):
-    """Run a stack of cells (bottom first) over inputs [T, B, D]; T and B may be unknown until run time.
-
-    states: the cells' first states, None = each cell's zero_state. lengths [B]: past a sequence's end outputs are
-    zero and the state is carried (None: all sequences are T long). dropout: number or scalar tensor; the Python
-    number 0 leaves every dropout operation out. seed: int tensor [2] (seed, step), needed with dropout.
-    path: "sequence", the cells' fast path where they have one, or "dynamic_rnn", the same values by TensorFlow's loop.
-    parts: of the batch, unrolled side by side (None: parts_of_a_batch(), or 1 for dynamic_rnn); it changes values by
-    rounding only.
-    Returns (outputs [T, B, O] of the top cell, list of the cells' final states at the true end of each sequence).
-    """
-    if states is None:
-        states = [cell.zero_state(tf.shape(inputs)[1], inputs.dtype) for cell in cells]
-    masks = sequence_masks(cells, inputs, dropout, seed)
-    parts = parts or (parts_of_a_batch() if path == "sequence" else 1)
-    if parts == 1:
-        return _run_stack(cells, path, inputs, states, masks, lengths)
-    of_part = zip(_split(inputs, parts, 1), _split(states, parts, 0), _split(masks, parts, 1),
-                  _split(lengths, parts, 0))
-    outputs, final_states = zip(*[_run_stack(cells, path, *part) for part in of_part])
-    return tf.concat(outputs, axis=1), tf.nest.map_structure(lambda *ends: tf.concat(ends, axis=0), *final_states)
+def _split_tensor(tensor, parts, axis):
+    if tensor is None:
+        return [None] * parts
+    bounds = [tf.shape(tensor)[axis] * i // parts for i in range(parts + 1)]
+    sizes = [stop - start for start, stop in zip(bounds, bounds[1:])]
+    return tf.split(tensor, tf.stack(sizes), axis, parts)
