@@ -34,7 +34,8 @@ pytestmark = pytest.mark.tf2
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TENSORFLOW_1 = os.path.join(ROOT, ".venv", "bin", "python")
 SMALL = ["--data_set_name", "Bach Chorales", "--number_of_parameters", "60000", "--batch_size", "64",
-         "--learning_rate", "0.01", "--transpose", "0", "--dropout", "0.5", "--linear_decay", "False"]
+         "--learning_rate", "0.01", "--transpose", "0", "--dropout", "0.5", "--linear_decay", "False",
+         "--summary_steps", "1"]
 
 
 def arguments(tmp_path, name, *more):

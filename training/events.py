@@ -18,8 +18,10 @@ class Events(object):
     """
 
     def __init__(self, folder, first_step=None):
-        self._writer = tf.summary.FileWriter(folder, tf.get_default_graph())
-        if first_step is not None:
+        if first_step is None:
+            self._writer = tf.summary.FileWriter(folder, tf.get_default_graph())
+        else:
+            self._writer = tf.summary.FileWriter(folder)
             start = tf.SessionLog(status=tf.SessionLog.START)
             self._writer.add_session_log(start, first_step)
 
@@ -40,4 +42,6 @@ class Events(object):
 
 def _metadata(tag):
     meaning = _MEANINGS.get(tag, "The metric of the training or validation part")
-    return tf.SummaryMetadata(summary_description=meaning + ", by training steps")
+    return tf.SummaryMetadata(
+        summary_description=meaning + ", by training steps",
+        plugin_data=tf.SummaryMetadata.PluginData(plugin_name="scalars"))

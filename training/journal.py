@@ -24,12 +24,16 @@ class Journal(object):
             parameters=network.parameters, layers=settings.number_of_layers,
             units=network.hidden_units, seed=settings.seed, device=device, folder=self._run.path))
 
-    def resumed(self, progress):
-        """Log at which step a training goes on, and have TensorBoard drop what is later."""
+    def resumed(self, progress, batches):
+        """Log at which step a training goes on, and have TensorBoard drop what is later.
+
+        batches: how many the epoch has.
+        """
         text = "going on with epoch {epoch}, after {batch} of its batches (step {step})"
         self._run.log(text.format(**progress))
-        # The metrics of a finished epoch, with batch 0, stand at its last step already.
-        self._run.resume_events(progress["step"] + (progress["batch"] == 0))
+        # If all steps of the epoch are made, its metrics may stand at the last one already.
+        epoch_has_steps_left = progress["batch"] < batches
+        self._run.resume_events(progress["step"] + (1 if epoch_has_steps_left else 0))
 
     def lost_epochs(self, epochs_done):
         """Log that metrics.jsonl does not have all epochs that were done, if so."""

@@ -142,7 +142,8 @@ class Trainer(object):
         if self.run.begun and not finished:
             with contextlib.suppress(FileNotFoundError):  # they are true no longer
                 os.remove(self.run.file("results.json"))
-            self.journal.resumed(self.progress)
+            batches = self.data.batches("train", self.progress["epoch"])
+            self.journal.resumed(self.progress, len(batches))
         self.progress["startup_seconds"] += time.monotonic() - self._started
         self.clock = Clock(self.settings.checkpoint_minutes)
 
