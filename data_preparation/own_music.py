@@ -12,7 +12,7 @@ from data_preparation.prepared import SPLITS
 from files.errors import UserError
 
 OUTSIDE = ("shift", "drop")
-_SHARES = (0.8, 0.9)  # of the hashes of the names: where training and validation end
+_ENDS = 0.8 * 2 ** 32, 0.9 * 2 ** 32  # of the names' hashes in training and validation
 
 
 def find(given):
@@ -54,9 +54,9 @@ def make(paths, steps_per_quarter, outside):
             seen[digest] = name
             songs[name] = np.packbits(sounding, axis=1), len(song.keys) - len(sounding)
     if len(songs) < len(SPLITS):
-        found = "%d of %d MIDI files can be used, but 3 are needed" % (len(songs), len(paths))
-        raise UserError("; ".join([found] + ["%s: %s" % item for item in list(files.items())[:3]]))
-    ready = {split + ".npz": _pack([songs[name] for name in names])
+        found = ["%d of %d MIDI files can be used, but 3 are needed" % (len(songs), len(paths))]
+        raise UserError("; ".join(found + ["%s: %s" % item for item in list(files.items())[:3]]))
+    ready = {split + ".npz": _pack(map(songs.get, names))
              for split, names in split_by_name(songs).items()}
     ready["left_out.json"] = {"files": files, "notes": notes}
     return ready
@@ -70,21 +70,20 @@ def split_by_name(names):
     hashes = {name: int(hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:8], 16)
               for name in names}
     order = sorted(names, key=lambda name: (hashes[name], name))
-    ends = [sum(hashes[name] < share * 2 ** 32 for name in names) for share in _SHARES]
-    second = min(max(ends[1], 2), len(order) - 1)
-    first = min(max(ends[0], 1), second - 1)
+    first, second = np.searchsorted([hashes[name] for name in order], _ENDS)
+    second = min(max(second, 2), len(order) - 1)
+    first = min(max(first, 1), second - 1)
     parts = order[:first], order[first:second], order[second:]
     return {split: sorted(part) for split, part in zip(SPLITS, parts)}
 
 
 def left_out_lines(left_out, most=20):
     """What was left out, as lines of a table; at most so many of each kind."""
-    notes = Counter()
+    notes, files = Counter(), Counter()
     for kinds in left_out["notes"].values():
         notes.update(kinds)
-    lines = ["%-40s %d, in %d files" % (kind, count, sum(kind in kinds for kinds
-                                                         in left_out["notes"].values()))
-             for kind, count in sorted(notes.items())]
+        files.update(kinds.keys())
+    lines = ["%-40s %d, in %d files" % (kind, notes[kind], files[kind]) for kind in sorted(notes)]
     files = sorted(left_out["files"].items(), key=lambda item: ("duplicate" in item[1], item[0]))
     lines += ["%-40s %s" % item for item in files[:most]]
     if len(files) > most:
@@ -93,6 +92,7 @@ def left_out_lines(left_out, most=20):
 
 
 def _pack(songs):
+    songs = list(songs)
     return {"steps": np.concatenate([steps for steps, _ in songs]),
             "song_lengths": np.array([len(steps) for steps, _ in songs], np.int32),
             "silent_steps": sum(silent for _, silent in songs)}

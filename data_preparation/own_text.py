@@ -59,9 +59,9 @@ def make(paths, unit, limit):
     text, title = Text(paths, unit), described(paths)
     total = sum(text.lengths.values())
     if total < LEAST or min(text.lengths.values()) < 2:
-        parts = ", ".join("%s %d" % item for item in text.lengths.items())
-        raise UserError("%s is too short: it has %d %ss (%s), but needs %d" % (
-            title, total, unit, parts, LEAST))
+        parts = ", ".join("%d in %s" % (count, split) for split, count in text.lengths.items())
+        raise UserError("%s is too short: it has %d %ss (%s)" % (title, total, unit, parts),
+                        "give %d or more, and 2 in each part" % LEAST)
     symbols = _symbols(text, unit, limit)
     known = len(symbols) - len(texts.SPECIAL_SYMBOLS)
     if known < 2:

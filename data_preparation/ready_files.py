@@ -40,8 +40,12 @@ _SAVE = {".npz": lambda path, arrays: save_arrays(path, **arrays), ".npy": _save
 
 
 def file_records(paths):
-    """{name: size, time and digest} of files, {name: path}."""
-    return {name: _record(path) for name, path in paths.items()}
+    """{name: size, time and digest} of files, {name: path}. Raises UserError."""
+    records = {}
+    for name, path in paths.items():
+        with reading(path):
+            records[name] = _record(path)
+    return records
 
 
 def write(folder, files, sources, identity, options):

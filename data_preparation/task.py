@@ -142,6 +142,8 @@ class Task(object):
             raise UserError("%s needs to know where your data are" % self._own.name,
                             "give --%s" % self._own.option)
         options = {name: getattr(settings, name) for name in self._own.others}
+        words = ["--%s %s" % (name, shlex.quote(str(value)))
+                 for name, value in dict({self._own.option: given}, **options).items()]
         sources = self._own.find(given)
         folder = os.path.join(folder, own.ready_name(settings, options))
         if not sources and not os.path.exists(folder):
@@ -149,7 +151,7 @@ class Task(object):
                 self._own.option, given), "give a path that exists")
         if sources:
             options["files"] = list(sources)
-        command = prepare[:-1] + " --%s %s`" % (self._own.option, shlex.quote(given))
+        command = "%s %s`" % (prepare.rstrip("`"), " ".join(words))
         return Paths(sources, options, folder, "give another --" + self._own.option, command)
 
     def _fetch(self, name, sources, option):

@@ -146,7 +146,7 @@ def test_a_large_text_needs_little_memory(tmp_path):
 
 @pytest.mark.parametrize("content, message", [
     (b"", "novel.txt is too short: it has 0 characters"),
-    (b"tiny", r"novel.txt is too short: it has 4 characters .* but needs 40"),
+    (b"tiny", r"novel.txt is too short: it has 4 characters .*: give 40 or more"),
     (b"a" * 1000, "novel.txt has nothing to predict: its training part holds only 'a'"),
     (b"caf\xe9 " * 100, "novel.txt is not UTF-8 .*byte 0xe9.*: convert it, such as by `iconv"),
     (b"a\0b\0" * 100, "novel.txt is no text: it holds NUL characters"),
