@@ -53,12 +53,12 @@ class Server(object):
     """Serves `files` (path -> bytes) and notes what was asked for.
 
     `stop_after` (path -> [bytes, times]) breaks the connection there; a path in `hold` pauses in the middle until
-    `go_on` is set; one in `no_range` ignores Range.
+    `go_on` is set; one in `no_range` ignores Range; `raw` has whole answers, header and all.
     """
 
     def __init__(self):
         self.files, self.stop_after, self.hold, self.no_range = {}, {}, set(), set()
-        self.requests, self.go_on = [], threading.Event()
+        self.requests, self.go_on, self.raw = [], threading.Event(), {}
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -78,6 +78,9 @@ class Server(object):
         wanted = handler.headers.get("Range")
         path = urllib.parse.unquote(handler.path)
         self.requests.append((path, wanted))
+        if path in self.raw:
+            handler.close_connection = True
+            return handler.wfile.write(self.raw[path])
         if path not in self.files:
             return handler.send_error(404)
         content, start = self.files[path], 0
@@ -441,6 +444,175 @@ def test_of_two_runs_at_once_the_second_waits(server, downloads, tmp_path):
     assert outputs[1].count(": there already") == 3
     assert sorted(server.requests) == [("/one/" + download.name, None) for download in downloads]
     assert contents(tmp_path / "data") == EVERYTHING
+
+
+# --- Servers and archives that mean ill ---
+
+LONG_LABEL = b"http://%s.example/" % (b"a" * 70)
+NONSENSE = {
+    "a length in letters": b"HTTP/1.1 200 OK\r\nContent-Length: abc\r\n\r\nwrong",
+    "a negative length": b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nwrong",
+    "a length of many digits": b"HTTP/1.1 200 OK\r\nContent-Length: %s\r\n\r\nwrong" % (b"9" * 6000),
+    "a redirect to half an address": b"HTTP/1.1 302 Found\r\nLocation: http://[\r\n\r\n",
+    "a redirect to no host": b"HTTP/1.1 302 Found\r\nLocation: %s\r\n\r\n" % LONG_LABEL,
+    "a redirect to a file": b"HTTP/1.1 302 Found\r\nLocation: file:///etc/hostname\r\n\r\n",
+    "a redirect to nowhere": b"HTTP/1.1 302 Found\r\n\r\n",
+    "a redirect to a wrong port": b"HTTP/1.1 302 Found\r\nLocation: http://h:99999999/\r\n\r\n",
+    "a negative chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nwrong\r\n0\r\n\r\n",
+    "a chunk in letters": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\nwrong",
+    "a status in letters": b"HTTP/1.1 abc OK\r\n\r\n",
+    "no status": b"\x00\x01\x02\x1b[2J\r\n\r\n",
+    "a header without end": b"HTTP/1.1 200 OK\r\nX: %s\r\n\r\n" % (b"x" * 100000),
+    "control characters": b"HTTP/1.1 404 \x1b[2J\x07gone\x9b1m\r\n\r\n",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("answer", sorted(NONSENSE))
+def test_nonsense_from_one_server_leaves_the_others_and_the_other_data_sets(run, server, tmp_path, answer):
+    server.raw["/one/Old Songs.pickle"] = NONSENSE[answer]
+    status, output = run()
+    assert status == 0, output
+    assert contents(tmp_path / "data") == EVERYTHING
+    assert "  no: " in output and "Traceback" not in output
+    assert all(sign == "\n" or sign.isprintable() for sign in output)
+
+
+def test_a_mirrors_nonsense_instead_of_checksums_is_told(run, server, tmp_path):
+    for answer in list(NONSENSE.values()) + [b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * (2 << 20)]:
+        server.raw["/mirror/SHA256SUMS"] = answer
+        status, output = run("--only", "wiki", mirror=server.url + "/mirror")
+        assert status == 0, output
+    assert "SHA256SUMS cannot be read (it is longer than 1,048,576 bytes)" in output
+
+
+@pytest.mark.parametrize("length", [b"", b"Content-Length: 25600000\r\n"])
+def test_more_than_the_published_size_is_not_written(run, server, tmp_path, monkeypatch, length):
+    answer = b"HTTP/1.1 200 OK\r\n" + length + b"\r\n" + MUSIC * 100
+    server.raw["/one/Old Songs.pickle"] = server.raw["/two/Old Songs.pickle"] = answer
+    written = []
+    true_fetch = get_data.fetch
+
+    def fetch(url, part, *others):
+        try:
+            true_fetch(url, part, *others)
+        finally:
+            written.append(os.path.getsize(part))
+
+    monkeypatch.setattr(get_data, "fetch", fetch)
+    status, output = run("--only", "Old Songs")
+    assert status == 1 and output.count("no: it is longer than the 256,000 bytes") == 2
+    assert max(written) <= len(MUSIC) and contents(tmp_path / "data") == {}
+
+
+def test_a_member_is_unpacked_to_its_published_size_and_no_further(run, server, tmp_path):
+    for source in ("/one/", "/two/"):
+        server.files[source + "wiki.zip"] = zipped("wiki", bytes(20000000))
+        server.files[source + "simple.tgz"] = tgz(dict(WORDS, **{"a.txt": bytes(20000000)}))
+    status, output = run()
+    assert status == 1
+    assert "wiki: it unpacks to more than 68000 bytes" in output
+    assert "a.txt: it unpacks to more than 6000 bytes" in output
+    assert contents(tmp_path / "data") == {SONGS: MUSIC}
+
+
+@pytest.mark.parametrize("extra, problem", [
+    ([("other", bytes(40000000))], "it unpacks to far more than it should"),
+    ([("x" * 30000000, b"")], "its records are too long")])
+def test_an_archive_that_unpacks_to_far_more_is_left_early(run, server, tmp_path, extra, problem):
+    server.files["/one/simple.tgz"] = tgz(WORDS, extra=extra + [("last", b"")])
+    status, output = run("--only", "words")
+    assert status == 0 and "no: " + problem in output
+
+
+def linked(kind):
+    """An archive with a link in place of the folder of its files, or of one of its files."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        info = tarfile.TarInfo("simple/data" if kind == "folder" else "simple/data/a.txt")
+        info.type, info.linkname = tarfile.SYMTYPE, "/etc"
+        archive.addfile(info)
+        for name in WORDS:
+            info = tarfile.TarInfo("simple/data/" + name)
+            info.size = 1
+            archive.addfile(info, io.BytesIO(b"x"))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("archive, problem", [
+    (linked("folder"), "no: simple/data in it is a link"), (linked("file"), "a.txt in it is a link"),
+    (tgz({name: b"x" for name in WORDS}), "1 bytes instead of")])
+def test_a_mirrors_word_does_not_cover_links_and_other_files_in_an_archive(run, tmp_path, archive, problem):
+    mirror = make_mirror(tmp_path / "mirror", {"simple.tgz": archive})
+    status, output = run("--only", "words", mirror=mirror)
+    assert status == 0 and problem in output
+    assert set(contents(tmp_path / "data").values()) == set(WORDS.values())
+
+
+def test_a_link_in_place_of_a_temporary_file_is_not_written_through(run, tmp_path):
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / "data" / "mm" / "unchanged").mkdir(parents=True)
+    (tmp_path / "data" / (SONGS + ".part")).symlink_to(tmp_path / "precious")
+    status, output = run("--only", "Old Songs")
+    assert status == 1 and "Old Songs.pickle.part is a link" in output
+    assert (tmp_path / "precious").read_text() == "precious"
+
+
+# --- Files of the user's own, names and paths ---
+
+@pytest.mark.parametrize("options", [[], ["--force"]])
+def test_a_file_of_ones_own_under_a_published_name_is_kept(run, tmp_path, options):
+    folder = tmp_path / "data" / "lm" / "unchanged"
+    folder.mkdir(parents=True)
+    (folder / "wiki").write_text("a text of my own")
+    status, output = run("--only", "wiki", *options)
+    assert status == 0 and "kept the other file of this name that was there: %s" % (folder / "wiki.other-1") in output
+    assert (folder / "wiki").read_bytes() == WIKI
+    assert (folder / "wiki.other-1").read_text() == "a text of my own"
+    run("--only", "wiki", "--force")
+    assert len(list(folder.iterdir())) == 2
+
+
+@pytest.mark.parametrize("names, sets", [
+    (["SequentialMNIST", "penn-standard"], ["MNIST", "penn"]), (["p-mnist"], ["MNIST"]), (["jsb chorales"], ["JSB Chorales"])])
+def test_the_names_of_the_scripts_are_known(names, sets):
+    assert get_data._parser(DOWNLOADS).parse_args(["--only"] + names).only == sets
+
+
+@pytest.mark.parametrize("name, told", [
+    ("JSB", "did you mean 'JSB Chorales'?"), ("nottingam", "did you mean 'Nottingham'?"),
+    ("Bach Chorales", "needs no download"), ("SequentialDigits", "needs no download"), ("rubbish", "MuseData")])
+def test_a_wrong_name_is_told_what_is_meant(capsys, name, told):
+    with pytest.raises(SystemExit) as ended:
+        run_as_script(lambda: get_data.main(["--only", name]))
+    assert ended.value.code == 2
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1 and repr(name)[1:-1] in line and told in line
+
+
+def test_a_data_folder_may_be_in_the_home_and_a_relative_one_is_the_projects(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RRU_DATA_MIRROR", "")
+    assert get_data.main(["--data_folder", "~/my data"], ()) == 0
+    assert (tmp_path / "my data").is_dir()
+    folders = []
+    monkeypatch.setattr(get_data.os, "makedirs", lambda folder, exist_ok: folders.append(folder))
+    monkeypatch.setattr(get_data, "lock_folder", lambda *_: open(os.devnull))
+    monkeypatch.chdir(tmp_path)
+    for name in ("data", "./other"):
+        assert get_data.main(["--data_folder", name], ()) == 0
+    assert folders == [os.path.join(ROOT, "data"), os.path.join(ROOT, "other")]
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_matter(downloads, tmp_path, closed):
+    code = ("import sys; sys.path.insert(0, %r); from tools import get_data; "
+            "from data_preparation.sources import Download, File; "
+            "get_data.run_as_script(lambda: get_data.main(['--data_folder', %r], %r))" % (
+                ROOT, str(tmp_path / "data"), downloads))
+    environment = dict(os.environ, RRU_DATA_MIRROR="", no_proxy="*")
+    status = subprocess.call(["bash", "-c", '"$0" -c "$1" ' + closed, sys.executable, code], env=environment)
+    assert status == 0 and contents(tmp_path / "data") == EVERYTHING
 
 
 def launch(script, *options, **environment):

@@ -1,20 +1,27 @@
-"""What tools/get_data.py does with one file: fetch it, unpack it, tell whether it is the right one."""
+"""The steps of tools/get_data.py with one file: fetch, unpack, tell whether it is the right one."""
 
 import contextlib
+import gzip
 import hashlib
 import json
 import os
-import shutil
+import re
+import stat
 import sys
 import tarfile
 import zipfile
-import zlib
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from urllib.error import HTTPError, URLError
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from files.errors import UserError
+from files.output import is_terminal, printable
+from files.writing import open_own, save_json
 
 TIMEOUT = 20  # seconds without a byte
 CHUNK = 1 << 16  # bytes
 MIRROR_RECORD = "taken_from_mirror.json"  # file name -> SHA-256 of what was taken on a mirror's word
+MOST_UNPACKED = 64  # bytes that an archive may hold in all, for each byte of the files we want
+MOST_AT_ONCE = 1 << 24  # bytes of an archive's own records, which are held in memory
 
 
 class Rejected(Exception):
@@ -23,14 +30,23 @@ class Rejected(Exception):
 
 def log(text):
     """Print a line, over the progress line if there is one."""
-    print(("\r\033[K" if sys.stdout.isatty() else "") + text, flush=True)
+    print(("\r\033[K" if is_terminal(sys.stdout) else "") + text, flush=True)
 
 
 def show_progress(name, done, total):
     """One line on a terminal, written over and over; nothing elsewhere."""
-    if sys.stdout.isatty():
+    if is_terminal(sys.stdout):
         share = " of %.1f (%d %%)" % (total / 1e6, 100 * done // total) if total else ""
         print("\r\033[K  %s: %.1f MB%s" % (name, done / 1e6, share), end="", flush=True)
+
+
+def describe(error):
+    """An error in a few words, without urllib's wrapping and a server's control characters."""
+    if isinstance(error, HTTPError):
+        return printable("HTTP %d %s" % (error.code, error.reason))
+    text = printable(str(getattr(error, "reason", error)))[:300]
+    named = isinstance(error, (Rejected, OSError, UserError)) and text
+    return text if named else ": ".join(filter(None, (type(error).__name__, text)))
 
 
 def digest(path, length=64):
@@ -43,18 +59,30 @@ def digest(path, length=64):
 
 
 def mismatch(file, path):
-    """Why `path` is not the published `file`, in a few words; None when it is."""
+    """Why `path` is not the published `file`, in a few words; None if it is."""
     size = size_of(path)
     if size != file.size:
-        # enwik8 and text8, the files without an ending, are of use in part too.
-        only = "only a prefix, %.3g %%: " % (100 * size / file.size) if "." not in file.name else ""
-        return "{}{:,} bytes instead of {:,}".format(only if size < file.size else "", size, file.size)
-    return None if digest(path, len(file.checksum)) == file.checksum else "its checksum is not the published one"
+        share = "only a prefix, %.3g %%: " % (100 * size / file.size)
+        is_prefix = of_use_in_part(file) and size < file.size
+        return "{}{:,} bytes instead of {:,}".format(share if is_prefix else "", size, file.size)
+    right = digest(path, len(file.checksum)) == file.checksum
+    return None if right else "its checksum is not the published one"
+
+
+def of_use_in_part(file):
+    """Whether a prefix of `file` will do: of enwik8 and text8, the files without an ending."""
+    return "." not in file.name
 
 
 def size_of(path):
-    """Bytes of a file; 0 where there is none."""
+    """Bytes of a file; 0 if there is none."""
     return os.path.getsize(path) if os.path.exists(path) else 0
+
+
+def is_prefix(path, other):
+    """Whether the file `other` begins with all of the file `path`."""
+    with open(path, "rb") as file, open(other, "rb") as longer:
+        return all(chunk == longer.read(len(chunk)) for chunk in iter(lambda: file.read(CHUNK), b""))
 
 
 def discard_parts(download, folder):
@@ -64,11 +92,23 @@ def discard_parts(download, folder):
             os.remove(os.path.join(folder, name + ".part"))
 
 
-def fetch(url, part, name):
-    """Fetch `url` into the file `part`, going on behind what `part` holds where the server can.
+def most_bytes(download, from_mirror):
+    """The most bytes that may come for a download.
 
-    Raises URLError when nothing can be had, another OSError or HTTPException when the connection breaks (what came
-    stays in `part`). Whether `part` is right, its checksum must tell.
+    A file that is fetched as it is has its published size; from a mirror it may be packed in another
+    way. An archive's size is not known, only that of the files in it: it may hold others too.
+    """
+    total = sum(file.size for file in download.files)
+    is_archive = download.files[0].member is not None
+    return 4 * total + CHUNK if is_archive or from_mirror else total
+
+
+def fetch(url, part, name, most):
+    """Fetch `url` into the file `part`, going on behind what `part` holds if the server can.
+
+    most: bytes at which it ends. Raises Rejected for more, URLError if nothing can be had, another
+    OSError, HTTPException or ValueError if the connection breaks or the server answers nonsense (what
+    came stays in `part`). Whether `part` is right, its checksum must tell.
     """
     offset = size_of(part)
     # Some hosts turn away the user agent that urllib names by itself.
@@ -76,7 +116,7 @@ def fetch(url, part, name):
     if offset:
         headers["Range"] = "bytes=%d-" % offset
     try:
-        response = urlopen(Request(url, headers=headers), timeout=TIMEOUT)
+        response = build_opener(_Redirects).open(Request(url, headers=headers), timeout=TIMEOUT)
     except HTTPError as error:
         if error.code == 416 and offset:  # nothing lies behind what `part` holds
             return
@@ -84,47 +124,105 @@ def fetch(url, part, name):
     with response:
         resumed = response.getcode() == 206
         done = offset if resumed else 0
-        length = response.headers.get("Content-Length")
-        total = done + int(length) if length else None
-        with open(part, "ab" if resumed else "wb") as file:
+        length = response.headers.get("Content-Length") or ""
+        total = done + int(length) if re.match("[0-9]{1,15}$", length) else None
+        with open_own(part, "ab" if resumed else "wb") as file:
             for chunk in iter(lambda: response.read(CHUNK), b""):
-                file.write(chunk)
                 done += len(chunk)
+                if max(done, total or 0) > most:
+                    raise Rejected("it is longer than the {:,} bytes that it can have".format(most))
+                file.write(chunk)
                 show_progress(name, done, total)
     if total is not None and done < total:
         raise ConnectionError("broke off after {:,} of {:,} bytes".format(done, total))
 
 
-def _members(path, name):
-    """Yield (member name, open file) of an archive's regular files. The ending of `name` tells its kind."""
+class _Redirects(HTTPRedirectHandler):
+    """Follow redirects; one to a host that cannot be reached does not count against the first host."""
+
+    def http_error_302(self, *arguments):
+        """Follow one redirect."""
+        try:
+            return super().http_error_302(*arguments)
+        except HTTPError:
+            raise
+        except URLError as error:
+            raise ConnectionError("redirected to a host that gives no answer: %s" % error.reason)
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_302
+
+
+class _Bounded(object):
+    """A packed file for reading, of which neither much is read at once nor too much in all."""
+
+    def __init__(self, file, most):
+        self._file, self._most = file, most
+        self.tell = file.tell
+
+    def read(self, size):
+        """Read up to `size` bytes. Raises Rejected."""
+        if size > MOST_AT_ONCE:
+            raise Rejected("its records are too long")
+        return self._file.read(size)
+
+    def seek(self, position):
+        """Go to a position. Raises Rejected."""
+        if position > self._most:
+            raise Rejected("it unpacks to far more than it should")
+        return self._file.seek(position)
+
+
+def _members(path, name, most):
+    """Yield (name, is a link, function that opens it) of all in an archive; `name` tells its kind."""
     if name.endswith(".zip"):
         with zipfile.ZipFile(path) as archive:
-            yield from ((info.filename, archive.open(info)) for info in archive.infolist())
+            for info in archive.infolist():
+                is_link = stat.S_ISLNK(info.external_attr >> 16)
+                yield info.filename, is_link, lambda info=info: archive.open(info)
     else:
-        with tarfile.open(path) as archive:
-            yield from ((info.name, archive.extractfile(info)) for info in archive if info.isfile())
+        with gzip.open(path) as packed:
+            archive = tarfile.open(fileobj=_Bounded(packed, most), mode="r:")
+            for info in archive:
+                is_link = not (info.isfile() or info.isdir())
+                yield info.name, is_link, lambda info=info: archive.extractfile(info)
 
 
 def unpack(download, part, folder):
-    """Bring the files of what was fetched to a temporary place each. Returns [(file, path)]. Raises Rejected.
+    """Bring the files of what was fetched to a temporary place each: [(file, path)]. Raises Rejected.
 
-    Only the wanted members of an archive are read, and written to paths that do not come from the archive.
+    Only the wanted members of an archive are read, each up to its published size, and written to
+    paths that do not come from the archive.
     """
     if download.files[0].member is None:
         return [(download.files[0], part)]
     wanted, unpacked = {file.member: file for file in download.files}, []
+    most = MOST_UNPACKED * sum(file.size for file in download.files) + MOST_AT_ONCE
     try:
-        for name, source in _members(part, download.name):
-            file = wanted.pop(os.path.normpath(name), None)
+        for name, is_link, source in _members(part, download.name, most):
+            name = os.path.normpath(name)
+            if is_link and any((member + "/").startswith(name + "/") for member in wanted):
+                raise Rejected("%s in it is a link" % name)
+            file = wanted.pop(name, None)
             if file:
                 unpacked.append((file, os.path.join(folder, file.name + ".part")))
-                with source, open(unpacked[-1][1], "wb") as target:
-                    shutil.copyfileobj(source, target, CHUNK)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, RuntimeError, zlib.error) as error:
+                _copy(source, unpacked[-1][1], file)
+    except Rejected:
+        raise
+    except Exception as error:  # a damaged archive can raise nearly anything
         raise Rejected("it cannot be unpacked (%s)" % error)
     if wanted:
         raise Rejected("the archive holds no " + ", ".join(sorted(wanted)))
     return unpacked
+
+
+def _copy(open_source, path, file):
+    with open_source() as source, open_own(path, "wb") as target:
+        while target.tell() <= file.size:
+            chunk = source.read(CHUNK)
+            if not chunk:
+                return
+            target.write(chunk)
+    raise Rejected("%s: it unpacks to more than %d bytes" % (file.name, file.size))
 
 
 def read_record(folder):
@@ -138,7 +236,4 @@ def read_record(folder):
 
 def add_to_record(folder, entries):
     """Note files (name -> SHA-256) as taken on a mirror's word."""
-    path = os.path.join(folder, MIRROR_RECORD)
-    with open(path + ".part", "w") as file:
-        json.dump(dict(read_record(folder), **entries), file, indent=2, sort_keys=True)
-    os.replace(path + ".part", path)
+    save_json(os.path.join(folder, MIRROR_RECORD), dict(read_record(folder), **entries))

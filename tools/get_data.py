@@ -1,12 +1,12 @@
 """Downloads the published data sets into data/<task>/unchanged and checks them. Started by get_data.sh.
 
-It needs only the standard library of Python 3.6 or newer. A file takes its place after it was checked, against its
-published checksum or else the SHA256SUMS of the user's own mirror. What is there and right is left alone; a
-download that broke off goes on where it stopped.
+It needs only the standard library of Python 3.6 or newer. A file takes its place after it was
+checked, against its published checksum or else the SHA256SUMS of the user's own mirror. A file that
+is there and right is left alone, one of another content is kept beside the one that takes its place;
+a download that broke off goes on from there.
 """
 
-import fcntl
-import http.client
+import argparse
 import itertools
 import os
 import pathlib
@@ -17,26 +17,27 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlsplit
 from urllib.request import urlopen
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, ROOT)
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from tools.download import (TIMEOUT, Rejected, add_to_record, digest, discard_parts, fetch, mismatch,
-                              log, read_record, size_of, unpack)
 from data_preparation.sources import DOWNLOADS
-from files.errors import OneLineParser, UserError, run_as_script
+from files.errors import OneLineParser, UserError, did_you_mean, run_as_script
+from files.output import print_error
+from files.project import ROOT, project_path
+from files.writing import lock_folder
+from tools.download import (TIMEOUT, Rejected, add_to_record, describe, digest, discard_parts, fetch,
+                            is_prefix, log, mismatch, most_bytes, of_use_in_part, read_record, size_of,
+                            unpack)
 
 TRIES = 3  # per address, when a connection breaks or what was resumed turns out wrong
 PAUSE = 1.0  # seconds before another try
 
-# What became of one file of a download. `problems` says why it is not in place; it is empty when it is.
+MOST_SUMS = 1 << 20  # bytes of a mirror's SHA256SUMS
+# Data sets of the scripts that are made from another one's download, or come with the project or Python.
+OTHER_NAMES = {"SequentialMNIST": "MNIST", "P-MNIST": "MNIST", "penn-standard": "penn"}
+NO_DOWNLOAD = ("Bach Chorales", "PythonDocs", "SequentialDigits")
+
+# The state of one file of a download. `problems` says why it is not in place; it is empty if it is.
 Result = namedtuple("Result", "download file size state problems")
-
-
-def describe(error):
-    """An error in a few words, without the wrapping of urllib."""
-    if isinstance(error, HTTPError):
-        return "HTTP %d %s" % (error.code, error.reason)
-    return " ".join(str(getattr(error, "reason", error)).split()) or type(error).__name__
 
 
 def look(download, file, folder):
@@ -53,11 +54,12 @@ def look(download, file, folder):
 
 
 def mirror_address(text):
-    """The address, with a slash at its end, of a mirror given as a folder or a URL. Empty if `text` is empty.
+    """The address, with a slash at its end, of a mirror given as a folder or a URL; "" if none is given.
 
-    Raises UserError where it is neither.
+    Raises UserError if it is neither.
     """
-    address = pathlib.Path(text).resolve().as_uri() if os.path.isdir(text) else text
+    folder = os.path.expanduser(text)
+    address = pathlib.Path(folder).resolve().as_uri() if os.path.isdir(folder) else text
     try:
         parts = urlsplit(address)
         (parts.hostname or "").encode("idna")  # as it is when the host is looked up
@@ -65,8 +67,8 @@ def mirror_address(text):
     except ValueError:
         usable = False
     if text and not usable:
-        raise UserError("RRU_DATA_MIRROR is %r: set it to a folder or to a valid http:, https: or file: address"
-                        % text)
+        raise UserError("RRU_DATA_MIRROR is %r: set it to a folder or to a valid http:, https: or"
+                        " file: address" % text)
     return address and quote(address, safe="/:?=&%@+,;~[]").rstrip("/") + "/"
 
 
@@ -81,11 +83,14 @@ class Getter(object):
     def _read_sums(self):
         try:
             with urlopen(self._mirror + "SHA256SUMS", timeout=TIMEOUT) as response:
-                lines = response.read().decode("utf-8", "replace").splitlines()
-        except (OSError, http.client.HTTPException) as error:
-            log("The mirror's SHA256SUMS cannot be read (%s): it counts only where a published checksum agrees."
-                % describe(error))
+                content = response.read(MOST_SUMS + 1)
+            if len(content) > MOST_SUMS:
+                raise Rejected("it is longer than {:,} bytes".format(MOST_SUMS))
+        except Exception as error:  # a server can answer anything
+            log("The mirror's SHA256SUMS cannot be read (%s): it counts only if a published checksum"
+                " agrees." % describe(error))
             return {}
+        lines = content.decode("utf-8", "replace").splitlines()
         pairs = (line.split(None, 1) for line in lines)
         return {pair[1].strip().lstrip("*"): pair[0].lower() for pair in pairs if len(pair) == 2}
 
@@ -103,11 +108,12 @@ class Getter(object):
             log("%s: there already%s" % (download.name, "".join(notes)))
             return results
         problems = []
-        for url in ([self._mirror + quote(download.name)] if self._mirror else []) + list(download.urls):
+        mirrors = [self._mirror + quote(download.name)] if self._mirror else []
+        for url in mirrors + list(download.urls):
             try:
                 self._get_from(url, download, folder)
                 return [look(download, file, folder) for file in download.files]
-            except (Rejected, OSError, http.client.HTTPException) as error:
+            except Exception as error:  # a server can answer anything, and the others are still tried
                 log("  no: %s" % describe(error))
                 problems.append("%s: %s" % (url, describe(error)))
         return [result._replace(problems=problems) if self._force or result.problems else result
@@ -124,55 +130,73 @@ class Getter(object):
             if held:
                 log("  going on behind {:,} bytes".format(held))
             try:
-                fetch(url, part, download.name)
+                fetch(url, part, download.name, most_bytes(download, self._is_mirror(url)))
                 return self._take(url, download, part, folder)
             except URLError as error:
                 if host and not isinstance(error, HTTPError):  # a file: address has no host
                     self._unreachable.add(host)
                 raise
-            except (Rejected, OSError, http.client.HTTPException) as error:
+            except Exception as error:
                 wrong = isinstance(error, Rejected)
                 if wrong:
                     discard_parts(download, folder)
-                if not tries_left or (wrong and not held):  # what was fetched whole would be as wrong again
+                if not tries_left or (wrong and not held):  # fetched whole it would be as wrong again
                     raise
                 log("  %s; %s" % (describe(error), "fetching it anew" if wrong else "trying again"))
                 time.sleep(PAUSE)
 
+    def _is_mirror(self, url):
+        return bool(self._mirror) and url.startswith(self._mirror)
+
     def _take(self, url, download, part, folder):
         """Check what was fetched and rename it into place. Raises Rejected."""
         unpacked = unpack(download, part, folder)
-        problems = {file.name: mismatch(file, path) for file, path in unpacked if mismatch(file, path)}
-        if problems:
-            from_mirror = self._mirror and url.startswith(self._mirror)
-            if not from_mirror or self._sums.get(download.name) != digest(part):
-                raise Rejected("; ".join("%s: %s" % item for item in problems.items()))
-            # Written before the renaming: a kill in between must not leave a file that the next run does not know.
-            add_to_record(folder, {file.name: digest(path) for file, path in unpacked if file.name in problems})
+        problems = {}
         for file, path in unpacked:
+            problem = mismatch(file, path)
+            if problem:
+                problems[file.name] = problem
+                self._check_word(url, download, part, file, problem)
+        # Written before the renaming: a kill in between must not leave a file that is unknown later.
+        if problems:
+            add_to_record(folder, {file.name: digest(path) for file, path in unpacked
+                                   if file.name in problems})
+        for file, path in unpacked:
+            _keep_other(download, file, path, folder)
             os.replace(path, os.path.join(folder, file.name))
         discard_parts(download, folder)
 
+    def _check_word(self, url, download, part, file, problem):
+        """Raise Rejected unless the user's mirror vouches for a file that is not the published one.
 
-def lock(data_folder):
-    """Wait until no other run works in `data_folder`. The lock goes when the file that is returned is closed."""
-    file = open(os.path.join(data_folder, ".get_data.lock"), "w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        log("Another run fills %s: waiting until it ends." % data_folder)
-        fcntl.flock(file, fcntl.LOCK_EX)
-    except OSError:
-        log("%s cannot be locked: do not start a second run." % data_folder)
-    return file
+        In an archive that can only be a prefix: nothing else needs to differ from the published.
+        """
+        vouched = self._is_mirror(url) and self._sums.get(download.name) == digest(part)
+        if not vouched or not (file.member is None or of_use_in_part(file)):
+            raise Rejected("%s: %s" % (file.name, problem))
+
+
+def _keep_other(download, file, new, folder):
+    """Rename a file that is about to be replaced if it may be the user's own, and say so."""
+    path = os.path.join(folder, file.name)
+    known = read_record(folder).get(file.name)
+    if not os.path.exists(path) or not mismatch(file, path) or known == digest(path):
+        return
+    if is_prefix(path, new):  # a part of what takes its place, broken off
+        return
+    names = ("%s.other-%d" % (path, number) for number in itertools.count(1))
+    kept = next(name for name in names if not os.path.lexists(name))
+    os.rename(path, kept)
+    log("  kept the other file of this name that was there: %s" % kept)
 
 
 def summarize(results):
     """Print a table of all files, then what is missing and why, each reason once. Returns the exit status."""
     log("")
     for result in results:
-        sets, size = ", ".join(result.download.sets), "{:,}".format(result.size)
-        log("%-14s  %-20s  %11s bytes  %s" % (sets, result.file.name, size, result.state))
+        sets = ", ".join(result.download.sets)
+        size = "{:,} bytes".format(result.size)
+        log("%-14s  %-20s  %17s  %s" % (sets, result.file.name, size, result.state))
     failed = [result for result in results if result.problems]
     if not failed:
         return 0
@@ -187,33 +211,62 @@ def summarize(results):
 
 
 def main(argv=None, downloads=DOWNLOADS):
-    """Get what the arguments ask for. Returns the exit status: 1 where something is missing. Raises UserError."""
-    names = {name.lower(): name for download in downloads for name in download.sets}
-    parser = OneLineParser(
-        prog="bash get_data.sh", allow_abbrev=False,
-        description="Downloads and checks the data sets. A mirror of your own (folder or address) is tried first"
-                    " if RRU_DATA_MIRROR names it: file names as at the original addresses, checksums in"
-                    " SHA256SUMS. Exit status: 0 all is in place, 1 something is missing, 2 wrong use.")
-    parser.add_argument("--only", nargs="+", metavar="NAME", default=list(names.values()), choices=names.values(),
-                        type=lambda name: names.get(name.lower(), name),
-                        help="data sets to get: %s (default: all)" % ", ".join(names.values()))
-    parser.add_argument("--force", action="store_true", help="fetch anew what is there and right, too")
-    parser.add_argument("--data_folder", default=os.path.join(ROOT, "data"), help="default: %(default)s")
-    options = parser.parse_args(argv)
+    """Get what the arguments ask for. Returns the exit status: 1 if something is missing."""
+    options = _parser(downloads).parse_args(argv)
+    folder = project_path(options.data_folder)
     mirror = mirror_address(os.environ.get("RRU_DATA_MIRROR", ""))
     try:
-        os.makedirs(options.data_folder, exist_ok=True)
-        with lock(options.data_folder):
-            getter = Getter(options.data_folder, mirror, options.force)
-            return summarize([result for download in downloads if set(download.sets) & set(options.only)
-                              for result in getter.get(download)])
+        os.makedirs(folder, exist_ok=True)
+        with _lock(folder):
+            getter = Getter(folder, mirror, options.force)
+            results = [getter.get(download) for download in downloads
+                       if set(download.sets) & set(options.only)]
+            return summarize(list(itertools.chain.from_iterable(results)))
     except BrokenPipeError:
         raise
     except OSError as error:
         raise UserError("the data folder cannot be used: %s" % error)
     except KeyboardInterrupt:
-        print("\nStopped. Run it again to go on.", file=sys.stderr)
+        print_error("Stopped. Run it again to go on.")
         return 130
+
+
+def _parser(downloads):
+    names = [name for download in downloads for name in download.sets]
+
+    def data_set(text):
+        known = {name.lower(): name for name in names}
+        known.update((other.lower(), name) for other, name in OTHER_NAMES.items() if name in names)
+        if text.lower() in known:
+            return known[text.lower()]
+        if text.lower() in map(str.lower, NO_DOWNLOAD):
+            raise argparse.ArgumentTypeError("%s needs no download" % text)
+        raise argparse.ArgumentTypeError("there is no %r%s (of %s)" % (
+            text, did_you_mean(text, names + list(OTHER_NAMES)), ", ".join(names)))
+
+    parser = OneLineParser(
+        prog="bash get_data.sh", allow_abbrev=False,
+        description="Downloads and checks the data sets. A mirror of your own (folder or address) is"
+                    " tried first if RRU_DATA_MIRROR names it: file names as at the original addresses,"
+                    " checksums in SHA256SUMS. Exit status: 0 all is in place, 1 something is missing,"
+                    " 2 wrong use.")
+    parser.add_argument("--only", nargs="+", metavar="NAME", default=names, type=data_set,
+                        help="data sets to get: %s (default: all)" % ", ".join(names))
+    parser.add_argument("--force", action="store_true",
+                        help="fetch anew what is there and right, too; a file of another content is kept"
+                             " as NAME.other-1")
+    parser.add_argument("--data_folder", default="data",
+                        help="a relative one is in the project's folder (default: %(default)s)")
+    return parser
+
+
+def _lock(folder):
+    """Lock the data folder, waiting until no other run works in it."""
+    try:
+        return lock_folder(folder, ".get_data.lock")
+    except UserError:
+        log("Another run fills %s: waiting until it ends." % folder)
+        return lock_folder(folder, ".get_data.lock", wait=True)
 
 
 if __name__ == "__main__":
