@@ -6,6 +6,7 @@ of the training part, facts). It prints an analysis; --own_text does the same to
 `load(settings)` is what lm_main.py works with.
 """
 
+import files.environment  # noqa: F401: before numpy
 import numpy as np
 
 from data_preparation import own_text, published_texts, texts

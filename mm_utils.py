@@ -9,6 +9,7 @@ mm_main.py works with.
 import os
 from collections import namedtuple
 
+import files.environment  # noqa: F401: before numpy
 import numpy as np
 
 from data_preparation import own_music

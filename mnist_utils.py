@@ -9,6 +9,7 @@ import collections
 import functools
 import itertools
 
+import files.environment  # noqa: F401: before numpy
 import numpy as np
 
 from data_preparation.batches import Batches, example_groups, generator

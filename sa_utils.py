@@ -10,6 +10,7 @@ import functools
 import itertools
 import os
 
+import files.environment  # noqa: F401: before numpy
 import numpy as np
 
 from data_preparation.batches import Batches, example_groups, generator, training_slices

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs all tests on TensorFlow 1.15, then the core ones (marked tf2) on TensorFlow 2.x; makes the environments first
-# where they are missing. RRU_TF=1 bash test.sh leaves out TensorFlow 2.x, RRU_TF=2 TensorFlow 1.15.
-# Where there is Java, Spark is installed too, for the tests of sweeps on it (TensorFlow 1.15 only).
+# if they are missing. RRU_TF=1 bash test.sh leaves out TensorFlow 2.x, RRU_TF=2 TensorFlow 1.15.
+# If there is Java, Spark is installed too, for the tests of sweeps on it (TensorFlow 1.15 only); with options
+# only if one of them names spark.
 # Options are those of pytest, and are for one of the two: bash test.sh -x -k optimizer
 source "$(dirname -- "${BASH_SOURCE[0]}")/tools/environment.sh"
 
@@ -25,7 +26,9 @@ add_spark() {
 }
 
 prepare_environment
-add_spark
+if [[ $# -eq 0 || ${*,,} == *spark* ]]; then
+    add_spark
+fi
 if [[ $# -gt 0 ]]; then
     run_tests "$@"
 elif [[ $generation == 2 ]]; then

@@ -173,8 +173,39 @@ def test_spark_is_installed_for_tests_where_there_is_java(launcher):
     for times in (1, 0):
         assert launcher.run(script="test.sh")[0] == 0
         assert len(launcher.calls(installs)) == times
-    assert set(pins((ROOT / "requirements-spark.txt").read_text())) - set(pins((ROOT / "requirements.txt").read_text())) \
-        == {"pyspark==3.4.4"}
+    spark, others = (set(pins((ROOT / name).read_text()))
+                     for name in ("requirements-spark.txt", "requirements.txt"))
+    assert spark - others == {"pyspark==3.4.4"}
+
+
+@pytest.mark.parametrize("options, times", [
+    (["-k", "x"], 0), (["tests/test_cells.py"], 0), (["tests/test_sweep_spark.py"], 1), (["-k", "Spark"], 1)])
+def test_options_install_spark_only_for_a_test_of_spark(launcher, options, times):
+    launcher.add_python()
+    write_program(launcher.bin / "java", "#!/bin/bash\n")
+    assert launcher.run(*options, script="test.sh")[0] == 0
+    assert len(launcher.calls("|-r|requirements-spark.txt")) == times
+
+
+# --- A Python without the environment's packages ---
+
+@pytest.mark.parametrize("script", [
+    "mm_main.py", "lm_main.py", "sa_main.py", "mnist_main.py", "mm_utils.py", "lm_utils.py",
+    "sa_utils.py", "mnist_utils.py", "tools/results.py", "tools/reproduce.py", "tools/benchmark.py"])
+def test_a_python_without_the_packages_is_told_how_to_activate_the_environment(tmp_path, script):
+    # -S leaves out the packages that were installed.
+    done = subprocess.run([sys.executable, "-S", str(ROOT / script)], cwd=str(tmp_path),
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "has no numpy" in done.stderr and "bin/activate" in done.stderr
+
+
+def test_a_python_without_tensorflow_is_told_how_to_activate_the_environment(tmp_path):
+    code = "import sys; sys.path.insert(0, %r); sys.modules['tensorflow'] = None; import mm_main" % str(ROOT)
+    done = subprocess.run([sys.executable, "-c", code], cwd=str(tmp_path), stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, universal_newlines=True)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "has no tensorflow" in done.stderr and "bin/activate" in done.stderr
 
 
 def test_changed_requirements_remake_the_environment(launcher):

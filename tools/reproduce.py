@@ -22,6 +22,7 @@ import tempfile
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
+import files.environment  # noqa: F401: before packages of the environment
 from cells.registry import CELLS
 from files.errors import OneLineParser, UserError, hint, run_as_script
 from files.progress import duration

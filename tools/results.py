@@ -17,6 +17,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
+import files.environment  # noqa: F401: before packages of the environment
 from files.errors import OneLineParser, UserError, run_as_script
 from files.run_files import load_settings
 from files.writing import atomic_write

@@ -10,10 +10,13 @@ Import it before anything else that imports TensorFlow:
 import os
 import warnings
 
+from files.environment import need
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 warnings.filterwarnings("ignore", category=FutureWarning, module="tensor(flow|board)")
 warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)  # hyperopt imports it
 
+need("tensorflow")
 import tensorflow.compat.v1 as tf  # noqa: E402
 
 tf.logging.set_verbosity(tf.logging.ERROR)  # its deprecation warnings are of no use to users
