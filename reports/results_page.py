@@ -24,9 +24,9 @@ def page(runs, root):
     others = [run for run in runs if run.kind == "other"]
     parts += ["## What to expect on the way",
               "Validation after the first epochs and at the best one, for a run with the published "
-              "settings and seed 1 (or the lowest there is). On the same version of TensorFlow and "
-              "number of cores the numbers come out the same to the last digit; else they differ by "
-              "little at first and then as two seeds do.", check_table(runs)]
+              "settings and seed 1 (or the lowest there is). With the same commit, versions and "
+              "number of cores the numbers come out the same to the last digit. Otherwise they "
+              "differ by little at first, and later as much as two seeds do.", check_table(runs)]
     if others:
         parts += ["## Short trials and other settings",
                   "They show that a script learns, how long an epoch takes, or what one setting "
@@ -37,7 +37,8 @@ def page(runs, root):
 def _of_data_set(runs, data_set, root):
     """The paragraphs of one data set."""
     own = [run for run in runs if run.results["data_set"] == data_set]
-    untuned, tuned = ([run for run in own if run.kind == kind] for kind in ("untuned", "tuned"))
+    untuned = [run for run in own if run.kind == "untuned"]
+    tuned = [run for run in own if run.kind == "tuned"]
     parts = []
     if untuned:
         parts += ["Published settings:", _table(untuned, root)]
