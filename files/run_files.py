@@ -25,6 +25,12 @@ def is_begun(folder):
     return not all(name.endswith(".part") for name in names)
 
 
+def has_only_best(folder):
+    """Whether a run's folder has its best weights alone, as published ones have."""
+    best, last = (os.path.exists(os.path.join(folder, name)) for name in (BEST, LAST))
+    return best and not last
+
+
 def load_settings(folder):
     """The settings.json of a run or a sweep. Raises UserError if it is not right."""
     path = os.path.join(folder, "settings.json")

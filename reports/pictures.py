@@ -1,4 +1,4 @@
-"""All pictures that the scripts make. Lines differ in style and marker too, to be read when printed in grey."""
+"""All pictures that the scripts make. Lines differ in style too, to be read in grey."""
 
 import math
 
@@ -8,10 +8,11 @@ import numpy as np
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
+from files.units import unit
 from files.writing import atomic_write
 
 AXIS_LABELS = {"window_nll": "negative log-likelihood [nats/step]", "perplexity": "perplexity",
-               "bpc": "bits per character", "accuracy": "accuracy (fraction)"}
+               "bpc": "bits per character", "accuracy": "accuracy [%]"}
 
 
 def learning_curve(path, epochs, results, title):
@@ -21,15 +22,16 @@ def learning_curve(path, epochs, results, title):
     """
     monitor, numbers = results["monitor"], [line["epoch"] for line in epochs]
     figure, axes = pyplot.subplots(figsize=(7, 4.2))
-    axes.plot(numbers, [line["train"][monitor] for line in epochs], "--", color="0.45", marker=".",
-              label="train (with dropout)")
-    axes.plot(numbers, [line["valid"][monitor] for line in epochs], "-", color="tab:blue", marker=".",
-              label="validation")
-    best = results["best_epoch"]
-    axes.plot([best], [results["valid"][monitor]], "o", color="tab:blue", markersize=9, fillstyle="none",
-              label="best epoch: %d (%.4g)" % (best, results["valid"][monitor]))
+    axes.plot(numbers, [_shown(monitor, line["train"]) for line in epochs], "--", color="0.45",
+              marker=".", label="train (with dropout)")
+    axes.plot(numbers, [_shown(monitor, line["valid"]) for line in epochs], "-", color="tab:blue",
+              marker=".", label="validation")
+    best, value = results["best_epoch"], _shown(monitor, results["valid"])
+    axes.plot([best], [value], "o", color="tab:blue", markersize=9, fillstyle="none",
+              label="best epoch: %d (%.4g)" % (best, value))
     if results["paper"] is not None:
-        axes.axhline(results["paper"], color="black", linestyle=":", label="paper, test: %g" % results["paper"])
+        paper = unit(monitor).factor * results["paper"]
+        axes.axhline(paper, color="black", linestyle=":", label="paper, test: %g" % paper)
     axes.set_xlabel("epoch")
     axes.set_ylabel(AXIS_LABELS.get(monitor, monitor))
     axes.set_title(title)
@@ -40,16 +42,21 @@ def learning_curve(path, epochs, results, title):
     save(figure, path)
 
 
-def piano_roll(path, sampled, real, prompt_steps, lowest_note, title):
-    """Prompt and sampled continuation in two colours, above the same prompt and its real continuation.
+def _shown(metric, values):
+    """The value that is drawn of a metric; nan if it overflowed, as files have None for that."""
+    return math.nan if values[metric] is None else unit(metric).factor * values[metric]
 
-    sampled, real: keys [T, notes], 1 where a note sounds. lowest_note: MIDI number of the first key.
+
+def piano_roll(path, sampled, real, prompt_steps, lowest_note, title):
+    """Prompt and sampled continuation in two colours, above the prompt and its real continuation.
+
+    sampled, real: keys [T, notes], 1 if a note sounds. lowest_note: MIDI number of the first key.
     """
     used = np.flatnonzero((sampled | real).any(axis=0)) + lowest_note
     bottom, top = used[0] - 2, used[-1] + 2
     figure, both = pyplot.subplots(2, 1, figsize=(9, 6.4), sharex=True, sharey=True)
-    for axes, keys, name, colour in zip(both, (sampled, real), ("sampled by the model", "as the composer went on"),
-                                        ("tab:blue", "tab:orange")):
+    names = "sampled by the model", "as the composer went on"
+    for axes, keys, name, colour in zip(both, (sampled, real), names, ("tab:blue", "tab:orange")):
         step, note = np.nonzero(keys)
         given = step < prompt_steps
         for chosen, shade, label in ((given, "black", "prompt"), (~given, colour, name)):
@@ -63,7 +70,8 @@ def piano_roll(path, sampled, real, prompt_steps, lowest_note, title):
         axes.set_ylabel("note (MIDI number)")
         axes.grid(axis="y", color="0.9")
         axes.set_axisbelow(True)
-        axes.legend(loc="upper left", bbox_to_anchor=(0, 1.14), ncol=2, frameon=False, borderpad=0, fontsize=9)
+        axes.legend(loc="upper left", bbox_to_anchor=(0, 1.14), ncol=2, frameon=False,
+                    borderpad=0, fontsize=9)
     both[0].set_title(title, loc="right", fontsize=10)
     both[1].set_xlabel("time step")
     figure.tight_layout()
@@ -71,7 +79,7 @@ def piano_roll(path, sampled, real, prompt_steps, lowest_note, title):
 
 
 def confusion_matrix(path, counts, names, title):
-    """Counts [classes, classes] of examples, the row being the true class and the column what the model said."""
+    """Counts [classes, classes] of examples by true class (row) and class given (column)."""
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = 2.6 + 0.5 * len(names)
     figure, axes = pyplot.subplots(figsize=(size + 0.8, size))

@@ -1,59 +1,85 @@
-"""What a run leaves for people to look at: final evaluation, summary, results.json and learning curve."""
+"""What a run leaves: its evaluation, results.json, learning curve, a summary on the screen."""
 
+import contextlib
 import os
 import resource
 
 from data_preparation.prepared import data_label
-from reports import pictures
-from files.run_files import load_results
-from files.writing import save_json
-from reports.paper_results import paper_value
+from files.errors import UserError
 from files.progress import duration
+from files.run_files import load_results
+from files.units import shown, unit
+from files.writing import save_json
+from reports import pictures
+from reports.paper_results import PAPER_RESULTS, comparable, paper_value
 
 
 def final(trainer):
-    """Evaluate the best checkpoint on validation and test; write results.json and learning_curve.png, print both.
+    """Evaluate the best checkpoint; write results.json and learning_curve.png, print a summary.
 
-    Without settings.evaluate_on_test the test split is not even read, and the results have nothing of it,
-    unless this is an evaluation of a run that was tested before.
+    Without settings.evaluate_on_test the test split is not even read, and the results have nothing
+    of it, unless this is an evaluation of a run that was tested before.
 
-    Returns the dict that results.json holds. Raises UserError where no epoch is finished yet.
+    Returns the dict that results.json holds. Raises UserError if no epoch is finished yet, or a
+    file cannot be written.
     """
     trainer.load_best()
-    settings, run, network = trainer.settings, trainer.run, trainer.model.network
-    progress, stopping = trainer.progress, trainer.stopping
+    run, settings = trainer.run, trainer.settings
     evaluated = ("valid", "test") if settings.evaluate_on_test else ("valid",)
-    counts = {split: trainer.data.stats(split) for split in ("train",) + evaluated}
-    fraction, monitor = trainer.data.fraction, trainer.model.monitor
-    results = {
-        "task": settings.task, "data_set": trainer.data.title, "cell": settings.cell_name,
-        "seed": settings.seed, "settings": settings.values,
-        "parameters": network.parameters, "hidden_units": network.hidden_units,
-        "epochs": stopping.epochs_done, "best_epoch": stopping.best_epoch, "stop_reason": stopping.reason,
-        "steps": progress["step"], "seconds": round(progress["seconds"], 1),
-        "startup_seconds": round(progress["startup_seconds"], 1),
-        "steps_per_second": round(progress["step"] / max(progress["seconds"], 1e-9), 3),
-        "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** 20, 2),  # of this process
-        "monitor": monitor, "lower_is_better": trainer.model.lower_is_better,
-        "counts": counts, "data": run.data, "data_fraction": fraction, "other_data": run.other_data,
-        "baseline": {split: trainer.data.baseline(split) for split in evaluated},
-        "paper": paper_value(settings.data_set_name, settings.cell_name, monitor)
-        if fraction == 1 and not run.other_data else None,
-        "environment": run.environment(),
-    }
-    results.update({split: trainer.evaluate(split) for split in evaluated})
+    results = dict(_identity(trainer), **_training(trainer))
+    results.update(
+        counts={split: trainer.data.stats(split) for split in ("train",) + evaluated},
+        baseline={split: trainer.data.baseline(split) for split in evaluated})
+    results.update((split, trainer.evaluate(split)) for split in evaluated)
     if settings.evaluate and not settings.evaluate_on_test:
         _keep_test(results, run)
-    save_json(run.file("results.json"), results)
-    title = "{}, {}, {:,} parameters".format(data_label(results["data_set"], results["data_fraction"]), results["cell"], results["parameters"])
-    pictures.learning_curve(run.file("learning_curve.png"), run.metrics(), results, title)
+    with _written(run.file("results.json")) as path:
+        save_json(path, results)
+    title = "{}, {}, {:,} parameters".format(_data_set(results), results["cell"],
+                                             results["parameters"])
+    with _written(run.file("learning_curve.png")) as path:
+        pictures.learning_curve(path, run.metrics(), results, title)
     for line in summary(results, run.path):
         run.log(line)
     return results
 
 
+def _identity(trainer):
+    """What results.json says of the model and its data."""
+    settings, run, model = trainer.settings, trainer.run, trainer.model
+    comparison = trainer.data.fraction == 1 and not run.other_data
+    paper = paper_value(settings.data_set_name, settings.cell_name, model.monitor)
+    return {
+        "task": settings.task, "data_set": trainer.data.title, "cell": settings.cell_name,
+        "seed": settings.seed,
+        "settings": dict(settings.values, resume="", evaluate="", other_data=False),
+        "parameters": model.network.parameters, "hidden_units": model.network.hidden_units,
+        "monitor": model.monitor, "lower_is_better": model.lower_is_better,
+        "data": run.data, "data_fraction": trainer.data.fraction, "other_data": run.other_data,
+        "paper": paper if comparison else None, "environment": run.environment(),
+    }
+
+
+def _training(trainer):
+    """What results.json says of the training; a published run without last.npz has only that."""
+    progress, stopping = trainer.progress, trainer.stopping
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** 20  # of this process
+    found = {
+        "epochs": stopping.epochs_done, "best_epoch": stopping.best_epoch,
+        "stop_reason": stopping.reason, "steps": progress["step"],
+        "seconds": round(progress["seconds"], 1),
+        "startup_seconds": round(progress["startup_seconds"], 1),
+        "steps_per_second": round(progress["step"] / max(progress["seconds"], 1e-9), 3),
+        "peak_memory_gb": round(memory, 2),
+    }
+    if trainer.weights_only:
+        earlier = load_results(trainer.run.path)
+        found.update((name, earlier[name]) for name in found if name in earlier)
+    return found
+
+
 def _keep_test(results, run):
-    """Keep what an earlier evaluation on the same data found on the test part: the weights are the same."""
+    """Keep what an earlier evaluation on the same data found on the test part."""
     if not os.path.exists(run.file("results.json")):
         return
     earlier = load_results(run.path)
@@ -63,30 +89,63 @@ def _keep_test(results, run):
             results[name]["test"] = earlier[name]["test"]
 
 
+@contextlib.contextmanager
+def _written(path):
+    """Turn a failure to write the file `path` into a UserError that names it."""
+    try:
+        yield path
+    except OSError as error:
+        raise UserError("%s cannot be written (%s)" % (path, error.strerror or error),
+                        "make room, or remove what is in its place, and --evaluate the run")
+
+
+def _data_set(results):
+    return data_label(results["data_set"], results["data_fraction"])
+
+
 def summary(results, folder):
     """The lines of the box that ends a run."""
-    monitor, paper = results["monitor"], results["paper"]
-    rows = [
-        ("data set, cell", "%s, %s" % (results["data_set"], results["cell"])),
-        ("parameters", "{:,} ({:,} hidden units)".format(results["parameters"], results["hidden_units"])),
-        ("epochs", "%d, the best was %d" % (results["epochs"], results["best_epoch"])),
-        ("time, memory", "%s, start-up %s, %.2f steps/s, %.1f GB" % (
-            duration(results["seconds"]), duration(results["startup_seconds"]),
-            results["steps_per_second"], results["peak_memory_gb"])),
-    ]
-    if results["data_fraction"] != 1:
-        label = data_label(results["data_set"], results["data_fraction"])
-        only = "" if results["data_fraction"] is None else "only "
-        rows.insert(1, ("data", only + label + ", not comparable with the paper"))
-    for name in sorted(results["valid"], key=lambda name: name != monitor):
-        test, baseline = results.get("test"), results["baseline"].get("test", {}).get(name)
-        rows.append((name, "valid %.4f, test %s%s" % (
-            results["valid"][name], "%.4f" % test[name] if test else "not read",
-            "" if baseline is None else " (knowing frequencies only: %.4f)" % baseline)))
-    if paper is not None and "test" in results:
-        rows.append(("paper (test)", "%g, ours differs by %+.4f" % (paper, results["test"][monitor] - paper)))
-    rows.append(("folder", folder))
+    sizes = "{:,} ({:,} hidden units)".format(results["parameters"], results["hidden_units"])
+    rows = [("data set, cell", "%s, %s" % (results["data_set"], results["cell"]))]
+    rows += _data_row(results)
+    rows += [("parameters", sizes),
+             ("epochs", "%d, the best was %d" % (results["epochs"], results["best_epoch"])),
+             ("time, memory", "%s, start-up %s, %.2f steps/s, %.1f GB" % (
+                 duration(results["seconds"]), duration(results["startup_seconds"]),
+                 results["steps_per_second"], results["peak_memory_gb"]))]
+    for name in sorted(results["valid"], key=lambda name: name != results["monitor"]):
+        rows.append((name, _metric_text(results, name)))
+    rows += _paper_row(results) + [("folder", folder)]
     width = max(len(label) for label, _ in rows)
     body = ["%-*s  %s" % (width, label, text) for label, text in rows]
     rule = "-" * max(len(line) for line in body)
     return [rule] + body + [rule]
+
+
+def _data_row(results):
+    if results["other_data"]:
+        return [("data", "others than those trained on, not comparable with the paper")]
+    if results["data_fraction"] == 1:
+        return []
+    only = "" if results["data_fraction"] is None else "only "
+    return [("data", only + _data_set(results) + ", not comparable with the paper")]
+
+
+def _metric_text(results, name):
+    test = shown(name, results["test"][name]) if name in results.get("test", {}) else "not read"
+    text = "valid %s, test %s" % (shown(name, results["valid"][name]), test)
+    baseline = results["baseline"].get("test", {}).get(name)
+    if baseline is not None:
+        text += " (knowing frequencies only: %s)" % shown(name, baseline)
+    return text
+
+
+def _paper_row(results):
+    if results["paper"] is None or "test" not in results:
+        return []
+    metric = comparable(results["monitor"], results["test"])
+    factor = unit(metric).factor
+    off = factor * (results["test"][metric] - results["paper"])
+    tuned = ", tuned" if PAPER_RESULTS[results["data_set"]].tuned != "-" else ""
+    return [("paper (test%s)" % tuned, "%g, our %s differs by %+.4g" % (
+        factor * results["paper"], unit(metric).label, off))]

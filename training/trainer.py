@@ -13,7 +13,7 @@ from training.quiet_tensorflow import tf
 from files.errors import UserError, hint
 from files.progress import ProgressLine
 from files.reading import reading
-from files.run_files import BEST, LAST, load_results, number, whole
+from files.run_files import BEST, LAST, has_only_best, load_results, number, whole
 from training import metrics
 from training.checkpoint import Checkpoint, checked_progress, checked_state
 from training.early_stopping import EarlyStopping
@@ -46,15 +46,16 @@ class Trainer(object):
         self._skipped_steps = 0
         self._all = Checkpoint(tf.global_variables())
         self._weights = Checkpoint(tf.trainable_variables())
+        self.weights_only = bool(settings.evaluate) and has_only_best(run.path)
         self.session = tf.Session(config=model.session_config)
         try:
             self.session.run(tf.global_variables_initializer())
             self.clock = Clock(settings.checkpoint_minutes)
-            if run.begun:
+            if run.begun and not self.weights_only:
                 self._restore()
-            elif settings.evaluate:
+            elif settings.evaluate and not run.begun:
                 raise UserError("%s has no checkpoint yet" % run.path, "go on with --resume")
-            else:
+            elif not run.begun:
                 self._save()
         except BaseException:
             self.session.close()
@@ -99,9 +100,9 @@ class Trainer(object):
 
     def load_best(self):
         """Set the weights to those of the best epoch. Raises UserError if there are none."""
-        if not self.stopping.epochs_done:
+        if not self.stopping.epochs_done and not self.weights_only:
             raise UserError("no epoch is finished yet", "go on with --resume")
-        if not self.stopping.best_epoch:
+        if not self.stopping.best_epoch and not self.weights_only:
             raise UserError("no epoch had a validation %s that is finite" % self.model.monitor,
                             "start a new run with a lower learning_rate")
         path = self.run.file(BEST)
