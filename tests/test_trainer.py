@@ -421,6 +421,15 @@ def test_progress_of_a_wrong_kind_is_refused(change):
         checked_progress(dict(right, **change), names)
 
 
+@pytest.mark.parametrize("name", ["results.json", "learning_curve.png", "settings.json", "metrics.jsonl"])
+def test_a_folder_in_place_of_a_file_is_one_line(finished, tmp_path, name):
+    path = copy_of(finished, tmp_path)
+    os.remove(os.path.join(path, name))
+    os.mkdir(os.path.join(path, name))
+    with pytest.raises(UserError, match=name + "|learning_curve"):
+        mm_main.main(["--resume", path, "--epochs", "5"])
+
+
 def test_no_file_holds_infinity(finished, tmp_path):
     path = copy_of(finished, tmp_path)
     settings = read_settings(vars(mm_main), ["--evaluate", path])
