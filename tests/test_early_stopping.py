@@ -50,12 +50,14 @@ def test_what_overflowed_is_never_the_best():
     assert feed(stopping, [float("inf"), float("inf"), 900.0]) == [False, False, True]
     assert (stopping.best, stopping.best_epoch, stopping.reason) == (900.0, 3, None)
     older = EarlyStopping(3, 100, lower_is_better=True)
-    older.restore({"best": float("inf"), "best_epoch": 1, "epochs_done": 1})  # by an earlier version
+    # By an earlier version:
+    older.restore({"best": float("inf"), "best_epoch": 1, "epochs_done": 1})
     assert older.update(900.0)
 
 
 @pytest.mark.parametrize("state", [
-    {}, [], {"best": "1", "best_epoch": 1, "epochs_done": 1}, {"best": 1.0, "best_epoch": -1, "epochs_done": 1},
+    {}, [], {"best": "1", "best_epoch": 1, "epochs_done": 1},
+    {"best": 1.0, "best_epoch": -1, "epochs_done": 1},
     {"best": 1.0, "best_epoch": 1, "epochs_done": True}])
 def test_what_is_no_state_is_refused(state):
     with pytest.raises((LookupError, TypeError, ValueError)):

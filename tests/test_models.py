@@ -1,4 +1,4 @@
-"""What the models compute: metrics against plain loops, carried states, losses, reading at the true end."""
+"""What the models compute: metrics against plain loops, carried states, losses, true ends."""
 
 import types
 
@@ -29,9 +29,10 @@ WINDOW = 8
 def settings_for(folder, data_set, cell_name="RRU", **changes):
     own = registry.published_hyperparameters(cell_name, data_set)
     own.update({"output_size": 5} if cell_name == "RRU" else {})
-    values = dict(data_set_name=data_set, data_folder=str(folder), cell_name=cell_name, cell_hyperparameters=own,
-                  number_of_parameters=3000, number_of_layers=2, dropout=0.0, batch_size=3, window_size=WINDOW,
-                  embedding_size=4, stateful=False, state_reset_probability=0.1, label_smoothing=0.1, learning_rate=1e-3,
+    values = dict(data_set_name=data_set, data_folder=str(folder), cell_name=cell_name,
+                  cell_hyperparameters=own, number_of_parameters=3000, number_of_layers=2,
+                  dropout=0.0, batch_size=3, window_size=WINDOW, embedding_size=4, stateful=False,
+                  state_reset_probability=0.1, label_smoothing=0.1, learning_rate=1e-3,
                   clip_gradients=True, clip_multiplier=5.0, seed=1, gpu="", allow_growth=True,
                   mixed_precision=False, bucket_by_length=False, transpose=0)
     return types.SimpleNamespace(**dict(values, **changes))
@@ -44,7 +45,7 @@ def session():
 
 
 def build(session, script, utils, settings):
-    """A model with random weights, so that nothing is zero that could hide a mistake, and its data."""
+    """A model with random weights, as a zero could hide a mistake, and its data."""
     data = utils.load(settings)
     model = script.build_model(settings, data)
     session.run(tf.global_variables_initializer())
@@ -61,7 +62,8 @@ def logits_of(session, model, batch, state=None):
 def nats(logits, targets):
     """Cross-entropy of each target, in float64."""
     logits = logits.astype(np.float64)
-    return np.log(np.exp(logits).sum(-1)) - np.take_along_axis(logits, targets[..., None], -1)[..., 0]
+    of_targets = np.take_along_axis(logits, targets[..., None], -1)[..., 0]
+    return np.log(np.exp(logits).sum(-1)) - of_targets
 
 
 def evaluated(session, model, data, split):
@@ -104,8 +106,8 @@ def test_music_is_the_mean_over_windows_of_means_over_their_steps(session, tmp_p
     def losses_of_windows(batch):
         """Of each window the losses of its steps, each window alone, in float64."""
         for i, length in enumerate(batch["lengths"]):
-            alone = {"inputs": batch["inputs"][:length, i:i + 1], "targets": batch["targets"][:length, i:i + 1],
-                     "lengths": [length]}
+            alone = {"inputs": batch["inputs"][:length, i:i + 1],
+                     "targets": batch["targets"][:length, i:i + 1], "lengths": [length]}
             logits = logits_of(session, model, alone)[0][:, 0].astype(np.float64)
             yield (np.log1p(np.exp(logits)) - logits * alone["targets"][:, 0]).sum(1)
 
@@ -124,7 +126,7 @@ def test_music_is_the_mean_over_windows_of_means_over_their_steps(session, tmp_p
     assert abs(batch_nll - window_nll) > 1e-4
     found = published_average(session, model, data, settings, "batch_nll")
     np.testing.assert_allclose(found, batch_nll, rtol=1e-5)
-    batch = max((batch for batch in data.batches("train", 1)), key=lambda batch: np.ptp(batch["lengths"]))
+    batch = max(data.batches("train", 1), key=lambda batch: np.ptp(batch["lengths"]))
     loss = np.mean([losses.mean() for losses in losses_of_windows(batch)])
     np.testing.assert_allclose(session.run(model.loss, model.feed(batch)), loss, rtol=1e-5)
 
@@ -135,18 +137,20 @@ def test_music_starts_from_the_cells_own_first_state(session, tmp_path):
     model, data = build(session, mm_main, mm_utils, settings)
     state, = session.run(model.outputs["first_states"], model.feed(data.batches("test")[0]))
     units = model.network.hidden_units
-    np.testing.assert_allclose(state, np.tile(np.eye(1, units) * np.sqrt(units) / 4, [len(state), 1]), rtol=1e-6)
+    expected = np.tile(np.eye(1, units) * np.sqrt(units) / 4, [len(state), 1])
+    np.testing.assert_allclose(state, expected, rtol=1e-6)
 
 
 def test_initial_values_of_embedding_and_head(session, text):
-    model = lm_main.build_model(settings_for(text, "pennchar", embedding_size=40, number_of_parameters=60000),
-                                lm_utils.load(settings_for(text, "pennchar")))
+    settings = settings_for(text, "pennchar", embedding_size=40, number_of_parameters=60000)
+    model = lm_main.build_model(settings, lm_utils.load(settings))
     session.run(tf.global_variables_initializer())
     values = {variable.op.name: session.run(variable) for variable in tf.trainable_variables()}
     limits = {"embedding": 1, "head/kernel": np.sqrt(6 / sum(values["head/kernel"].shape))}
     for name, limit in limits.items():
         assert 0.95 * limit < abs(values[name]).max() <= limit
-        np.testing.assert_allclose(values[name].std(), limit / np.sqrt(3), rtol=0.15)  # of a uniform distribution
+        of_uniform = limit / np.sqrt(3)
+        np.testing.assert_allclose(values[name].std(), of_uniform, rtol=0.15)
     assert not values["head/bias"].any() and model.network.hidden_units > 1
 
 
@@ -161,7 +165,8 @@ def lm_batch(inputs, targets=None, reset=None):
 @pytest.mark.parametrize("stateful", [False, True])
 @pytest.mark.parametrize("cell_name", ["RRU", "LSTM"])
 def test_evaluation_of_text_equals_a_loop_over_tokens(session, text, stateful, cell_name):
-    model, data = build(session, lm_main, lm_utils, settings_for(text, "pennchar", cell_name, stateful=stateful))
+    settings = settings_for(text, "pennchar", cell_name, stateful=stateful)
+    model, data = build(session, lm_main, lm_utils, settings)
     tokens, losses, right = data.tokens("valid").astype(np.int32), [], []
     for target in range(1, len(tokens)):
         start = 0
@@ -178,7 +183,8 @@ def test_evaluation_of_text_equals_a_loop_over_tokens(session, text, stateful, c
 
 def test_perplexity_of_words_is_exp_of_the_mean(session, tmp_path):
     words = "a b c d a b e f " * 8
-    test_lm_utils.write_unchanged(tmp_path, ptb_train_txt=words, ptb_valid_txt=words[:40], ptb_test_txt=words[:30])
+    test_lm_utils.write_unchanged(tmp_path, ptb_train_txt=words, ptb_valid_txt=words[:40],
+                                  ptb_test_txt=words[:30])
     model, data = build(session, lm_main, lm_utils, settings_for(tmp_path, "penn"))
     perplexity, count = evaluated(session, model, data, "test")["perplexity"]
     metric = model.metrics["perplexity"]
@@ -197,7 +203,8 @@ def test_training_loss_of_text_is_the_mean_over_all_steps(session, text):
 
 @pytest.mark.parametrize("cell_name", ["RRU", "GRU", "LSTM", "MogrifierLSTM"])
 def test_state_is_carried_and_reset(session, text, cell_name):
-    model, data = build(session, lm_main, lm_utils, settings_for(text, "pennchar", cell_name, stateful=True))
+    settings = settings_for(text, "pennchar", cell_name, stateful=True)
+    model, data = build(session, lm_main, lm_utils, settings)
     tokens = data.tokens("train")[:2 * WINDOW].astype(np.int32)
     whole = logits_of(session, model, lm_batch(tokens, reset=True))[0]
     first, state = logits_of(session, model, lm_batch(tokens[:WINDOW], reset=True))
@@ -216,7 +223,8 @@ def test_first_state_is_the_cells_own_where_none_is_carried(text):
     logits = []
     for stateful in (False, True):
         with tf.Graph().as_default(), tf.Session() as session:
-            model, data = build(session, lm_main, lm_utils, settings_for(text, "pennchar", stateful=stateful))
+            settings = settings_for(text, "pennchar", stateful=stateful)
+            model, data = build(session, lm_main, lm_utils, settings)
             batch = lm_batch(data.tokens("train")[:4], reset=False if stateful else None)
             own = session.run(model.network.zero_states(1)) if stateful else None
             logits.append(logits_of(session, model, batch, own)[0])
@@ -226,7 +234,8 @@ def test_first_state_is_the_cells_own_where_none_is_carried(text):
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_label_smoothing_is_in_the_training_loss_alone(session, tmp_path, smoothing):
     test_mnist_utils.write_unchanged(tmp_path)
-    settings = settings_for(tmp_path, "SequentialMNIST", label_smoothing=smoothing, number_of_layers=1)
+    settings = settings_for(tmp_path, "SequentialMNIST", label_smoothing=smoothing,
+                            number_of_layers=1)
     model, data = build(session, mnist_main, mnist_utils, settings)
     batch = data.batches("train", 1)[0]
     logits = logits_of(session, model, batch)[0]
@@ -268,7 +277,7 @@ def test_published_accuracy_is_a_mean_of_batches_in_the_order_of_the_file(sessio
         ids = ready["ids"][end - length:end][-WINDOW:]
         alone = {"inputs": ids[:, None], "lengths": [len(ids)], "labels": [label]}
         right.append(logits_of(session, model, alone)[0].argmax() == label)
-    # The batches are those of 4 and of 5 reviews; the order of evaluation, longest first, has others.
+    # The batches are of 4 and of 5 reviews; the order of evaluation, longest first, has others.
     assert len(right) == 9 and (np.diff(ready["lengths"].astype(int)) > 0).any()
     by_length = np.array(right)[np.argsort(-ready["lengths"].astype(int), kind="stable")]
     expected = (np.mean(right[:4]) + np.mean(right[4:])) / 2
@@ -299,8 +308,9 @@ def test_permuted_digits_are_the_same_pixels_scaled_to_one(session, tmp_path):
     settings = settings_for(tmp_path, "P-MNIST", number_of_layers=1)
     model, data = build(session, mnist_main, mnist_utils, settings)
     batch = data.batches("valid")[0]
-    features = next(operation for operation in session.graph.get_operations() if operation.type == "ExpandDims")
-    values = session.run(features.outputs[0], model.feed(batch))
+    operations = session.graph.get_operations()
+    expand = next(operation for operation in operations if operation.type == "ExpandDims")
+    values = session.run(expand.outputs[0], model.feed(batch))
     assert values.shape == (784, 3, 1) and 0.9 < values.max() <= 1
     np.testing.assert_allclose(values[:, :, 0], batch["inputs"] / 255., rtol=1e-6)
 
@@ -311,7 +321,9 @@ def test_permuted_digits_are_the_same_pixels_scaled_to_one(session, tmp_path):
 def test_baseline_of_classes(tmp_path, utils, data_set, write, key):
     write(tmp_path)
     data = utils.load(settings_for(tmp_path, data_set))
-    labels = {split: np.concatenate([batch[key] for batch in data.batches(split)]) for split in ("train", "test")}
+    labels = {}
+    for split in ("train", "test"):
+        labels[split] = np.concatenate([batch[key] for batch in data.batches(split)])
     commonest = np.bincount(labels["train"]).argmax()
     assert data.baseline("test") == {"accuracy": np.mean(labels["test"] == commonest)}
 

@@ -1,4 +1,4 @@
-"""The number of hidden units for a number of parameters: exact, from shapes alone, equal to built graphs."""
+"""The number of hidden units for a number of parameters: exact, equal to that of built graphs."""
 
 import time
 import types
@@ -11,7 +11,7 @@ from training import size
 from files.errors import UserError
 from training.model import Network
 
-# Task -> input depth, head outputs, what the head reads, embedding rows, layers, parameters, data set.
+# Task -> input depth, head outputs, what the head reads, embedding rows, layers, parameters, data.
 TASKS = {
     "music": (88, 88, "outputs", 0, 1, 5000000, "JSB Chorales"),
     "penn": (64, 9650, "outputs", 9650, 2, 20000000, "penn"),
@@ -25,7 +25,8 @@ TASKS = {
 def settings_for(task, cell_name, parameters=None):
     layers, published, data_set = TASKS[task][4:]
     return types.SimpleNamespace(
-        cell_name=cell_name, number_of_layers=layers, number_of_parameters=parameters or published, dropout=0.0,
+        cell_name=cell_name, number_of_layers=layers, dropout=0.0,
+        number_of_parameters=parameters or published,
         cell_hyperparameters=registry.published_hyperparameters(cell_name, data_set))
 
 
@@ -57,7 +58,8 @@ def test_n_fits_and_one_more_does_not(task, cell_name):
     assert time.time() - started < 1
     assert built_parameters(settings, network.hidden_units, task) == network.parameters
     assert network.parameters <= settings.number_of_parameters
-    assert built_parameters(settings, network.hidden_units + 1, task) > settings.number_of_parameters
+    one_more = built_parameters(settings, network.hidden_units + 1, task)
+    assert one_more > settings.number_of_parameters
 
 
 def test_the_check_value_of_jsb_chorales():
@@ -67,7 +69,8 @@ def test_the_check_value_of_jsb_chorales():
 
 
 def test_too_few_parameters_are_refused_with_the_smallest_size():
-    with tf.Graph().as_default(), pytest.raises(UserError, match="number_of_parameters is 100, .* has"):
+    message = "number_of_parameters is 100, .* has"
+    with tf.Graph().as_default(), pytest.raises(UserError, match=message):
         Network(settings_for("music", "GRU", 100), 88, 88, "outputs")
 
 

@@ -1,4 +1,4 @@
-"""The trainer through mm_main.py: it learns, repeats itself, survives kill -9, and says what went wrong."""
+"""The trainer through mm_main.py: it learns, repeats itself, survives kill -9, names faults."""
 
 import collections
 import datetime
@@ -33,13 +33,14 @@ pytestmark = pytest.mark.tf2
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TENSORFLOW_1 = os.path.join(ROOT, ".venv", "bin", "python")
-SMALL = ["--data_set_name", "Bach Chorales", "--number_of_parameters", "60000", "--batch_size", "64",
-         "--learning_rate", "0.01", "--transpose", "0", "--dropout", "0.5", "--linear_decay", "False",
-         "--summary_steps", "1"]
+SMALL = ["--data_set_name", "Bach Chorales", "--number_of_parameters", "60000",
+         "--batch_size", "64", "--learning_rate", "0.01", "--transpose", "0", "--dropout", "0.5",
+         "--linear_decay", "False", "--summary_steps", "1"]
 
 
 def arguments(tmp_path, name, *more):
-    folders = ["--data_folder", str(tmp_path / "data"), "--runs_folder", str(tmp_path / "runs"), "--name", name]
+    folders = ["--data_folder", str(tmp_path / "data"), "--runs_folder", str(tmp_path / "runs"),
+               "--name", name]
     own = [] if "--cell_name" in more else ["--middle_layer_size_multiplier", "2"]
     return SMALL + own + folders + list(more)
 
@@ -76,8 +77,9 @@ def assert_same_run(one, other):
 
 
 def start(*words):
-    return subprocess.Popen([sys.executable, "-u", "mm_main.py"] + list(words), cwd=ROOT, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, universal_newlines=True)
+    return subprocess.Popen([sys.executable, "-u", "mm_main.py"] + list(words), cwd=ROOT,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            universal_newlines=True)
 
 
 def wait_for_batch(path, epoch, batch):
@@ -122,7 +124,7 @@ def out_of_memory(*_):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A run of four epochs that nothing interrupted: (its tmp_path, the results that main wrote)."""
+    """A run of four epochs that nothing interrupted: (its tmp_path, its results)."""
     tmp_path = tmp_path_factory.mktemp("finished")
     mm_main.main(arguments(tmp_path, "whole", "--epochs", "4"))
     return tmp_path, read(folder(tmp_path, "whole"), "results.json")
@@ -133,11 +135,12 @@ Fed = collections.namedtuple("Fed", "state dropout mask_seed learning_rate")
 
 @pytest.fixture
 def fed(monkeypatch):
-    """What is fed beside the batch, of all steps to come: a pair of lists, of training and of evaluation."""
+    """The feeds beside the batch of all steps to come: of training, and of evaluation."""
     training, evaluation, feed = [], [], Model.feed
 
     def noted(model, batch, state=None, dropout=0.0, mask_seed=(0, 0), learning_rate=None):
-        (evaluation if learning_rate is None else training).append(Fed(state, dropout, mask_seed, learning_rate))
+        feeds = evaluation if learning_rate is None else training
+        feeds.append(Fed(state, dropout, mask_seed, learning_rate))
         return feed(model, batch, state, dropout, mask_seed, learning_rate)
     monkeypatch.setattr(Model, "feed", noted)
     return training, evaluation
@@ -156,15 +159,18 @@ def test_the_learning_rate_falls_in_a_line_where_asked(tmp_path, fed):
 def test_dropout_is_on_in_training_and_off_in_evaluation(tmp_path, fed):
     mm_main.main(arguments(tmp_path, "a", "--epochs", "2", "--seed", "3"))
     training, evaluation = fed
-    assert [(step.dropout, step.mask_seed) for step in training] == [(0.5, (3, i)) for i in range(len(training))]
+    found = [(step.dropout, step.mask_seed) for step in training]
+    assert found == [(0.5, (3, i)) for i in range(len(training))]
     assert evaluation and all(step.dropout == 0 for step in evaluation)
 
 
 def test_a_stateful_run_carries_its_state_and_resumes_with_it(tmp_path, fed, monkeypatch):
     def run(name):
-        lm_main.main(["--data_set_name", "PythonDocs", "--cell_name", "LSTM", "--number_of_parameters", "20000",
-                      "--epochs", "2", "--window_size", "64", "--batch_size", "256", "--state_reset_probability", "0",
-                      "--data_folder", str(tmp_path / "data"), "--runs_folder", str(tmp_path), "--name", name])
+        lm_main.main(["--data_set_name", "PythonDocs", "--cell_name", "LSTM", "--epochs", "2",
+                      "--number_of_parameters", "20000", "--window_size", "64",
+                      "--batch_size", "256", "--state_reset_probability", "0",
+                      "--data_folder", str(tmp_path / "data"),
+                      "--runs_folder", str(tmp_path), "--name", name])
         return str(tmp_path / "language" / "PythonDocs" / "LSTM" / name)
 
     whole = run("whole")
@@ -187,23 +193,29 @@ def test_a_stateful_run_carries_its_state_and_resumes_with_it(tmp_path, fed, mon
 def test_the_weights_of_the_best_epoch_are_evaluated(tmp_path, monkeypatch):
     mm_main.main(arguments(tmp_path, "one", "--epochs", "1"))
     evaluate = trainer_module.Trainer.evaluate
-    monkeypatch.setattr(trainer_module.Trainer, "evaluate", lambda trainer, split: {
-        name: value + 100 * trainer.stopping.epochs_done for name, value in evaluate(trainer, split).items()})
-    mm_main.main(arguments(tmp_path, "three", "--epochs", "3"))  # each epoch is worse than the one before
+
+    def worse_each_epoch(trainer, split):
+        added = 100 * trainer.stopping.epochs_done
+        return {name: value + added for name, value in evaluate(trainer, split).items()}
+    monkeypatch.setattr(trainer_module.Trainer, "evaluate", worse_each_epoch)
+    mm_main.main(arguments(tmp_path, "three", "--epochs", "3"))
     one, three = [read(folder(tmp_path, name), "results.json") for name in ("one", "three")]
     assert (three["epochs"], three["best_epoch"]) == (3, 1)
     for split in ("valid", "test"):
-        np.testing.assert_allclose(three[split]["window_nll"] - 300, one[split]["window_nll"], rtol=1e-9)
+        np.testing.assert_allclose(three[split]["window_nll"] - 300, one[split]["window_nll"],
+                                   rtol=1e-9)
 
 
 def test_a_run_leaves_everything_a_reader_needs(finished):
     tmp_path, results = finished
     path = folder(tmp_path, "whole")
-    for name in ("settings.json", "metrics.jsonl", "log.txt", "learning_curve.png", "checkpoints/best.npz"):
+    for name in ("settings.json", "metrics.jsonl", "log.txt", "learning_curve.png",
+                 "checkpoints/best.npz"):
         assert os.path.getsize(os.path.join(path, name)) > 100
     assert any(name.startswith("events.out.tfevents") for name in os.listdir(path))
     assert results["parameters"] <= 60000 and results["hidden_units"] > 10
-    assert results["epochs"] == 4 and results["steps"] == 4 * (results["counts"]["train"]["windows"] // 64)
+    assert results["epochs"] == 4
+    assert results["steps"] == 4 * (results["counts"]["train"]["windows"] // 64)
     assert results["baseline"]["test"]["window_nll"] > 8
     assert len(read(path, "metrics.jsonl")) == 4
 
@@ -227,7 +239,7 @@ def test_same_seed_same_numbers_and_another_seed_others(finished):
 def test_killed_in_mid_epoch_and_resumed_equals_uninterrupted(finished, number, status):
     tmp_path, _ = finished
     name = "signal %d" % number
-    # A checkpoint after every step makes the run slow enough to be caught in the middle of an epoch.
+    # A checkpoint after every step makes the run slow enough to be caught within an epoch.
     process = start(*arguments(tmp_path, name, "--epochs", "4", "--checkpoint_minutes", "1e-9"))
     wait_for_batch(folder(tmp_path, name), epoch=2, batch=1)
     process.send_signal(number)
@@ -246,7 +258,8 @@ def test_killed_in_mid_epoch_and_resumed_equals_uninterrupted(finished, number, 
 def test_a_finished_run_can_be_evaluated_again_and_continued(finished, monkeypatch):
     tmp_path, results = finished
     path = folder(tmp_path, "whole")
-    monkeypatch.setattr("training.run_folder.environment", lambda: {"git_commit": "of the evaluation"})
+    monkeypatch.setattr("training.run_folder.environment",
+                        lambda: {"git_commit": "of the evaluation"})
     mm_main.main(["--evaluate", path])
     assert read(path, "results.json")["test"] == results["test"]
     assert read(path, "results.json")["environment"] == results["environment"]
@@ -259,12 +272,13 @@ def test_a_finished_run_can_be_evaluated_again_and_continued(finished, monkeypat
         patch.setattr(trainer_module.Trainer, "_train_step", lambda *_: sys.exit(1))
         with pytest.raises(SystemExit):
             mm_main.main(["--resume", folder(tmp_path, "short"), "--epochs", "4"])
-    assert not os.path.exists(os.path.join(folder(tmp_path, "short"), "results.json"))  # those were of two epochs
+    # Its results were those of two epochs.
+    assert not os.path.exists(os.path.join(folder(tmp_path, "short"), "results.json"))
     mm_main.main(["--resume", folder(tmp_path, "short")])
     assert_same_run(path, folder(tmp_path, "short"))
 
 
-def test_interrupted_after_the_last_epoch_the_weights_are_still_the_last_ones(finished, monkeypatch):
+def test_interrupted_after_the_last_epoch_the_weights_are_the_last_ones(finished, monkeypatch):
     tmp_path, _ = finished
     next_epoch = trainer_module.Trainer._next_epoch
 
@@ -275,7 +289,8 @@ def test_interrupted_after_the_last_epoch_the_weights_are_still_the_last_ones(fi
 
     with monkeypatch.context() as patch:
         patch.setattr(trainer_module.Trainer, "_next_epoch", finish_and_interrupt)
-        patch.setattr(trainer_module.Trainer, "load_best", lambda _: pytest.fail("the best weights replace the last"))
+        patch.setattr(trainer_module.Trainer, "load_best",
+                      lambda _: pytest.fail("the best weights replace the last"))
         with pytest.raises(SystemExit):
             mm_main.main(arguments(tmp_path, "late", "--epochs", "4"))
     mm_main.main(["--resume", folder(tmp_path, "late")])
@@ -340,14 +355,15 @@ def test_other_data_are_refused_or_marked(finished, tmp_path):
     assert read(path, "settings.json")["data"] == read(path, "results.json")["data"]
     change_json(path, "settings.json", lambda saved: saved["data"].update(fingerprint=64 * "0"))
     for action in ("--resume", "--evaluate"):
-        with pytest.raises(UserError, match="settings.json was made with other data .*--other_data"):
+        with pytest.raises(UserError, match="settings.json was made with other .*--other_data"):
             mm_main.main([action, path])
     change_json(path, "settings.json", lambda saved: saved.pop("data"))  # an older run
-    with np.load(os.path.join(path, "checkpoints", "last.npz")) as saved:
+    last = os.path.join(path, "checkpoints", "last.npz")
+    with np.load(last) as saved:
         arrays = dict(saved)
     progress = json.loads(str(arrays["progress"]))
     progress["data"]["fingerprint"] = 64 * "0"
-    np.savez(os.path.join(path, "checkpoints", "last.npz"), **dict(arrays, progress=json.dumps(progress)))
+    np.savez(last, **dict(arrays, progress=json.dumps(progress)))
     with pytest.raises(UserError, match="last.npz was made with other data"):
         mm_main.main(["--evaluate", path])
     before = read(path, "results.json")
@@ -356,7 +372,7 @@ def test_other_data_are_refused_or_marked(finished, tmp_path):
     assert (before["other_data"], after["other_data"]) == (False, True)
     assert after["test"] == before["test"]
     progress.pop("data")
-    np.savez(os.path.join(path, "checkpoints", "last.npz"), **dict(arrays, progress=json.dumps(progress)))
+    np.savez(last, **dict(arrays, progress=json.dumps(progress)))
     mm_main.main(["--evaluate", path])
     assert not read(path, "results.json")["other_data"]
 
@@ -401,7 +417,8 @@ def test_lost_metrics_are_named_when_a_run_goes_on(finished, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("content", [
-    b"\xff\xfe", b"[" * 100000, b'{"epoch": 1, "valid": {}}\n', b'{"epoch": "1", "train": {}, "valid": {}}\n',
+    b"\xff\xfe", b"[" * 100000, b'{"epoch": 1, "valid": {}}\n',
+    b'{"epoch": "1", "train": {}, "valid": {}}\n',
     b'{"epoch": 1, "train": {"window_nll": "5"}, "valid": {}}\n', b"[1]\n", None])
 def test_metrics_that_are_none_are_one_line(tmp_path, content):
     path = tmp_path / "metrics.jsonl"
@@ -411,8 +428,8 @@ def test_metrics_that_are_none_are_one_line(tmp_path, content):
 
 
 @pytest.mark.parametrize("change", [
-    {"step": "1"}, {"epoch": -3}, {"epoch": True}, {"sums": []}, {"sums": {"window_nll": [1]}}, {"seconds": None},
-    {"batch": 1.5}, {"sums": {"window_nll": ["1", 2]}}])
+    {"step": "1"}, {"epoch": -3}, {"epoch": True}, {"sums": []}, {"sums": {"window_nll": [1]}},
+    {"seconds": None}, {"batch": 1.5}, {"sums": {"window_nll": ["1", 2]}}])
 def test_progress_of_a_wrong_kind_is_refused(change):
     right = {"epoch": 2, "batch": 3, "step": 40, "seconds": 1.5, "sums": {"window_nll": [1.0, 2.0]}}
     names = ["window_nll"]
@@ -421,7 +438,8 @@ def test_progress_of_a_wrong_kind_is_refused(change):
         checked_progress(dict(right, **change), names)
 
 
-@pytest.mark.parametrize("name", ["results.json", "learning_curve.png", "settings.json", "metrics.jsonl"])
+@pytest.mark.parametrize("name", [
+    "results.json", "learning_curve.png", "settings.json", "metrics.jsonl"])
 def test_a_folder_in_place_of_a_file_is_one_line(finished, tmp_path, name):
     path = copy_of(finished, tmp_path)
     os.remove(os.path.join(path, name))
@@ -443,7 +461,8 @@ def test_no_file_holds_infinity(finished, tmp_path):
 
 def test_a_run_that_diverges_says_so_once():
     logged = []
-    run = types.SimpleNamespace(log=logged.append, append_metrics=lambda *_: None, scalars=lambda *_: None)
+    run = types.SimpleNamespace(log=logged.append, append_metrics=lambda *_: None,
+                                scalars=lambda *_: None)
     model = types.SimpleNamespace(monitor="perplexity", lower_is_better=True)
     data = types.SimpleNamespace(baseline=lambda split: {"perplexity": 600.0})
     journal = Journal(types.SimpleNamespace(), model, data, run)
@@ -451,8 +470,8 @@ def test_a_run_that_diverges_says_so_once():
     for value in (1000.0, 2000.0, float("inf")):
         journal.epoch(progress, {"perplexity": 1.0}, {"perplexity": value}, False)
     assert [line for line in logged if "diverges" in line] == [
-        "the run diverges: its validation perplexity of 2000.0000 is far beyond the 600.0000 of knowing frequencies "
-        "only; start a new one with a lower learning_rate"]
+        "the run diverges: its validation perplexity of 2000.0000 is far beyond the 600.0000 of "
+        "knowing frequencies only; start a new one with a lower learning_rate"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP])
@@ -492,8 +511,8 @@ def test_a_run_can_be_trained_in_a_thread(tmp_path):
 
 def test_the_commit_of_a_repository_around_a_copy_is_not_ours(tmp_path, monkeypatch):
     def git(*words):
-        subprocess.check_call(("git", "-C", str(tmp_path), "-c", "user.name=n", "-c", "user.email=e") + words,
-                              stdout=subprocess.DEVNULL)
+        options = ("-C", str(tmp_path), "-c", "user.name=n", "-c", "user.email=e")
+        subprocess.check_call(("git",) + options + words, stdout=subprocess.DEVNULL)
     git("init")
     git("commit", "--allow-empty", "-m", "of another project")
     copy = tmp_path / "copy" / "training" / "provenance.py"
@@ -564,8 +583,9 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
         file.truncate(1000)
     with pytest.raises(UserError, match="last.npz cannot be read"):
         mm_main.main(["--resume", folder(tmp_path, "damaged"), "--epochs", "2"])
-    for changed, named in [({"variable/head/bias": np.zeros(3, np.float32)}, "another head/bias of shape"),
-                           ({"variable/head/bias": np.full(88, "a text")}, "variable/head/bias holds <U6"),
+    bias = "variable/head/bias"
+    for changed, named in [({bias: np.zeros(3, np.float32)}, "another head/bias of shape"),
+                           ({bias: np.full(88, "a text")}, "variable/head/bias holds <U6"),
                            ({"progress": "{}"}, "last.npz cannot be read"),
                            ({"progress": "5"}, "last.npz cannot be read")]:
         np.savez(path, **dict(arrays, **changed))
@@ -590,17 +610,20 @@ def test_what_a_kill_left_half_written_is_removed(tmp_path):
 
 def test_a_full_disk_is_one_line_and_the_run_goes_on_later(finished):
     tmp_path, _ = finished
-    # A limit of bytes of a file that is enough for all but a checkpoint, and for TensorFlow's events, without which it
-    # goes here: what 2.x prints of their failure is its own.
-    code = ("import resource, sys, mm_main; from files.errors import run_as_script; from training import run_folder; "
+    # A limit of bytes of a file that is enough for all but a checkpoint and TensorFlow's events,
+    # without which it goes here: what 2.x prints of their failure is its own.
+    code = ("import resource, sys, mm_main; from files.errors import run_as_script; "
+            "from training import run_folder; "
             "resource.setrlimit(resource.RLIMIT_FSIZE, (100000, resource.RLIM_INFINITY)); "
-            "run_folder.RunFolder.scalars = lambda *_: None; run_as_script(lambda: mm_main.main(sys.argv[1:]))")
+            "run_folder.RunFolder.scalars = lambda *_: None; "
+            "run_as_script(lambda: mm_main.main(sys.argv[1:]))")
     mm_main.main(arguments(tmp_path, "full", "--epochs", "1"))
     resume = ["--resume", folder(tmp_path, "full"), "--epochs", "4"]
     ended = subprocess.run([sys.executable, "-c", code] + resume, cwd=ROOT, stdout=subprocess.PIPE,
                            stderr=subprocess.PIPE, universal_newlines=True)
     own = [line for line in ended.stderr.splitlines() if "error: " in line or "Traceback" in line]
-    assert ended.returncode == 2 and len(own) == 1 and "cannot be written" in own[0] and "--resume" in own[0]
+    assert ended.returncode == 2 and len(own) == 1
+    assert "cannot be written" in own[0] and "--resume" in own[0]
     mm_main.main(resume)
     assert_same_run(folder(tmp_path, "whole"), folder(tmp_path, "full"))
 
@@ -636,16 +659,19 @@ def test_a_run_without_a_finished_epoch_says_how_to_go_on(tmp_path, monkeypatch)
                     reason="needs both environments, and is run in that of TensorFlow 2.x")
 def test_a_run_begun_on_tensorflow_1_goes_on_on_2(tmp_path):
     """The Mogrifier's weights come from Sonnet's modules and go on without them."""
-    subprocess.check_call([TENSORFLOW_1, "-u", "mm_main.py"] + arguments(
-        tmp_path, "a", "--cell_name", "MogrifierLSTM", "--feature_mask_rounds", "2", "--epochs", "1"), cwd=ROOT)
+    words = arguments(tmp_path, "a", "--cell_name", "MogrifierLSTM", "--feature_mask_rounds", "2",
+                      "--epochs", "1")
+    subprocess.check_call([TENSORFLOW_1, "-u", "mm_main.py"] + words, cwd=ROOT)
     path = folder(tmp_path, "a", "MogrifierLSTM")
     before = read(path, "results.json")
     mm_main.main(["--evaluate", path])
     after = read(path, "results.json")
     assert after["environment"] == before["environment"]  # that of the training
     for split in ("valid", "test"):
-        np.testing.assert_allclose(after[split]["window_nll"], before[split]["window_nll"], rtol=1e-5)
+        np.testing.assert_allclose(after[split]["window_nll"], before[split]["window_nll"],
+                                   rtol=1e-5)
     mm_main.main(["--resume", path, "--epochs", "2"])
     assert [line["epoch"] for line in read(path, "metrics.jsonl")] == [1, 2]
-    assert (before["environment"]["tensorflow"][0], read(path, "results.json")["environment"]["tensorflow"][0]) == (
-        "1", "2")
+    versions = [results["environment"]["tensorflow"][0]
+                for results in (before, read(path, "results.json"))]
+    assert versions == ["1", "2"]
