@@ -38,4 +38,4 @@ def open_closed_streams():
             null = os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
             os.set_inheritable(null, True)
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w" if number else "r"))
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))

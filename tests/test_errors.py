@@ -1,11 +1,15 @@
 """How scripts end: one line for what a user can mend, nothing for a reader that went away."""
 
+import json
 import subprocess
 import sys
 
 import pytest
 
 from files.errors import UserError, run_as_script
+from files.project import ROOT
+
+pytestmark = pytest.mark.tf2
 
 
 def test_a_user_error_is_one_line_and_status_2(capsys):
@@ -18,11 +22,68 @@ def test_a_user_error_is_one_line_and_status_2(capsys):
 
 
 @pytest.mark.parametrize("unbuffered", [["-u"], []])
-@pytest.mark.parametrize("main", ["lambda: print('line\\n' * 100000)", "lambda: print('line') or sys.exit(0)"])
+@pytest.mark.parametrize("main", ["lambda: print('line\\n' * 100000)",
+                                  "lambda: print('line') or sys.exit(0)"])
 def test_a_reader_that_goes_away_ends_a_script_quietly(unbuffered, main):
-    code = "import sys; sys.stdin.read(1); from files.errors import run_as_script; run_as_script(%s)" % main
-    process = subprocess.Popen([sys.executable] + unbuffered + ["-c", code], stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    code = ("import sys; sys.stdin.read(1); from files.errors import run_as_script; "
+            "run_as_script(%s)" % main)
+    process = subprocess.Popen([sys.executable] + unbuffered + ["-c", code], cwd=ROOT,
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()
     _, errors = process.communicate(b"x")
     assert (process.returncode, errors) == (141, b"")
+
+
+CLOSED = [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"]
+USE_STREAMS = """
+import os, sys
+from files.errors import UserError, run_as_script
+from files.output import print_error, print_line
+from files.progress import ProgressLine
+
+class Run(object):
+    log = staticmethod(print_line)
+
+def main():
+    with open(sys.argv[1], "w") as file:  # would take the number of a closed stream
+        os.write(1, b"from a library"), os.write(2, b"from a library")
+        print("a line", flush=True), print_line("a line"), print_error("a line")
+        with ProgressLine(Run(), "epoch 1", 10, 0) as line:
+            line.update(5, loss=1.0)
+        file.write("the content")
+    %s
+
+run_as_script(main)
+"""
+
+
+@pytest.mark.parametrize("closed", CLOSED)
+@pytest.mark.parametrize("end, status", [
+    ("return 0", 0), ("raise UserError('wrong')", 2), ("raise KeyboardInterrupt", 130)])
+def test_closed_streams_are_no_matter_and_no_file_takes_their_place(tmp_path, closed, end, status):
+    command = '"$0" -c "$1" "$2" %s' % closed
+    path = tmp_path / "file"
+    done = subprocess.run(["bash", "-c", command, sys.executable, USE_STREAMS % end, str(path)],
+                          cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert done.returncode == status
+    assert path.read_text() == "the content"
+    assert b"Traceback" not in done.stdout + done.stderr
+
+
+def test_a_training_goes_to_its_end_with_closed_streams(tmp_path):
+    command = ('"$0" -u mm_main.py --data_set_name "Bach Chorales" --epochs 1'
+               ' --number_of_parameters 60000 --runs_folder "$1" --name closed <&- >&- 2>&-')
+    status = subprocess.call(["bash", "-c", command, sys.executable, str(tmp_path)], cwd=ROOT)
+    run = tmp_path / "music" / "Bach Chorales" / "RRU" / "closed"
+    assert status == 0 and (run / "results.json").exists()
+    assert "epoch 1" in (run / "log.txt").read_text()
+    for path in run.rglob("*"):  # nothing that was meant for a stream is in a file
+        assert path.suffix != ".json" or json.loads(path.read_text())
+
+
+def test_an_error_cannot_command_the_terminal(capsys):
+    def main():
+        raise UserError("a file says \x1b[2J\x07\x9b1m\u202e")
+    with pytest.raises(SystemExit):
+        run_as_script(main)
+    assert capsys.readouterr().err == "error: a file says [2J 1m\n"
