@@ -33,9 +33,9 @@ from reports.runs import find_winners
 from sweeps import check, parallel
 from sweeps.trial import Trial
 from tools.reproduce_plan import PUBLISHED, SCRIPTS, announce, did_you_mean, plan, script_of
+from training.constants import read_constants
 from training.quiet_tensorflow import tf
-from training.run_folder import run_path
-from training.settings import read_constants, read_settings
+from training.settings import read_settings, run_path
 
 # Options of the scripts that this program sets itself.
 _OWN = ("data_set_name", "cell_name", "seed", "name", "resume", "evaluate", "sample",

@@ -15,8 +15,7 @@ from files.run_files import load_results
 from reports import rows
 from reports.runs import find_runs, find_winners
 from sweeps.trial import Trial
-from training.run_folder import run_path
-from training.settings import read_settings
+from training.settings import read_settings, run_path
 
 PUBLISHED = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "results")
 SCRIPTS = (mm_main, lm_main, sa_main, mnist_main)

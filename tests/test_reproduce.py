@@ -1,0 +1,107 @@
+"""Rows of the table by one command: the plan, bad input, a run that is finished, checking a run."""
+
+import os
+import re
+
+import pytest
+
+from files.errors import UserError
+from files.run_files import load_metrics
+from sweeps import check, parallel
+from tools import reproduce, reproduce_plan
+
+ROOT = reproduce.ROOT
+JSB = os.path.join(ROOT, "results", "music", "JSB Chorales", "RRU", "seed1")
+
+
+def plan(*words):
+    return reproduce_plan.plan(*reproduce._options(list(words)))
+
+
+@pytest.mark.parametrize("words, message", [
+    (["SequentialMNSIT"], "SequentialMNSIT is not a data set: did you mean SequentialMNIST"),
+    (["IMDB", "--cells", "RUU"], "RUU is not a cell: did you mean RRU"),
+    (["IMDB", "--tuned"], "no sweep's winner of RRU on IMDB is published"),
+    (["IMDB", "--epoch", "1"], "--epoch is not an option: did you mean --epochs"),
+    (["IMDB", "--epochs", "none"], "epochs is 'none', but must be"),
+    (["IMDB", "--seed", "2"], "--seed cannot be given here"),
+    (["IMDB", "--parallel", "0"], "must be at least 1"), ([], "give data sets, --all or --check"),
+    (["IMDB", "--parallel", "100000"], "parallel is 100000, but this process may use"),
+    (["IMDB", "--check", JSB], "give data sets, --all or --check"),
+    (["--check", "nowhere"], "nowhere/settings.json is missing")])
+def test_bad_input_is_one_line_and_starts_nothing(words, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(parallel, "Worker", None)
+    with pytest.raises(UserError, match=re.escape(message)):
+        reproduce.main(words + ([] if "--check" in words else ["--runs_folder", str(tmp_path)]))
+    assert os.listdir(str(tmp_path)) == [] and capsys.readouterr().out == ""
+
+
+def test_the_plan_has_a_run_for_each_data_set_seed_and_cell(tmp_path):
+    jobs = plan("IMDB", "P-MNIST", "--seeds", "1", "3", "--runs_folder", str(tmp_path))
+    names = [os.path.relpath(job.trial.folder, str(tmp_path)) for job in jobs]
+    assert len(names) == 16 and names[0] == "sentiment/IMDB/RRU/seed1"
+    assert names[-1] == "mnist/P-MNIST/MogrifierLSTM/seed3"
+    assert {job.state for job in jobs} == {"new"}
+    assert all(job.settings.unpublished() == {} for job in jobs)
+
+
+def test_all_rows_of_the_paper_are_44_runs(tmp_path):
+    assert len(plan("--all", "--runs_folder", str(tmp_path))) == 44
+
+
+def test_tuned_runs_have_the_settings_of_the_published_winner(tmp_path):
+    job, = plan("JSB Chorales", "--cells", "RRU", "--tuned", "--runs_folder", str(tmp_path))
+    assert job.trial.folder.endswith("RRU/tuned-seed1")
+    assert job.settings.unpublished() == {
+        "dropout": 0.782703, "learning_rate": 0.00588814, "number_of_parameters": 2869179,
+        "middle_layer_size_multiplier": 1.97898}
+
+
+def test_runs_are_made_shown_and_then_skipped(tmp_path, capsys):
+    words = ["SequentialDigits", "--cells", "RRU", "GRU", "--epochs", "1", "--parallel",
+             str(min(2, len(parallel.shared_cores(1)[0]))), "--runs_folder", str(tmp_path)]
+    assert reproduce.main(words) == 0
+    out = capsys.readouterr().out
+    assert "2 runs, 0 of them finished" in out and "estimate, from published runs" in out
+    assert re.search(r"SequentialDigits, GRU, test: accuracy % \d+.\d\d, n 1 \(epochs 1", out)
+    logs = [str(tmp_path / "mnist" / "SequentialDigits" / cell / "seed1" / "log.txt")
+            for cell in ("RRU", "GRU")]
+    before = [open(log).read() for log in logs]
+    assert reproduce.main(words) == 0
+    assert "2 runs, 2 of them finished" in capsys.readouterr().out
+    assert [open(log).read() for log in logs] == before
+    with pytest.raises(UserError, match="has other settings: epochs 1, seed 1, not seed 1"):
+        reproduce.main(["SequentialDigits", "--cells", "RRU", "--runs_folder", str(tmp_path)])
+
+
+def test_what_failed_is_named_and_does_not_stop_the_rest(tmp_path, capsys):
+    words = ["SequentialDigits", "--cells", "RRU", "GRU", "--epochs", "1", "--learning_rate",
+             "1e300", "--runs_folder", str(tmp_path)]
+    assert reproduce.main(words) == 1
+    err = capsys.readouterr().err
+    assert err.count(" failed: ") == 2 and "RRU/seed1 failed: " in err and "learning_rate" in err
+
+
+def test_the_cores_are_shared_out():
+    cores, = parallel.shared_cores(1)
+    shares = parallel.shared_cores(len(cores))
+    assert [len(share) for share in shares] == [1] * len(cores) and set().union(*shares) == cores
+
+
+def test_the_same_numbers_are_told_from_others():
+    published = load_metrics(JSB)[:2]
+    same = check.comparison(published, published, "window_nll")
+    assert len(same) == 2 and same[0].endswith("all metrics are the same to the last digit")
+    other = [dict(line, valid={"window_nll": 1.01 * line["valid"]["window_nll"]})
+             for line in published]
+    line, _ = check.comparison(published, other, "window_nll")
+    assert line == ("epoch 1: validation window_nll 15.6248, published 15.4701: "
+                    "differs by +1 %")
+
+
+def test_a_published_run_can_be_checked(capsys):
+    run = os.path.join(ROOT, "results", "mnist", "SequentialDigits", "RRU", "seed1")
+    reproduce.main(["--check", run])
+    out = capsys.readouterr().out
+    assert out.startswith("published with TensorFlow 1.15.0 on 2 cores; here")
+    assert re.search(r"epoch 1: validation accuracy \d+\.\d\d %, published 14\.44 %: ", out)
