@@ -1,4 +1,7 @@
-"""The published data sets, where `bash get_data.sh` has fetched them: the counts that are on record of them."""
+"""The published data sets, if `bash get_data.sh` has fetched them: the counts on record of them.
+
+They are also known to be the published ones, by their content.
+"""
 
 import os
 
@@ -20,7 +23,7 @@ DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
 
 @pytest.fixture
 def load(tmp_path):
-    """A function that prepares a data set in a folder of its own; the test is skipped where a source is missing."""
+    """A function that prepares a data set in a folder of its own; without its source, skip."""
     for task in ("mm", "lm", "sa", "mnist"):
         (tmp_path / task).mkdir()
         (tmp_path / task / "unchanged").symlink_to(os.path.join(DATA, task, "unchanged"))
@@ -37,7 +40,8 @@ def load(tmp_path):
 
 
 def of_all(data, *names):
-    """The named facts of the training, validation and test split."""
+    """The named counts of the training, validation and test split of published data."""
+    assert data.fraction == 1
     analyses = [data.summary(split) for split in ("train", "valid", "test")]
     return tuple([analysis[name] for analysis in analyses] for name in names)
 
@@ -48,8 +52,8 @@ def of_all(data, *names):
     ("MuseData", [524, 135, 124], [245202, 82755, 64339], 22416, 21, 105),
     ("Piano-midi.de", [87, 12, 25], [75911, 8540, 19036], 5820, 21, 108)])
 def test_music(load, data_set, songs, steps, silent, lowest, highest):
-    found = of_all(load(mm_main, mm_utils, data_set), "songs", "sounding_steps", "silent_steps", "lowest_note",
-                   "highest_note")
+    found = of_all(load(mm_main, mm_utils, data_set), "songs", "sounding_steps", "silent_steps",
+                   "lowest_note", "highest_note")
     assert found[0] == songs
     assert [sum(counts) for counts in zip(*found[1:3])] == steps and sum(found[2]) == silent
     assert (min(found[3]), max(found[4])) == (lowest, highest)
@@ -57,7 +61,7 @@ def test_music(load, data_set, songs, steps, silent, lowest, highest):
 
 @pytest.mark.parametrize("data_set, ids, tokens, unknown", [
     ("penn", 9650, [887644, 70338, 78808], [1, 9, 0]),
-    ("penn-standard", 10002, [929589, 73760, 82430], [0, 0, 0]),  # 10,000 words, padding and unknown
+    ("penn-standard", 10002, [929589, 73760, 82430], [0, 0, 0]),  # with padding and unknown
     ("pennchar", 51, [4975414, 389672, 438662], [0, 0, 0])])
 def test_texts(load, data_set, ids, tokens, unknown):
     data = load(lm_main, lm_utils, data_set)
@@ -69,7 +73,8 @@ def test_texts(load, data_set, ids, tokens, unknown):
 def test_wikipedia(load, data_set, ids):
     data = load(lm_main, lm_utils, data_set)
     if data.fraction != 1:
-        pytest.skip("only a part of %s is there" % data_set)
+        assert data.fraction == data._facts["source_bytes"] / 1e8
+        pytest.skip("only the beginning of %s is there" % data_set)
     assert data.vocabulary_size == ids
     assert of_all(data, "tokens") == ([90000000, 5000000, 5000000],)
 
