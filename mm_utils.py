@@ -89,10 +89,19 @@ def cut_windows(song_lengths, window_size, step):
 
 
 class MusicData(PreparedData):
-    """A prepared data set as time-major batches of windows."""
+    """A prepared data set as time-major batches of windows.
+
+    Attributes: lowest_note and note_count of the keyboard, steps_per_quarter.
+    """
 
     lowest_note, note_count = LOWEST_NOTE, NOTE_COUNT
     description = "notes as MIDI numbers, without silent steps"
+
+    @property
+    def steps_per_quarter(self):
+        """Time steps in a quarter note; of the published sets, whose files do not say, 1."""
+        own = self._settings.data_set_name == OWN.name
+        return self._settings.steps_per_quarter if own else 1
 
     def batches(self, split, epoch=0):
         """Batches of {"inputs" and "targets": uint8 [T, B, 88], "lengths": int32 [B]}.

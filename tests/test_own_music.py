@@ -72,6 +72,7 @@ def test_all_songs_are_read_once(folder, tmp_path):
     quarters = load(tmp_path, folder, steps_per_quarter=1)
     assert sorted(all_songs(quarters)) == sorted(song[::2] for song in expected)
     assert data.batches("train")[0]["inputs"].shape[2] == 88
+    assert (data.steps_per_quarter, quarters.steps_per_quarter) == (2, 1)
     assert 0 < data.baseline("test")["window_nll"] < 88
 
 
