@@ -36,7 +36,7 @@ number_of_parameters = None  # model size; the most hidden units within it are t
 number_of_layers = None  # cells on top of one another [int >= 1, <= 1000]
 embedding_size = None  # features of an embedded word or character [int >= 1]
 dropout = None  # probability of dropping a feature [float >= 0, < 1]
-cell_hyperparameters = {}  # the cell's own, as {"relu_layers": 2}; others as published [dict]
+cell_hyperparameters = {}  # the cell's own, as {"relu_layers": 2}; others published [dict]
 
 # ---- Training
 batch_size = None  # windows in a training step [int >= 1]
@@ -106,31 +106,41 @@ PUBLISHED = {
 
 
 def build_model(settings, data):
-    """Token ids [T, B] -> logits of the next token [T, B, V]. Stateful: the next batch gets the final states."""
-    inputs = {name: tf.placeholder(tf.int32, [None, None], name) for name in ("inputs", "targets")}
-    inputs.update({name: tf.placeholder(tf.int32, [None], name) for name in ("lengths", "first_counted")})
-    targets, lengths = inputs["targets"], inputs["lengths"]
+    """Token ids [T, B] -> logits of the next token [T, B, V].
 
-    network = Network(settings, settings.embedding_size, head_outputs=data.vocabulary_size, head_reads="outputs",
-                      embedding_rows=data.vocabulary_size)
-    streams = tf.shape(inputs["inputs"])[1]
+    Stateful: the next batch starts from the final states of this one.
+    """
+    tokens = tf.placeholder(tf.int32, [None, None], "inputs")
+    targets = tf.placeholder(tf.int32, [None, None], "targets")
+    lengths = tf.placeholder(tf.int32, [None], "lengths")
+    first_counted = tf.placeholder(tf.int32, [None], "first_counted")
+    inputs = {"inputs": tokens, "targets": targets, "lengths": lengths,
+              "first_counted": first_counted}
+
+    network = Network(settings, settings.embedding_size, head_outputs=data.vocabulary_size,
+                      head_reads="outputs", embedding_rows=data.vocabulary_size)
+    streams = tf.shape(tokens)[1]
     if settings.stateful:
         inputs["reset_state"] = tf.placeholder(tf.bool, [], "reset_state")
         fed, states = network.carried_states(streams, inputs["reset_state"])
     else:
         fed = states = network.first_states(streams)
-    outputs, final_states = network.unroll(network.embed(inputs["inputs"]), states, lengths)
+    outputs, final_states = network.unroll(network.embed(tokens), states, lengths)
     logits = network.head(outputs)
 
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=logits)
     right = tf.equal(tf.argmax(logits, axis=2, output_type=tf.int32), targets)
     step = tf.expand_dims(tf.range(tf.shape(targets)[0]), axis=1)
-    counted = tf.cast((inputs["first_counted"] <= step) & (step < lengths), tf.float32)  # in training: all
+    # In training every token counts; in evaluation each once, though windows overlap.
+    counted = tf.cast((first_counted <= step) & (step < lengths), tf.float32)
     total, count = tf.reduce_sum(losses * counted), tf.reduce_sum(counted)
-    metrics = {"accuracy": Metric(tf.reduce_sum(tf.cast(right, tf.float32) * counted), count, float)}
-    metrics[data.metric] = Metric(total, count, data.finish)
-    return Model(settings, network, inputs, loss=total / count, metrics=metrics, monitor=data.metric,
-                 state=(fed, final_states) if settings.stateful else None,
+    right_total = tf.reduce_sum(tf.cast(right, tf.float32) * counted)
+    metrics = {
+        "accuracy": Metric(right_total, count, float),
+        data.metric: Metric(total, count, data.finish),
+    }
+    return Model(settings, network, inputs, loss=total / count, metrics=metrics,
+                 monitor=data.metric, state=(fed, final_states) if settings.stateful else None,
                  outputs=outputs_for_sampling(logits, fed, final_states))
 
 

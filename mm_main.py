@@ -23,9 +23,9 @@ TASK = "music"
 
 # ---- Data
 data_set_name = "JSB Chorales"  # which pieces [data set]
-own_music = ""  # of OwnMusic: a folder of MIDI files, .mid or .midi, also in folders in it [text]
+own_music = ""  # of OwnMusic: a folder of MIDI files (.mid, .midi), with those in it [text]
 steps_per_quarter = 2  # of OwnMusic: time steps in a quarter note [int >= 1]
-own_music_outside = "shift"  # of OwnMusic: notes off the keyboard, shift (by octaves) or drop [text]
+own_music_outside = "shift"  # of OwnMusic: notes off the keyboard: shift (by octaves) or drop [text]
 window_size = None  # time steps in a training window [int >= 2]
 transpose = None  # shift windows by up to so many semitones, anew each epoch; 0: never [int >= 0]
 
@@ -34,7 +34,7 @@ cell_name = "RRU"  # the recurrent cell, see cells/registry.py [cell]
 number_of_parameters = None  # model size; the most hidden units within it are taken [int >= 1]
 number_of_layers = None  # cells on top of one another [int >= 1, <= 1000]
 dropout = None  # probability of dropping a feature [float >= 0, < 1]
-cell_hyperparameters = {}  # the cell's own, as {"relu_layers": 2}; others as published [dict]
+cell_hyperparameters = {}  # the cell's own, as {"relu_layers": 2}; others published [dict]
 
 # ---- Training
 batch_size = None  # windows in a training step [int >= 1]
@@ -105,7 +105,8 @@ def build_model(settings, data):
     outputs, final_states = network.unroll(tf.cast(inputs, tf.float32), first_states, lengths)
     logits = network.head(outputs)
 
-    losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.cast(targets, tf.float32), logits=logits)
+    notes = tf.cast(targets, tf.float32)
+    losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=notes, logits=logits)
     real = tf.sequence_mask(lengths, tf.shape(inputs)[0], tf.float32)  # [B, T]
     window_sums = tf.reduce_sum(tf.transpose(tf.reduce_sum(losses, axis=2)) * real, axis=1)
     steps = tf.reduce_sum(real)

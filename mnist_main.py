@@ -27,7 +27,7 @@ cell_name = "RRU"  # the recurrent cell, see cells/registry.py [cell]
 number_of_parameters = None  # model size; the most hidden units within it are taken [int >= 1]
 number_of_layers = None  # cells on top of one another [int >= 1, <= 1000]
 dropout = None  # probability of dropping a feature [float >= 0, < 1]
-cell_hyperparameters = {}  # the cell's own, as {"relu_layers": 2}; others as published [dict]
+cell_hyperparameters = {}  # the cell's own, as {"relu_layers": 2}; others published [dict]
 
 # ---- Training
 batch_size = None  # digits in a training step [int >= 1]
@@ -80,7 +80,10 @@ PUBLISHED = {
 
 
 def build_model(settings, data):
-    """Pixels [T, B] from 0 to data.pixel_scale -> logits of the classes [B, 10], read after the last pixel."""
+    """Pixels [T, B] from 0 to data.pixel_scale -> logits of the classes [B, 10].
+
+    They are read after the last pixel.
+    """
     pixels = tf.placeholder(tf.uint8, [None, None], "inputs")
     network = Network(settings, 1, head_outputs=data.class_count, head_reads="state")
     intensities = tf.cast(pixels, tf.float32) / data.pixel_scale
@@ -89,7 +92,8 @@ def build_model(settings, data):
 
 def main(arguments=None):
     """Train (or resume, or only evaluate) a model and report it, or sweep over many."""
-    return experiment.run(globals(), mnist_utils.load, build_model, samples.confusion_matrix, arguments)
+    return experiment.run(globals(), mnist_utils.load, build_model, samples.confusion_matrix,
+                          arguments)
 
 
 if __name__ == "__main__":

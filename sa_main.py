@@ -21,7 +21,7 @@ TASK = "sentiment"
 
 # ---- Data
 data_set_name = "IMDB"  # which reviews [data set]
-window_size = None  # the longest review in words; of longer ones the last words are read [int >= 2]
+window_size = None  # longest review in words; of longer ones the last words are read [int >= 2]
 
 # ---- Model
 cell_name = "RRU"  # the recurrent cell, see cells/registry.py [cell]
@@ -29,7 +29,7 @@ number_of_parameters = None  # model size; the most hidden units within it are t
 number_of_layers = None  # cells on top of one another [int >= 1, <= 1000]
 embedding_size = None  # features of an embedded word [int >= 1]
 dropout = None  # probability of dropping a feature [float >= 0, < 1]
-cell_hyperparameters = {}  # the cell's own, as {"relu_layers": 2}; others as published [dict]
+cell_hyperparameters = {}  # the cell's own, as {"relu_layers": 2}; others published [dict]
 
 # ---- Training
 batch_size = None  # reviews in a training step [int >= 1]
@@ -82,14 +82,15 @@ PUBLISHED = {
 def build_model(settings, data):
     """Word ids [T, B] -> logits of the two classes [B, 2], read at the true end of each review."""
     words = tf.placeholder(tf.int32, [None, None], "inputs")
-    network = Network(settings, settings.embedding_size, head_outputs=data.class_count, head_reads="state",
-                      embedding_rows=data.vocabulary_size)
+    network = Network(settings, settings.embedding_size, head_outputs=data.class_count,
+                      head_reads="state", embedding_rows=data.vocabulary_size)
     return classifier(settings, network, words, network.embed(words))
 
 
 def main(arguments=None):
     """Train (or resume, or only evaluate) a model and report it, or sweep over many."""
-    return experiment.run(globals(), sa_utils.load, build_model, samples.confusion_matrix, arguments)
+    return experiment.run(globals(), sa_utils.load, build_model, samples.confusion_matrix,
+                          arguments)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import errno
 import difflib
 import os
 import signal
@@ -42,6 +43,24 @@ def did_you_mean(name, names):
     close = [known for known in by_lower_case if name and known.startswith(name)]
     close = close or difflib.get_close_matches(name, by_lower_case, n=1)
     return ", did you mean %r?" % by_lower_case[close[0]] if close else ""
+
+
+# Errors that are the disk's or the file system's, and not defects of ours.
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM,
+        errno.EISDIR, errno.ENOTDIR, errno.ENOENT, errno.EEXIST, errno.ESTALE, errno.ENAMETOOLONG,
+        errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.ENODEV, errno.ENOTCONN, errno.EHOSTDOWN,
+        errno.ETIMEDOUT, errno.EREMOTEIO, errno.ENFILE, errno.EMFILE)
+
+
+@contextlib.contextmanager
+def disk_errors(text):
+    """Turn errors of the disk raised inside into a UserError with the advice `text`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK:
+            raise
+        raise UserError("a file cannot be written or read (%s)" % error, text) from error
 
 
 class OneLineParser(argparse.ArgumentParser):

@@ -74,18 +74,20 @@ def _save_midi(path, keys, lowest_note):
         mido.MidiFile(tracks=[track], ticks_per_beat=TICKS_PER_STEP).save(file=file)
 
 
-def text(trainer):
-    """Write sample.txt: how the model goes on after settings.prompt, or after the first words of the test text.
+def check(settings, data):
+    """Refuse a prompt that the data have no token of; before training. Raises UserError."""
+    prompt = settings.values.get("prompt")
+    if prompt and settings.task == "language" and not len(data.encode(prompt)):
+        raise UserError("prompt is %r, but must have at least one word or character that %s can read" % (
+            prompt, settings.data_set_name))
 
-    Raises UserError for a prompt without any token.
-    """
+
+def text(trainer):
+    """Write sample.txt: how the model goes on after settings.prompt, or after the first words of the test text."""
     data, settings = trainer.data, trainer.settings
     unit = "characters" if data.characters else "words"
     prompt = data.encode(settings.prompt) if settings.prompt else np.array(
         data.tokens("test")[:TEXT_PROMPT[unit]], np.int32)
-    if not len(prompt):
-        raise UserError("prompt is %r, but must have at least one word or character that %s can read" % (
-            settings.prompt, settings.data_set_name))
     sampled = continuation(trainer, prompt, TEXT_LENGTH[unit], _choose_token)
     with atomic_write(trainer.run.file("sample.txt")) as file:
         file.write(("prompt:\n%s\n\nsampled (%d %s, temperature %g, seed %d):\n%s\n" % (

@@ -199,7 +199,8 @@ class _Reader(object):
                 changes[name] = value
         actions = {"resume": "" if evaluate else folder, "evaluate": folder if evaluate else ""}
         return self.settings(
-            dict(saved, **dict(changes, **actions)), before.given, notes=self._edited(content, saved),
+            dict(saved, **dict(changes, **actions)), before.given,
+            notes=self._edited(content, saved),
             changes={name: [then[name], value] for name, value in changes.items()
                      if self.constants[name].is_of_computation},
             changed_before=content.get("changed_on_resume", ()))
