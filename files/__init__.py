@@ -1,1 +1,4 @@
-"""The ground floor: errors, atomic writing, safe reading, progress. Nothing here imports another room."""
+"""The ground floor: errors, atomic writing, safe reading, progress.
+
+Nothing here imports another room.
+"""

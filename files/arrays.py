@@ -1,4 +1,4 @@
-"""numpy arrays in files: .npz archives, .npy files, and the pickles that music and reviews come as."""
+"""Arrays in files: .npz archives, .npy files, and the pickles that music and reviews come as."""
 
 import os
 import struct
@@ -25,8 +25,8 @@ def save_arrays(path, **arrays):
 def load_arrays(path, names=None, texts=()):
     """Read the arrays `names` (None: all) of an .npz as a dict, no pickled objects.
 
-    texts: the arrays that may hold text; all others must hold numbers. Raises UserError if the file is
-    missing or damaged, or lacks one of them.
+    texts: the arrays that may hold text; all others must hold numbers. Raises UserError if the
+    file is missing or damaged, or lacks one of them.
     """
     with reading(path), zipfile.ZipFile(path) as archive:
         unpacked = sum(member.file_size for member in archive.infolist())
@@ -50,8 +50,9 @@ def _read_member(archive, name, is_text):
 
 def _check_header(file):
     """Raise ValueError if a .npy file begins with a header that is longer than any needs to be."""
-    start = file.read(12)
-    length, = struct.unpack("<H", start[8:10]) if start[6:7] == b"\x01" else struct.unpack("<I", start[8:])
+    version = file.read(8)[6:7]
+    size = struct.Struct("<H" if version == b"\x01" else "<I")
+    length, = size.unpack(file.read(size.size))
     if length > _LONGEST_HEADER:
         raise ValueError("its header has %d bytes" % length)
 
@@ -78,7 +79,7 @@ def map_array(path):
 
 
 def load_pickle(path):
-    """Read a pickle as plain lists, dicts, texts and numbers. Raises UserError, see safe_unpickle."""
+    """Read a pickle as plain lists, dicts, texts and numbers: safe_unpickle. Raises UserError."""
     with reading(path):
         return safe_unpickle(path)
 

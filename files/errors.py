@@ -28,7 +28,7 @@ class UserError(Exception):
 
 @contextlib.contextmanager
 def hint(text):
-    """Add the advice `text` to a UserError raised inside that has none; the innermost advice wins."""
+    """Add the advice `text` to a UserError raised inside that has none: the innermost wins."""
     try:
         yield
     except UserError as error:
@@ -38,7 +38,7 @@ def hint(text):
 
 
 def did_you_mean(name, names):
-    """', did you mean "penn"?' for the one of `names` that `name` is most like; empty if none is."""
+    """Give ", did you mean 'penn'?" with the one of `names` most like `name`; "" if none is."""
     name, by_lower_case = name.lower(), {known.lower(): known for known in names}
     close = [known for known in by_lower_case if name and known.startswith(name)]
     close = close or difflib.get_close_matches(name, by_lower_case, n=1)
@@ -73,10 +73,10 @@ class OneLineParser(argparse.ArgumentParser):
 def run_as_script(main):
     """Call `main()`; a UserError ends the process with one line on standard error and status 2.
 
-    The value of `main` is the exit status (None counts as 0). Ctrl-C gives 130; a training under way
-    saves itself first, see training/trainer.py. If the reader of a pipe went away it is 141, as if
-    SIGPIPE had ended us. Every other exception keeps its traceback: it is a defect of ours, not of
-    the input. Standard streams may be closed.
+    The value of `main` is the exit status (None counts as 0). Ctrl-C gives 130; a training under
+    way saves itself first, see training/trainer.py. If the reader of a pipe went away it is 141, as
+    if SIGPIPE had ended us. Every other exception keeps its traceback: it is a defect of ours, not
+    of the input. Standard streams may be closed.
     """
     open_closed_streams()
     try:

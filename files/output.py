@@ -1,4 +1,4 @@
-"""Printing that survives closed standard streams and what strangers' texts hold. Standard library only."""
+"""Printing, also of strangers' texts and to closed standard streams. Standard library only."""
 
 import os
 import sys
@@ -28,8 +28,8 @@ def is_terminal(stream):
 def open_closed_streams():
     """Put the null device in place of standard streams that were closed when the process began.
 
-    A daemon's streams may be. Otherwise the next file that is opened would take their numbers, and what
-    a library writes to "standard error" would end up in it.
+    A daemon's streams may be. Otherwise the next file that is opened would take their numbers, and
+    what a library writes to "standard error" would end up in it.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:

@@ -10,7 +10,8 @@ from files.output import is_terminal
 from files.units import shown
 
 SECONDS_BETWEEN_LINES = 60
-BAR_FILE = "BAR_FILE"  # a sweep sets it: the number of the open file for our bar, a row below its own
+# A sweep sets it in the environment: the number of the open file for our bar, a row below its own.
+BAR_FILE = "BAR_FILE"
 
 
 def duration(seconds):

@@ -15,8 +15,8 @@ PACKED_AT_MOST = 100  # bytes that one byte of a packed file may become; deflate
 def reading(path):
     """Turn whatever goes wrong while `path` is read and taken apart into a UserError that names it.
 
-    A damaged file can raise nearly anything from zipfile, numpy, json or from the code that takes its
-    content apart, so every exception is treated alike. Only files are read: a pipe could hang.
+    A damaged file can raise nearly anything from zipfile, numpy, json or from the code that takes
+    its content apart, so every exception is treated alike. Only files are read: a pipe could hang.
     """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):

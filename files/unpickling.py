@@ -18,15 +18,15 @@ import subprocess
 import sys
 import zipfile
 
-# The struct format of each type that a file may name. "O" is an array's whose items are Python objects.
+# The struct format of each type that a file may name. "O": the items are Python objects.
 _FORMATS = {"b1": "?", "i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1": "B", "u2": "H", "u4": "I",
             "u8": "Q", "f2": "e", "f4": "f", "f8": "d", "O": "O", "O4": "O", "O8": "O"}
-_MEMORY, _MEMORY_PER_BYTE = 1 << 30, 100  # what a file may take: bytes, and as many for each of its own
+_MEMORY, _MEMORY_PER_BYTE = 1 << 30, 100  # bytes that a file may take, and for each of its own
 _ITEMS_PER_BYTE = 20  # values or characters that one byte of a file may become
 
 
 def safe_unpickle(path, member=None):
-    """The content of the pickle file `path`, or of the array `member` (a .npy) of the archive `path`.
+    """The content of the pickle `path`, or of the array `member` (a .npy) of the archive `path`.
 
     Tuples come as lists, numpy's numbers as numbers, its arrays of one dimension as lists. Raises
     UnpicklingError for anything else than these and plain containers, and for a damaged file.
@@ -36,8 +36,8 @@ def safe_unpickle(path, member=None):
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if done.returncode:
         lines = done.stderr.decode("utf-8", "replace").split("\n")
-        raise pickle.UnpicklingError(
-            lines[0] if done.returncode == 1 else "reading it ended with status %d" % done.returncode)
+        crash = "reading it ended with status %d" % done.returncode
+        raise pickle.UnpicklingError(lines[0] if done.returncode == 1 else crash)
     return json.loads(done.stdout.decode("ascii"))
 
 
@@ -52,7 +52,7 @@ class _Type(object):
         self.size = 0 if self.format == "O" else struct.calcsize("=" + self.format)
 
     def __setstate__(self, state):
-        """Take the byte order; numpy would also take fields and sizes, with which it can be led astray."""
+        """Take the byte order; numpy would also take fields and sizes, which can lead it astray."""
         _require(type(state) is tuple and state[:1] in ((3,), (4,)) and state[1:2] in
                  (("<",), (">",), ("|",), ("=",)) and set(state[2:5]) <= {None},
                  "it asks for a type with fields")
@@ -74,7 +74,8 @@ class _Array(list):
         _require(type(kind) is _Type, "it has an array without a type")
         _require(type(shape) is tuple and len(shape) == 1, "it has an array of shape %s" % (shape,))
         items = data if kind.format == "O" else list(kind.numbers(data))
-        _require(type(items) is list and len(items) == shape[0], "it has an array of a wrong length")
+        right = type(items) is list and len(items) == shape[0]
+        _require(right, "it has an array of a wrong length")
         self[:] = items
 
 
@@ -118,7 +119,8 @@ class _AllowListUnpickler(pickle.Unpickler):
     }
 
     def find_class(self, module, name):
-        full_name = "%s.%s" % (module.replace("numpy._core", "numpy.core"), name)  # numpy 2 writes _core
+        module = module.replace("numpy._core", "numpy.core")  # numpy 2 writes the new name
+        full_name = "%s.%s" % (module, name)
         _require(full_name in self.allowed, "it asks for %s, which no data set needs" % full_name)
         return self.allowed[full_name]
 

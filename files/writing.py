@@ -25,7 +25,7 @@ def atomic_write(path, mode="wb"):
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     temporary = _temporary_name(path)
     try:
-        # "x": a file or a link that is there, which nobody but a stranger can have made, is refused.
+        # "x": a file or link of that name, which only a stranger can have made, is refused.
         encoding = None if "b" in mode else "utf-8"
         with open(temporary, mode.replace("w", "x"), encoding=encoding) as file:
             yield file
@@ -43,7 +43,7 @@ def _temporary_name(path):
 
 
 def open_own(path, mode):
-    """Open a file of ours that is not replaced as a whole (mode "a", "ab", "r+" ..), made if missing.
+    """Open a file of ours for writing that is not replaced as a whole, made if missing.
 
     Raises UserError if `path` is a link: we made none, so what it leads to is not ours.
     """
@@ -62,15 +62,15 @@ def open_own(path, mode):
 def lock_folder(path, name="lock", wait=False):
     """Keep other processes out of a folder until the file that is returned is closed.
 
-    name: of the lock file. wait: until another process that holds the lock ends. If the file system
-    has no locks, a line on standard error says so, once a folder. Raises UserError if another process
-    holds the lock and we do not wait, OSError if the lock file cannot be written.
+    name: of the lock file. wait: until another process that holds the lock ends. If the file
+    system has no locks, a line on standard error says so, once a folder. Raises UserError if
+    another process holds the lock and we do not wait, OSError if the file cannot be written.
     """
     lock = open_own(os.path.join(path, name), "a")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError as error:
-        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):  # the latter on NFS, which has other locks
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):  # NFS gives the latter
             lock.close()
             raise UserError("%s is in use by another process" % path, "wait for it or stop it")
         if path not in _warned_of:

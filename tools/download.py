@@ -19,7 +19,7 @@ from files.writing import open_own, save_json
 
 TIMEOUT = 20  # seconds without a byte
 CHUNK = 1 << 16  # bytes
-MIRROR_RECORD = "taken_from_mirror.json"  # file name -> SHA-256 of what was taken on a mirror's word
+MIRROR_RECORD = "taken_from_mirror.json"  # {file name: SHA-256} of what a mirror vouches for
 MOST_UNPACKED = 64  # bytes that an archive may hold in all, for each byte of the files we want
 MOST_AT_ONCE = 1 << 24  # bytes of an archive's own records, which are held in memory
 
@@ -82,7 +82,8 @@ def size_of(path):
 def is_prefix(path, other):
     """Whether the file `other` begins with all of the file `path`."""
     with open(path, "rb") as file, open(other, "rb") as longer:
-        return all(chunk == longer.read(len(chunk)) for chunk in iter(lambda: file.read(CHUNK), b""))
+        chunks = iter(lambda: file.read(CHUNK), b"")
+        return all(chunk == longer.read(len(chunk)) for chunk in chunks)
 
 
 def discard_parts(download, folder):
@@ -95,8 +96,8 @@ def discard_parts(download, folder):
 def most_bytes(download, from_mirror):
     """The most bytes that may come for a download.
 
-    A file that is fetched as it is has its published size; from a mirror it may be packed in another
-    way. An archive's size is not known, only that of the files in it: it may hold others too.
+    A file that is fetched as it is has its published size; from a mirror it may be packed in
+    another way. An archive's size is not known, only that of the files in it: it may hold others.
     """
     total = sum(file.size for file in download.files)
     is_archive = download.files[0].member is not None
@@ -107,8 +108,8 @@ def fetch(url, part, name, most):
     """Fetch `url` into the file `part`, going on behind what `part` holds if the server can.
 
     most: bytes at which it ends. Raises Rejected for more, URLError if nothing can be had, another
-    OSError, HTTPException or ValueError if the connection breaks or the server answers nonsense (what
-    came stays in `part`). Whether `part` is right, its checksum must tell.
+    OSError, HTTPException or ValueError if the connection breaks or the server answers nonsense
+    (what came stays in `part`). Whether `part` is right, its checksum must tell.
     """
     offset = size_of(part)
     # Some hosts turn away the user agent that urllib names by itself.
@@ -138,7 +139,7 @@ def fetch(url, part, name, most):
 
 
 class _Redirects(HTTPRedirectHandler):
-    """Follow redirects; one to a host that cannot be reached does not count against the first host."""
+    """Follow redirects; one to a host that cannot be reached does not count against the first."""
 
     def http_error_302(self, *arguments):
         """Follow one redirect."""
@@ -173,7 +174,8 @@ class _Bounded(object):
 
 
 def _members(path, name, most):
-    """Yield (name, is a link, function that opens it) of all in an archive; `name` tells its kind."""
+    """Yield (name, is a link, function that opens it) of all in the archive `name`, which is a
+    .zip or a .tgz."""
     if name.endswith(".zip"):
         with zipfile.ZipFile(path) as archive:
             for info in archive.infolist():
@@ -188,10 +190,10 @@ def _members(path, name, most):
 
 
 def unpack(download, part, folder):
-    """Bring the files of what was fetched to a temporary place each: [(file, path)]. Raises Rejected.
+    """Bring the files of what was fetched to a temporary place each: [(file, path)].
 
     Only the wanted members of an archive are read, each up to its published size, and written to
-    paths that do not come from the archive.
+    paths that do not come from the archive. Raises Rejected.
     """
     if download.files[0].member is None:
         return [(download.files[0], part)]

@@ -1,38 +1,35 @@
-"""Downloads the published data sets into data/<task>/unchanged and checks them. Started by get_data.sh.
+"""Downloads the published data sets into data/<task>/unchanged and checks them; see get_data.sh.
 
 It needs only the standard library of Python 3.6 or newer. A file takes its place after it was
-checked, against its published checksum or else the SHA256SUMS of the user's own mirror. A file that
-is there and right is left alone, one of another content is kept beside the one that takes its place;
-a download that broke off goes on from there.
+checked, against its published checksum or else the SHA256SUMS of the user's own mirror. A file
+that is there and right is left alone, one of another content is kept beside the one that takes its
+place; a download that broke off goes on from there.
 """
 
 import argparse
 import itertools
 import os
-import pathlib
 import sys
 import time
 from collections import namedtuple
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlsplit
-from urllib.request import urlopen
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from data_preparation.sources import DOWNLOADS
 from files.errors import OneLineParser, UserError, did_you_mean, run_as_script
 from files.output import print_error
-from files.project import ROOT, project_path
+from files.project import project_path
 from files.writing import lock_folder
-from tools.download import (TIMEOUT, Rejected, add_to_record, describe, digest, discard_parts, fetch,
-                            is_prefix, log, mismatch, most_bytes, of_use_in_part, read_record, size_of,
-                            unpack)
+from tools.download import (Rejected, add_to_record, describe, digest, discard_parts, fetch,
+                            is_prefix, log, mismatch, most_bytes, of_use_in_part, read_record,
+                            size_of, unpack)
+from tools.mirror import mirror_address, read_sums
 
 TRIES = 3  # per address, when a connection breaks or what was resumed turns out wrong
 PAUSE = 1.0  # seconds before another try
-
-MOST_SUMS = 1 << 20  # bytes of a mirror's SHA256SUMS
-# Data sets of the scripts that are made from another one's download, or come with the project or Python.
+# Data sets of the scripts that need the download of another name, or none.
 OTHER_NAMES = {"SequentialMNIST": "MNIST", "P-MNIST": "MNIST", "penn-standard": "penn"}
 NO_DOWNLOAD = ("Bach Chorales", "PythonDocs", "SequentialDigits")
 
@@ -53,46 +50,13 @@ def look(download, file, folder):
     return Result(download, file, size, "WRONG: " + problem, [problem])
 
 
-def mirror_address(text):
-    """The address, with a slash at its end, of a mirror given as a folder or a URL; "" if none is given.
-
-    Raises UserError if it is neither.
-    """
-    folder = os.path.expanduser(text)
-    address = pathlib.Path(folder).resolve().as_uri() if os.path.isdir(folder) else text
-    try:
-        parts = urlsplit(address)
-        (parts.hostname or "").encode("idna")  # as it is when the host is looked up
-        usable = parts.scheme in ("http", "https", "file")
-    except ValueError:
-        usable = False
-    if text and not usable:
-        raise UserError("RRU_DATA_MIRROR is %r: set it to a folder or to a valid http:, https: or"
-                        " file: address" % text)
-    return address and quote(address, safe="/:?=&%@+,;~[]").rstrip("/") + "/"
-
-
 class Getter(object):
-    """Brings downloads into `data_folder`: from `mirror` (an address or ""), else from their own addresses."""
+    """Brings downloads into `data_folder`: from `mirror` (an address or ""), else from theirs."""
 
     def __init__(self, data_folder, mirror, force):
         self._data_folder, self._mirror, self._force = data_folder, mirror, force
         self._unreachable = set()  # hosts that gave no answer: each is waited for once only
-        self._sums = self._read_sums() if mirror else {}
-
-    def _read_sums(self):
-        try:
-            with urlopen(self._mirror + "SHA256SUMS", timeout=TIMEOUT) as response:
-                content = response.read(MOST_SUMS + 1)
-            if len(content) > MOST_SUMS:
-                raise Rejected("it is longer than {:,} bytes".format(MOST_SUMS))
-        except Exception as error:  # a server can answer anything
-            log("The mirror's SHA256SUMS cannot be read (%s): it counts only if a published checksum"
-                " agrees." % describe(error))
-            return {}
-        lines = content.decode("utf-8", "replace").splitlines()
-        pairs = (line.split(None, 1) for line in lines)
-        return {pair[1].strip().lstrip("*"): pair[0].lower() for pair in pairs if len(pair) == 2}
+        self._sums = read_sums(mirror) if mirror else {}
 
     def get(self, download):
         """Make sure that the files of `download` are in place. Returns a Result for each."""
@@ -113,7 +77,7 @@ class Getter(object):
             try:
                 self._get_from(url, download, folder)
                 return [look(download, file, folder) for file in download.files]
-            except Exception as error:  # a server can answer anything, and the others are still tried
+            except Exception as error:  # a server can answer anything: the others are still tried
                 log("  no: %s" % describe(error))
                 problems.append("%s: %s" % (url, describe(error)))
         return [result._replace(problems=problems) if self._force or result.problems else result
@@ -140,7 +104,7 @@ class Getter(object):
                 wrong = isinstance(error, Rejected)
                 if wrong:
                     discard_parts(download, folder)
-                if not tries_left or (wrong and not held):  # fetched whole it would be as wrong again
+                if not tries_left or (wrong and not held):  # whole it would be as wrong again
                     raise
                 log("  %s; %s" % (describe(error), "fetching it anew" if wrong else "trying again"))
                 time.sleep(PAUSE)
@@ -157,7 +121,7 @@ class Getter(object):
             if problem:
                 problems[file.name] = problem
                 self._check_word(url, download, part, file, problem)
-        # Written before the renaming: a kill in between must not leave a file that is unknown later.
+        # Written before the renaming: a kill in between must not leave an unknown file.
         if problems:
             add_to_record(folder, {file.name: digest(path) for file, path in unpacked
                                    if file.name in problems})
@@ -191,7 +155,7 @@ def _keep_other(download, file, new, folder):
 
 
 def summarize(results):
-    """Print a table of all files, then what is missing and why, each reason once. Returns the exit status."""
+    """Print a table of all files, then what is missing and why. Returns the exit status."""
     log("")
     for result in results:
         sets = ", ".join(result.download.sets)
@@ -232,7 +196,8 @@ def main(argv=None, downloads=DOWNLOADS):
 
 
 def _parser(downloads):
-    names = [name for download in downloads for name in download.sets]
+    sets = itertools.chain.from_iterable(download.sets for download in downloads)
+    names = list(dict.fromkeys(sets))  # some need two downloads
 
     def data_set(text):
         known = {name.lower(): name for name in names}
@@ -246,15 +211,15 @@ def _parser(downloads):
 
     parser = OneLineParser(
         prog="bash get_data.sh", allow_abbrev=False,
-        description="Downloads and checks the data sets. A mirror of your own (folder or address) is"
-                    " tried first if RRU_DATA_MIRROR names it: file names as at the original addresses,"
-                    " checksums in SHA256SUMS. Exit status: 0 all is in place, 1 something is missing,"
-                    " 2 wrong use.")
+        description="Downloads and checks the data sets. A mirror of your own (folder or address)"
+                    " is tried first if RRU_DATA_MIRROR names it: file names as at the original"
+                    " addresses, checksums in SHA256SUMS. Exit status: 0 all is in place, 1"
+                    " something is missing, 2 wrong use.")
     parser.add_argument("--only", nargs="+", metavar="NAME", default=names, type=data_set,
                         help="data sets to get: %s (default: all)" % ", ".join(names))
     parser.add_argument("--force", action="store_true",
-                        help="fetch anew what is there and right, too; a file of another content is kept"
-                             " as NAME.other-1")
+                        help="fetch anew what is there and right, too; a file of another content is"
+                             " kept as NAME.other-1")
     parser.add_argument("--data_folder", default="data",
                         help="a relative one is in the project's folder (default: %(default)s)")
     return parser

@@ -1,11 +1,13 @@
 """Makes data/sample/Bach Chorales.json.gz, the small music data set that ships with this project.
 
-Only this program needs music21, and that does not run in this project's environment. Give it one of its own:
+Only this program needs music21, which does not run in this project's environment. Give it one of
+its own, and call it in the project's folder (it takes one or two minutes):
 
     python3.9 -m venv ~/music21 && ~/music21/bin/pip install music21==7.3.3
-    ~/music21/bin/python -m tools.make_sample_data          (in the project's folder; takes one or two minutes)
+    ~/music21/bin/python -m tools.make_sample_data
 
-The scores come with music21, so nothing else is downloaded. The same version writes the same bytes each time.
+The scores come with music21, so nothing else is downloaded. The same version writes the same bytes
+each time.
 data/sample/README.md describes the result.
 """
 
@@ -25,26 +27,28 @@ VOICES = ("Soprano", "Alto", "Tenor", "Bass")
 # The list of chorales names this one file differently from the folder of scores.
 RENAMED = {"bwv18.5-l": "bwv18.5-lz"}
 SEED = 0
-# Where the training and the validation part end, as shares of all chorales.
-TRAIN_END, VALID_END = .8, .9
-# Settings of the same tune by chance share up to 0.3 of their progressions, revised or transposed versions more.
+# The ends of the training and the validation part, as fractions of all chorales.
+TRAIN_END, VALID_END = 0.8, 0.9
+# Settings of the same tune by chance share up to 0.3 of their progressions, revised or transposed
+# versions more.
 SAME_PIECE = 1. / 3
 
 
 def read_chorales():
     """All chorales in Riemenschneider's order as (name of the score file, song) pairs.
 
-    A song is a list of quarter-note steps, a step the sorted MIDI pitches that sound at its beginning. Raises
-    UserError where music21 is missing or of another version.
+    A song is a list of quarter-note steps, a step the sorted MIDI pitches that sound at its
+    beginning. Raises UserError if music21 is missing or of another version.
     """
     try:
         import music21
     except ImportError:
-        raise UserError("music21 is not installed: see the first lines of tools/make_sample_data.py")
+        raise UserError("music21 is not installed", "see the top of tools/make_sample_data.py")
     if music21.__version__ != MUSIC21_VERSION:
-        raise UserError("music21 is version %s: install music21==%s" % (music21.__version__, MUSIC21_VERSION))
-    # A search by name may hit another version of the piece, or a Humdrum file that reserves the rights to
-    # derived formats.
+        raise UserError("music21 is version %s" % music21.__version__,
+                        "install music21==" + MUSIC21_VERSION)
+    # A search by name may hit another version of the piece, or a Humdrum file that reserves the
+    # rights to derived formats.
     paths = {path.stem: path for path in music21.corpus.getComposer("bach", ("mxl", "xml"))}
     chorales = []
     for name in music21.corpus.chorales.Iterator(1, CHORALES, numberingSystem="riemenschneider",
@@ -58,10 +62,10 @@ def read_chorales():
 
 
 def quarter_steps(score):
-    """The pitches of a score at every quarter note from its start, pickup included; instruments are left out.
+    """The pitches of a score's voices at every quarter note from its start, pickup included.
 
-    A note that neither begins at a quarter position nor is still held at one (most eighth notes off the beat) is
-    in no step. A held note is in every step that it reaches. Repeats are not played out.
+    A note that neither begins at a quarter position nor is still held at one (most eighth notes
+    off the beat) is in no step. A held note is in every step that it reaches. There are no repeats.
     """
     parts = list(score.parts)
     if len(parts) > len(VOICES):
@@ -80,16 +84,20 @@ def group_pieces(chorales):
     progressions = [_progressions(song) for _, song in chorales]
     groups = []
     for index, own in enumerate(progressions):
-        related = [group for group in groups if any(_likeness(own, progressions[i]) >= SAME_PIECE for i in group)]
+        alike = {i for i in range(index) if _likeness(own, progressions[i]) >= SAME_PIECE}
+        related = [group for group in groups if not alike.isdisjoint(group)]
         groups = [group for group in groups if group not in related] + [sum(related, []) + [index]]
     return [sorted(group) for group in sorted(groups, key=min)]
 
 
 def _progressions(song):
-    """Counts the pairs of neighbouring chords, each as its intervals and the motion of its lowest note."""
+    """Count the pairs of neighbouring chords, both as notes above the first one's lowest."""
+    counts = collections.Counter()
     song = [step for step in song if step]
-    return collections.Counter((tuple(note - a[0] for note in a), tuple(note - a[0] for note in b))
-                               for a, b in zip(song, song[1:]))
+    for first, second in zip(song, song[1:]):
+        pair = (tuple(note - first[0] for note in first), tuple(note - first[0] for note in second))
+        counts[pair] += 1
+    return counts
 
 
 def _likeness(a, b):
@@ -97,14 +105,17 @@ def _likeness(a, b):
 
 
 def split_groups(groups, count):
-    """Shuffles the groups and deals them to train, valid and test; returns {split: sorted chorale indices}."""
+    """Shuffle the groups and deal them out: {split: sorted chorale indices}."""
     # Keys from random() stay the same in every Python version; what shuffle() does may change.
     generator = random.Random(SEED)
     shuffled = sorted(groups, key=lambda group: generator.random())
     splits = {"train": [], "valid": [], "test": []}
     dealt = 0
     for group in shuffled:
-        split = "train" if dealt < TRAIN_END * count else "valid" if dealt < VALID_END * count else "test"
+        if dealt < TRAIN_END * count:
+            split = "train"
+        else:
+            split = "valid" if dealt < VALID_END * count else "test"
         splits[split] += group
         dealt += len(group)
     return {split: sorted(indices) for split, indices in splits.items()}
@@ -118,15 +129,20 @@ def main():
     chorales = read_chorales()
     groups = group_pieces(chorales)
     splits = split_groups(groups, len(chorales))
-    songs = {split: [chorales[i][1] for i in indices] for split, indices in splits.items()}
+    songs = [song for _, song in chorales]
+    songs = {split: list(map(songs.__getitem__, indices)) for split, indices in splits.items()}
     # No time stamp and no file name in the header, so that the bytes depend on the music alone.
     with atomic_write(path) as file, gzip.GzipFile("", "wb", 9, file, mtime=0) as packed:
         packed.write(json.dumps(songs, separators=(",", ":"), sort_keys=True).encode("ascii"))
     print("%s: %d bytes, %d pieces" % (path, os.path.getsize(path), len(groups)))
-    print("versions of one piece: %s" % "; ".join(" ".join(str(i + 1) for i in group)
-                                                  for group in groups if len(group) > 1))
+    versions = [_numbers(group) for group in groups if len(group) > 1]
+    print("versions of one piece: %s" % "; ".join(versions))
     for split, indices in splits.items():
-        print("%s, %d chorales: %s" % (split, len(indices), " ".join(str(i + 1) for i in indices)))
+        print("%s, %d chorales: %s" % (split, len(indices), _numbers(indices)))
+
+
+def _numbers(indices):
+    return " ".join(str(index + 1) for index in indices)
 
 
 if __name__ == "__main__":
