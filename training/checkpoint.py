@@ -63,9 +63,10 @@ def checked_progress(progress, names):
             "startup_seconds": number(progress.get("startup_seconds", 0)), "sums": sums}
 
 
-def checked_state(arrays, state_in):
+def checked_state(arrays, state_in, batch_size):
     """The carried state that a checkpoint's arrays are; raises ValueError if they are none."""
     for placeholder, array in zip(tf.nest.flatten(state_in), arrays):
-        if not placeholder.shape.is_compatible_with(array.shape) or array.dtype.kind != "f":
-            raise ValueError("its state is of %s %s" % (array.dtype, array.shape))
+        shape = [batch_size] + placeholder.shape.as_list()[1:]
+        if list(array.shape) != shape or array.dtype.kind != "f":
+            raise ValueError("its state is %s %s, not float %s" % (array.dtype, array.shape, shape))
     return tf.nest.pack_sequence_as(state_in, arrays)

@@ -14,15 +14,16 @@ class Journal(object):
         self._settings, self._model, self._data, self._run = settings, model, data, run
         self._warned = False
 
-    def model(self, device):
-        """Log what is trained, and on which device."""
+    def model(self, session):
+        """Log which model is trained, and on how many GPUs if there are any."""
         settings, network = self._settings, self._model.network
         text = ("{cell} on {data}: {parameters:,} parameters, layers: {layers}, hidden units: "
                 "{units}, seed {seed}, on {device}; folder {folder}")
         self._run.log(text.format(
             cell=settings.cell_name, data=data_label(self._data.title, self._data.fraction),
             parameters=network.parameters, layers=settings.number_of_layers,
-            units=network.hidden_units, seed=settings.seed, device=device, folder=self._run.path))
+            units=network.hidden_units, seed=settings.seed, device=_device(session),
+            folder=self._run.path))
 
     def resumed(self, progress, batches):
         """Log at which step a training goes on, and have TensorBoard drop what is later.
@@ -76,3 +77,8 @@ class Journal(object):
             text = ("the run diverges: its validation %s of %s is far beyond the %s of knowing"
                     " frequencies only; start a new one with a lower learning_rate")
             self._run.log(text % (name, shown(name, loss), shown(name, baseline)))
+
+
+def _device(session):
+    gpus = sum(device.device_type == "GPU" for device in session.list_devices())
+    return "%d GPU" % gpus if gpus else "the CPU"

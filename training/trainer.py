@@ -135,7 +135,7 @@ class Trainer(object):
         return found
 
     def _begin(self):
-        self.journal.model(_device(self.session))
+        self.journal.model(self.session)
         finished = self.stopping.reason is not None
         if self.run.existing:
             self.run.save_settings(self.run.environment() if finished else None,
@@ -220,7 +220,8 @@ class Trainer(object):
                 self.run.check_data(progress.get("data"), path)
                 self.stopping.restore(progress["stopping"])
                 self.progress = checked_progress(progress, self.model.metrics)
-                self._carried = checked_state(carried, self.model.state_in) if carried else None
+                self._carried = checked_state(
+                    carried, self.model.state_in, self.settings.batch_size) if carried else None
         done = self.stopping.epochs_done
         if self.settings.epochs < done and not self.settings.evaluate:
             raise UserError("epochs is %d, but %s has done %d" % (
@@ -244,8 +245,3 @@ class Trainer(object):
             self.run.log("interrupted at step %d; go on with: python -u %s --resume %s" % (
                 self.progress["step"], self.settings.script, shlex.quote(self.run.path)))
             sys.exit(130)
-
-
-def _device(session):
-    gpus = sum(device.device_type == "GPU" for device in session.list_devices())
-    return "%d GPU" % gpus if gpus else "the CPU"
