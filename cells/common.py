@@ -71,7 +71,7 @@ class Cell(object):
                                      self.state_size)
 
     def final_hidden(self, state):
-        """Features [B, N] of the final state that a classifier reads: the state itself, or its h."""
+        """Features [B, N] of the final state that a classifier reads: the state, or its h."""
         return state.h if isinstance(state, LSTMState) else state
 
     def __call__(self, inputs, state, scope=None, mask=None):

@@ -1,21 +1,25 @@
-"""Speed of the sequence path beside tf.nn.dynamic_rnn, plain matrix products and PyTorch, at the shapes of the paper.
+"""Speed of the sequence path beside tf.nn.dynamic_rnn, plain products and PyTorch's layers.
 
-    python -u tools/benchmark.py                                     all cells and shapes, some minutes
+    python -u tools/benchmark.py                                all cells and shapes, some minutes
     python -u tools/benchmark.py --shapes music --cells RRU GRU
     python -u tools/benchmark.py --torch_python PATH --tf2_python .venv.tf2/bin/python
 
-A step is forward, backward and update of one layer. GFLOP/s = 6 * parameters of the cell * B * T / seconds of a
-step; "matmul" is what TensorFlow reaches in bare products of B rows with the cell's recurrent matrices. Each path is
-a process of its own, and those of a cell and shape make their steps in turn, so that what else the machine does hits
-all of them alike. Shown are medians. Let nothing else run meanwhile. The rows are written to benchmarks/latest.json.
+A step is forward, backward and update of one layer. GFLOP/s = 6 * parameters of the cell * B * T /
+seconds of a step; "matmul" is what TensorFlow reaches in bare products of B rows with the cell's
+recurrent matrices. Each path is a process of its own, and those of a cell and shape make their
+steps in turn, so that what else the machine does hits all of them alike. Shown are medians. Let
+nothing else run meanwhile. The rows are written to benchmarks/latest.json.
 """
 
 import argparse
 import contextlib
 import datetime
 import errno
+import importlib
+import itertools
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -24,84 +28,170 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
+# Nothing here may import TensorFlow: the interpreter with PyTorch has none.
 from files.errors import OneLineParser, UserError, run_as_script
 from files.writing import atomic_write, save_json
-from training.run_folder import environment
 from training.constants import Constant
 
-SHAPES = {"music": dict(D=88, N=1034, B=16, T=200, output_size=64),
-          "charlm": dict(D=64, N=512, B=64, T=256, output_size=128),
-          "mnist": dict(D=1, N=90, B=64, T=784, output_size=64)}
+SHAPES = {"music": {"D": 88, "N": 1034, "B": 16, "T": 200, "output_size": 64},
+          "charlm": {"D": 64, "N": 512, "B": 64, "T": 256, "output_size": 128},
+          "mnist": {"D": 1, "N": 90, "B": 64, "T": 784, "output_size": 64}}
 # The recurrent columns K of "matmul" over the units N; the RRU's are 2 (D + N).
 COLUMNS = {"RRU": None, "GRU": 3, "LSTM": 4, "MogrifierLSTM": 4}
+TF_PATHS = ("sequence", "dynamic_rnn", "matmul")
 IN_TORCH = ("GRU", "LSTM")
-# The largest model of the paper, for its memory: a step of the whole model with the published settings.
-LARGEST = dict(path="model", cell="RRU", data_set_name="enwik8", vocabulary_size=207, B=64, T=256)
+PRODUCTS = 50  # of the chain that "matmul" times
 REST = 0.1  # seconds before a turn: the threads of the path before still spin for a moment
 
 
+def tensorflow():
+    """Import TensorFlow as the scripts do, and keep freed memory as they do."""
+    importlib.import_module("training.memory").keep_freed_memory()
+    return importlib.import_module("training.quiet_tensorflow").tf
+
+
+def fetching(tf, tensors, feed=None):
+    """Initialise the variables; returns a function that fetches `tensors` once."""
+    session = tf.Session()
+    session.run(tf.global_variables_initializer())
+    return lambda: session.run(tensors, feed)
+
+
+def cell_step(spec):
+    """(step, parameters, version) of one layer by TensorFlow, with the paper's optimizer."""
+    tf = tensorflow()
+    import numpy as np
+    from cells import registry
+    from cells.fast import unroll
+    from training.optimizer import RectifiedAdam
+
+    own = registry.published_hyperparameters(spec["cell"], None)
+    if "output_size" in own:
+        own["output_size"] = spec["output_size"]
+    cell = registry.make_cell(spec["cell"], spec["N"], own)
+    x = tf.placeholder(tf.float32, [None, None, spec["D"]])
+    parts = spec["parts"] if spec["path"] == "sequence" else None
+    outputs, _ = unroll([cell], x, dropout=spec["dropout"], seed=tf.constant([1, 2]),
+                        path=spec["path"], parts=parts)
+    loss = tf.reduce_mean(tf.square(outputs))
+    update = RectifiedAdam(1e-3, True, 1.5).minimize(loss, tf.trainable_variables())
+    inputs = np.random.RandomState(1).normal(size=(spec["T"], spec["B"], spec["D"]))
+    parameters = sum(weight.shape.num_elements() for weight in cell.weights.values())
+    return fetching(tf, [loss, update], {x: inputs}), parameters, tf.__version__
+
+
+def matmul_step(spec):
+    """(step, parameters, version) of a chain of products of B rows, N to K columns and back."""
+    tf = tensorflow()
+    batch, units, columns = spec["B"], spec["N"], spec["columns"]
+    glorot = tf.glorot_uniform_initializer()
+    there = tf.get_variable("there", [units, columns], tf.float32, glorot)
+    back = tf.get_variable("back", [columns, units], tf.float32, glorot)
+    h = tf.Variable(tf.random.normal([batch, units]))
+    for _ in range(PRODUCTS // 2):
+        h = tf.matmul(tf.matmul(h, there), back)
+    # The flops of the products, as parameters: 6 T of them make up for 2 for each product.
+    return fetching(tf, h[:, 0]), units * columns * PRODUCTS / (3.0 * spec["T"]), tf.__version__
+
+
+def torch_step(spec):
+    """(step, parameters, version) of PyTorch's own layer of the same size, with Adam."""
+    import torch
+
+    layer = getattr(torch.nn, spec["cell"])(spec["D"], spec["N"])
+    optimizer = torch.optim.Adam(layer.parameters(), lr=1e-3, foreach=True)
+    x = torch.randn(spec["T"], spec["B"], spec["D"])
+
+    def step():
+        optimizer.zero_grad()
+        loss = layer(x)[0].square().mean()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    parameters = sum(weight.numel() for name, weight in layer.named_parameters()
+                     if not name.startswith("bias_hh"))  # PyTorch has two biases, we one
+    return step, parameters, "PyTorch " + torch.__version__
+
+
+STEPS = {"sequence": cell_step, "dynamic_rnn": cell_step, "matmul": matmul_step,
+         "torch": torch_step}
+
+
+def work(spec):
+    """Make a step for each line of standard input, then print the row of all as JSON."""
+    step, parameters, version = STEPS[spec["path"]](spec)
+    step()
+    seconds = []
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        step()  # brings what other processes pushed out of the caches back into them
+        start = time.perf_counter()
+        step()
+        seconds.append(time.perf_counter() - start)
+        print("done", flush=True)
+    median = statistics.median(seconds)
+    flops = 6.0 * parameters * spec["B"] * spec["T"]  # 2 forward and 4 backward for a weight
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** 20
+    print(json.dumps({
+        "shape": spec["shape"], "cell": spec["cell"], "path": spec["path"], "version": version,
+        "tensorflow": None if spec["path"] == "torch" else version, "steps": len(seconds),
+        "step_seconds": round(median, 5), "gflops": round(flops / median / 1e9, 3),
+        "peak_rss_gb": round(peak, 2)}))
+
+
 class Worker(object):
-    """A process of tools/benchmark_step.py; seconds holds the steps made so far."""
+    """A process that makes the steps of `spec`."""
 
     def __init__(self, interpreter, spec):
-        self.spec, self.seconds = spec, []
-        self._process = subprocess.Popen([interpreter, os.path.join(ROOT, "tools", "benchmark_step.py"),
-                                          json.dumps(spec)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                         universal_newlines=True, bufsize=1)
-        self._about = None
-
-    def _answer(self):
-        line = self._process.stdout.readline()
-        if not line:
-            raise UserError("%(cell)s by %(path)s ended early, see above: is it an interpreter that has what it needs?"
-                            % self.spec)
-        return line
+        self.spec = spec
+        self._process = subprocess.Popen(
+            [interpreter, os.path.abspath(__file__), "--worker", json.dumps(spec)], bufsize=1,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True)
 
     def wait(self):
-        """Wait until the first step is done."""
-        self._about = json.loads(self._answer())
+        """Wait for its next line, which says that a step is done, or is the row of all."""
+        line = self._process.stdout.readline()
+        if not line:
+            raise UserError("%(cell)s by %(path)s ended early, see above" % self.spec,
+                            "is it an interpreter that has what it needs?")
+        return line
 
     def turn(self):
-        """Make a step and keep its seconds."""
+        """Make a step."""
         time.sleep(REST)
-        with contextlib.suppress(BrokenPipeError):  # of a process that has ended: there is no answer then
+        with contextlib.suppress(BrokenPipeError):  # if it has ended, there is no answer either
             self._process.stdin.write("\n")
-        self.seconds.append(float(self._answer()))
+        self.wait()
 
-    def finish(self, shape):
+    def finish(self):
         """End the process; returns the row of its path."""
         self._process.stdin.close()
-        peak = float(self._answer())
-        self._process.wait()
-        seconds = statistics.median(self.seconds)
-        return {"shape": shape, "cell": self.spec["cell"], "path": self.spec["path"],
-                "tensorflow": None if self.spec["path"] == "torch" else self._about["version"],
-                "version": self._about["version"], "steps": len(self.seconds), "step_seconds": round(seconds, 5),
-                "gflops": round(self._about["flops"] / seconds / 1e9, 3), "peak_rss_gb": round(peak, 2)}
+        return json.loads(self.wait())
 
     def stop(self):
-        """End the process at once, where it has not ended."""
+        """End the process at once, unless it has ended."""
         self._process.kill()
         self._process.wait()
 
 
-def specs(shape, cell, options, interpreters):
+def specs(shape, cell, options):
     """[(interpreter, spec)] of the workers for a cell at a shape."""
-    sizes = SHAPES[shape]
-    spec = dict({key: sizes[key] for key in "DNBT"}, cell=cell, dropout=options.dropout, parts=options.parts,
-                columns=COLUMNS[cell] * sizes["N"] if COLUMNS[cell] else 2 * (sizes["D"] + sizes["N"]),
-                hyperparameters={"output_size": sizes["output_size"]} if cell == "RRU" else {})
-    wanted = [(interpreters[name], path) for name in ("tensorflow", "tf2") if interpreters[name]
-              for path in ("sequence", "dynamic_rnn", "matmul")]
-    if interpreters["torch"] and cell in IN_TORCH:
-        wanted.append((interpreters["torch"], "torch"))
-    return [(interpreter, dict(spec, path=path)) for interpreter, path in wanted]
+    spec = dict(SHAPES[shape], shape=shape, cell=cell, dropout=options.dropout,
+                parts=options.parts)
+    spec["columns"] = COLUMNS[cell] * spec["N"] if COLUMNS[cell] else 2 * (spec["D"] + spec["N"])
+    found = [(python, dict(spec, path=path))
+             for python, path in itertools.product([sys.executable, options.tf2_python], TF_PATHS)]
+    if cell in IN_TORCH:
+        found.append((options.torch_python, dict(spec, path="torch")))
+    return [(python, of_path) for python, of_path in found if python]
 
 
-def measure(shape, workers, repeats):
+def measure(workers, repeats):
     """The rows of some workers, which start together and then take turns.
 
-    A path of comparison that fails is left out, with a line that says so. Raises UserError where ours fails.
+    A path of comparison that fails is left out, with a line that says so. Raises UserError if ours
+    fails.
     """
     try:
         for act in [Worker.wait] + repeats * [Worker.turn]:
@@ -109,71 +199,51 @@ def measure(shape, workers, repeats):
                 try:
                     act(worker)
                 except UserError as error:
-                    if worker.spec["path"] in ("sequence", "model"):
+                    if worker.spec["path"] == "sequence":
                         raise
                     print("left out: %s" % error, file=sys.stderr, flush=True)
                     workers.remove(worker)
-        return [worker.finish(shape) for worker in workers]
+        return [worker.finish() for worker in workers]
     finally:
         for worker in workers:  # after an error they would measure on, for nobody
             worker.stop()
 
 
-def ratios(row, rows):
-    """The speed of a row of the sequence path over those of other paths at its shape: {path: ratio}."""
-    return {other["path"]: row["gflops"] / other["gflops"] for other in rows
-            if row["path"] == "sequence" and other["path"] != "sequence"
-            and (other["shape"], other["cell"]) == (row["shape"], row["cell"])
-            and other["tensorflow"] in (row["tensorflow"], None)}
-
-
 def markdown(rows):
-    """README's table of the sequence path's rows."""
-    lines = ["| shape | cell | TensorFlow | GFLOP/s | times dynamic_rnn | times bare products | times PyTorch |",
-             "| --- | --- | --- | ---: | ---: | ---: | ---: |"]
-    for row in rows:
-        if row["path"] == "sequence":
-            over = ratios(row, rows)
-            columns = ["%.2f" % over[path] if path in over else "-" for path in ("dynamic_rnn", "matmul", "torch")]
-            lines.append("| %s | %s | %s | %.0f | %s |" % (row["shape"], row["cell"], row["tensorflow"],
-                                                            row["gflops"], " | ".join(columns)))
+    """Table of the sequence path's rows: GFLOP/s, and the ratios to those of the other paths."""
+    lines = ["| shape | cell | TensorFlow | GFLOP/s | times dynamic_rnn | times bare products | "
+             "times PyTorch |", "| --- | --- | --- | ---: | ---: | ---: | ---: |"]
+    speed = {(row["shape"], row["cell"], row["path"], row["tensorflow"]): row["gflops"]
+             for row in rows}
+    for (shape, cell, path, version), ours in speed.items():
+        if path == "sequence":
+            columns = [shape, cell, version, "%.0f" % ours]
+            for other in ("dynamic_rnn", "matmul", "torch"):
+                key = (shape, cell, other, None if other == "torch" else version)
+                columns.append("%.2f" % (ours / speed[key]) if key in speed else "-")
+            lines.append("| %s |" % " | ".join(columns))
     return "\n".join(lines)
 
 
-def print_rows(rows):
-    """A line for each path, with the ratios of the sequence path's speed to those of the others."""
-    for row in rows:
-        over = "".join("  %.2f of %s" % (ratio, path) for path, ratio in ratios(row, rows).items())
-        print("%-7s %-14s %-12s %-22s %7.1f GFLOP/s %9.4f s %6.2f GB%s" % (
-            row["shape"], row["cell"], row["path"], row["version"], row["gflops"], row["step_seconds"],
-            row["peak_rss_gb"], over), flush=True)
-
-
-def machine():
-    """What the numbers were measured on."""
-    known = environment()
-    return {"load_before": os.getloadavg()[0], "date": datetime.date.today().isoformat(),
-            **{name: known[name] for name in ("processor", "cores", "system", "git_commit")}}
-
-
 def allowed(option, kind):
-    """A type for argparse: `kind` in the notation of training/settings.py. What it converts raises UserError."""
-    return lambda text: Constant(option, None, "", kind, "").check(text, {})
+    """A type for argparse: `kind` in the notation of the constants. It raises UserError."""
+    return Constant(option, None, "", kind, "").check
 
 
 def check_interpreter(option, path, package):
-    """Raises UserError where `path` is no Python that has `package`."""
+    """Raises UserError unless `path` is a Python that has `package`."""
     code = "import importlib.util; print(importlib.util.find_spec(%r))" % package
-    try:
-        found = subprocess.run([path, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
-    except OSError:
-        found = b""
+    found = b""
+    with contextlib.suppress(OSError):
+        found = subprocess.run([path, "-c", code], stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL).stdout
     if not found.startswith(b"ModuleSpec"):
-        raise UserError("%s is %r, which is no Python with %s: give the path of one" % (option, path, package))
+        raise UserError("%s is %r, which is no Python with %s" % (option, path, package),
+                        "give the path of one")
 
 
 def check_writable(path):
-    """Raises UserError where the rows cannot be written to `path`; what is there stays as it is."""
+    """Raises UserError if the rows cannot be written to `path`; what is there stays as it is."""
     try:
         if os.path.isdir(path) or not os.path.basename(path):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -181,41 +251,50 @@ def check_writable(path):
             pass
         os.remove(path + ".check")
     except OSError as error:
-        raise UserError("--out is %r, which cannot be written (%s): give another file" % (path, error.strerror))
+        raise UserError("--out is %r, which cannot be written (%s)" % (path, error.strerror),
+                        "give another file")
+
+
+def read_options():
+    """Read and check the command line. Raises UserError."""
+    parser = OneLineParser(description=__doc__,
+                           formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--shapes", nargs="*", choices=list(SHAPES), default=list(SHAPES), help="of %(choices)s")
+    add("--cells", nargs="+", choices=list(COLUMNS), default=list(COLUMNS), help="of %(choices)s")
+    add("--repeats", type=allowed("--repeats", "int >= 1"), default=7,
+        help="steps of each path (default: %(default)s)")
+    add("--dropout", type=allowed("--dropout", "float >= 0, < 1"), default=0.0,
+        help="PyTorch's layers have none (default: 0)")
+    add("--parts", type=allowed("--parts", "int >= 1"),
+        help="of a batch, unrolled side by side (default: as the scripts do)")
+    add("--torch_python", help="an interpreter with PyTorch, to compare with its layers")
+    add("--tf2_python", help="an interpreter with TensorFlow 2.x, to measure it too")
+    add("--out", default=os.path.join(ROOT, "benchmarks", "latest.json"), help="file of the rows")
+    options = parser.parse_args()
+    for path, option, package in [(options.tf2_python, "--tf2_python", "tensorflow"),
+                                  (options.torch_python, "--torch_python", "torch")]:
+        if path:
+            check_interpreter(option, path, package)
+    check_writable(options.out)
+    return options
 
 
 def main():
-    """Measure, print the table and write the rows. Raises UserError."""
-    parser = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shapes", nargs="*", choices=list(SHAPES), default=list(SHAPES), help="of %(choices)s")
-    parser.add_argument("--cells", nargs="+", choices=list(COLUMNS), default=list(COLUMNS), help="of %(choices)s")
-    parser.add_argument("--repeats", type=allowed("--repeats", "int >= 1"), default=7,
-                        help="steps of each path (default: %(default)s)")
-    parser.add_argument("--dropout", type=allowed("--dropout", "float >= 0, < 1"), default=0.0,
-                        help="PyTorch's layers have none (default: 0)")
-    parser.add_argument("--parts", type=allowed("--parts", "int >= 1"),
-                        help="of a batch, unrolled side by side (default: as the scripts do)")
-    parser.add_argument("--torch_python", help="an interpreter with PyTorch, to compare with its layers")
-    parser.add_argument("--tf2_python", help="an interpreter with TensorFlow 2.x, to measure it too")
-    parser.add_argument("--largest", action="store_true", help="also a step of the largest model, for its memory")
-    parser.add_argument("--out", default=os.path.join(ROOT, "benchmarks", "latest.json"), help="file for the rows")
-    options = parser.parse_args()
-    interpreters = {"tensorflow": sys.executable, "tf2": options.tf2_python, "torch": options.torch_python}
-    for name, package in (("tf2", "tensorflow"), ("torch", "torch")):
-        if interpreters[name]:
-            check_interpreter("--%s_python" % name, interpreters[name], package)
-    check_writable(options.out)
-    result = {"machine": machine(), "dropout": options.dropout, "parts": options.parts, "rows": []}
-    groups = [(shape, specs(shape, cell, options, interpreters))
-              for shape in options.shapes for cell in options.cells]
-    if options.largest:
-        groups.append(("enwik8", [(sys.executable, LARGEST)]))
-    for shape, wanted in groups:
-        rows = measure(shape, [Worker(*one) for one in wanted], options.repeats if shape in SHAPES else 1)
-        print_rows(rows)
-        result["rows"] += rows
-        save_json(options.out, result)  # each time, as a run takes long
-    print("%s\nwritten to %s" % (markdown(result["rows"]), options.out))
+    """Measure, write the rows and print the table. Raises UserError."""
+    if sys.argv[1:2] == ["--worker"]:
+        return work(json.loads(sys.argv[2]))
+    options, rows = read_options(), []
+    machine = importlib.import_module("training.provenance").environment()
+    machine.update(load_before=os.getloadavg()[0], date=datetime.date.today().isoformat())
+    for shape in options.shapes:
+        for cell in options.cells:
+            workers = [Worker(*found) for found in specs(shape, cell, options)]
+            rows += measure(workers, options.repeats)
+            save_json(options.out, {"machine": machine, "dropout": options.dropout,
+                                    "parts": options.parts, "rows": rows})
+            print("measured: %s %s" % (shape, cell), file=sys.stderr, flush=True)
+    print("%s\nwritten to %s" % (markdown(rows), options.out))
 
 
 if __name__ == "__main__":
