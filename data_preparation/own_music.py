@@ -38,7 +38,7 @@ def make(paths, steps_per_quarter, outside):
         try:
             song = read_song(path, steps_per_quarter, outside)
         except UserError as error:
-            files[name] = "it cannot be read: " + str(error).replace(path, "the file")
+            files[name] = "it" + error.problem.replace(path, "")
             continue
         sounding = song.keys[song.keys.any(axis=1)]
         digest = hashlib.sha256(sounding.tobytes()).digest()

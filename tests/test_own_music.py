@@ -105,7 +105,7 @@ def test_what_is_left_out_is_told_with_the_reason(folder, tmp_path, capsys):
     data = load(tmp_path, folder)
     shown = capsys.readouterr().out
     files, notes = left_out(data)["files"], left_out(data)["notes"]
-    reasons = {"broken.mid": "it cannot be read: ", "cut.midi": "it cannot be read: ",
+    reasons = {"broken.mid": "it cannot be read ", "cut.midi": "it cannot be read ",
                "silent.MID": "it has no notes", "one note.mid": "it is too short: ",
                "drums.mid": "it has no notes", "zz copy.mid": "it is a duplicate of new/song2.mid"}
     assert set(files) == set(reasons) and all(files[name].startswith(reasons[name])
