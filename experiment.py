@@ -6,6 +6,7 @@ from training.quiet_tensorflow import tf  # first
 
 from files.errors import disk_errors
 from reports import report, samples
+from sweeps.pruning import medians
 from training.memory import keep_freed_memory
 from training.model import out_of_memory
 from training.run_folder import RunFolder
@@ -42,9 +43,11 @@ def _run_one(settings, data, build_model, show, started):
                     folder.log(note)
                 with Trainer(settings, model, data, folder, started) as trainer:
                     if not settings.evaluate:
+                        trainer.stopping.median = medians(
+                            folder.path, settings.prune_after, model.lower_is_better)
                         trainer.fit()
                     report.final(trainer)
                     if settings.evaluate_on_test:
                         show(trainer)
-        except tf.errors.ResourceExhaustedError:
+        except (tf.errors.ResourceExhaustedError, MemoryError):
             raise out_of_memory(settings)

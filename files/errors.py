@@ -18,12 +18,23 @@ class UserError(Exception):
     caller will (see `hint`).
     """
 
+    exit_status = 2
+
     def __init__(self, problem, hint=None):
         super().__init__(problem)
         self.problem, self.hint = problem, hint
 
     def __str__(self):
         return self.problem if self.hint is None else "%s: %s" % (self.problem, self.hint)
+
+
+class TrainingFailed(UserError):
+    """A training that cannot succeed with its settings: it diverged, or memory is too small.
+
+    Its exit status tells a sweep that the point failed, and not what surrounds it.
+    """
+
+    exit_status = 3
 
 
 @contextlib.contextmanager
@@ -93,4 +104,4 @@ def run_as_script(main):
         sys.exit(130)
     except UserError as error:
         print_error("error: %s" % error)
-        sys.exit(2)
+        sys.exit(error.exit_status)

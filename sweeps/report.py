@@ -1,4 +1,4 @@
-"""What a sweep leaves for people to look at: a table, trials.csv and two pictures."""
+"""The files that a sweep leaves for people: a table, trials.csv and pictures."""
 
 import csv
 import math
@@ -7,6 +7,12 @@ from matplotlib import ticker
 
 from files.writing import atomic_write
 from reports.pictures import AXIS_LABELS, pyplot, save, whole_numbers
+from sweeps import heat_map
+from sweeps.grids import grid_of_records, two_settings
+from sweeps.search_space import LISTS
+
+_COLUMNS = ["metric", "value", "best_so_far", "epochs", "best_epoch", "parameters", "hidden_units",
+            "seconds", "trial_seconds", "pruned", "machine", "finished", "reason"]
 
 
 def shown(point):
@@ -15,45 +21,60 @@ def shown(point):
 
 
 def outcome(record):
-    """How a trial ended, in one line."""
+    """How a trial ended, in one line; its time is that of training, start-up and evaluation."""
     if record["loss"] is None:
         return "failed: %s" % record["reason"]
-    return "%s %.4f after %d epochs, %.0f s" % (record["metric"], record["value"], record["epochs"],
-                                                record["seconds"])
+    text = "{metric} {value:.4f} {how} {epochs} epochs, {seconds:.0f} s"
+    return text.format(metric=record["metric"], value=record["value"], epochs=record["epochs"],
+                       how="pruned after" if record.get("pruned") else "after",
+                       seconds=record.get("trial_seconds", record["seconds"]))
 
 
 def ranked(records):
     """The records, best first, failed ones last."""
-    return sorted(records, key=lambda record: (record["loss"] is None, record["loss"], record["trial"]))
+    return sorted(records, key=lambda record: (
+        record["loss"] is None, record["loss"], record["trial"]))
 
 
 def table(records, space):
     """The lines of the table of all trials, best first."""
-    rows = [["trial"] + sorted(space) + ["validation"]]
-    rows += [[str(record["trial"])] + [str(record["point"][name]) for name in sorted(space)] + [outcome(record)]
-             for record in ranked(records)]
+    names = sorted(space)
+    rows = [["trial"] + names + ["validation"]]
+    for record in ranked(records):
+        point = [str(record["point"][name]) for name in names]
+        rows.append([str(record["trial"])] + point + [outcome(record)])
     widths = [max(map(len, column)) for column in list(zip(*rows))[:-1]]
-    return ["  ".join([cell.rjust(width) for cell, width in zip(row, widths)] + row[-1:]) for row in rows]
+    lines = []
+    for row in rows:
+        cells = [cell.rjust(width) for cell, width in zip(row, widths)]
+        lines.append("  ".join(cells + row[-1:]))
+    return lines
 
 
 def write(run, records, space):
-    """Write trials.csv (in the order of the trials, with the best value so far), best_so_far.png, dimensions.png."""
+    """Write trials.csv (by number, with the best value so far) and the pictures of a sweep.
+
+    best_so_far.png and dimensions.png, and if it is over lists of values of two settings also
+    heat_map.png and epochs.png.
+    """
     best, rows = None, []
     for record in sorted(records, key=lambda record: record["trial"]):
         if record["loss"] is not None and (best is None or record["loss"] < best["loss"]):
             best = record
         rows.append(dict(record, best_so_far=best and best["value"], **record["point"]))
-    columns = ["trial"] + sorted(space) + ["metric", "value", "best_so_far", "epochs", "best_epoch", "parameters",
-                                           "hidden_units", "seconds", "machine", "finished", "reason"]
     with atomic_write(run.file("trials.csv"), "w") as file:
-        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
+        writer = csv.DictWriter(file, ["trial"] + sorted(space) + _COLUMNS, extrasaction="ignore",
+                                lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     succeeded = [row for row in rows if row["loss"] is not None]
-    title = "{}, {}, {} trials, {} failed".format(run.settings.data_set_name, run.settings.cell_name, len(rows),
-                                                  len(rows) - len(succeeded))
+    title = "{}, {}, {} trials, {} failed".format(
+        run.settings.data_set_name, run.settings.cell_name, len(rows), len(rows) - len(succeeded))
     _best_so_far(run, succeeded, title)
     _dimensions(run, succeeded, space, title)
+    lists = all(dimension[0] in LISTS for dimension in space.values())
+    if lists and two_settings([record["point"] for record in records]):
+        _heat_maps(run, records, title)
 
 
 def _label(rows):
@@ -63,8 +84,10 @@ def _label(rows):
 def _best_so_far(run, rows, title):
     figure, axes = pyplot.subplots(figsize=(7, 4.2))
     numbers = [row["trial"] for row in rows]
-    axes.plot(numbers, [row["value"] for row in rows], "o", color="0.6", markersize=4, label="trial")
-    axes.step(numbers, [row["best_so_far"] for row in rows], where="post", color="tab:blue", label="best so far")
+    axes.plot(numbers, [row["value"] for row in rows], "o", color="0.6", markersize=4,
+              label="trial")
+    axes.step(numbers, [row["best_so_far"] for row in rows], where="post", color="tab:blue",
+              label="best so far")
     axes.set_xlabel("trial")
     axes.set_ylabel(_label(rows))
     axes.set_title(title)
@@ -77,23 +100,12 @@ def _best_so_far(run, rows, title):
 def _dimensions(run, rows, space, title):
     across = min(len(space), 3)
     down = math.ceil(len(space) / across)
-    figure, all_axes = pyplot.subplots(down, across, figsize=(4 * across, 3.4 * down), sharey=True, squeeze=False,
-                                       constrained_layout=True)
+    figure, all_axes = pyplot.subplots(down, across, figsize=(4 * across, 3.4 * down), sharey=True,
+                                       squeeze=False, constrained_layout=True)
+    values, trials = [row["value"] for row in rows], [row["trial"] for row in rows]
     for axes, name in zip(all_axes.flat, sorted(space)):
-        values = [row[name] for row in rows]
-        if space[name][0] == "choice":
-            names = sorted(set(values))
-            axes.set_xticks(range(len(names)))
-            axes.set_xticklabels(names)
-            axes.set_xlim(-0.5, len(names) - 0.5)
-            values = [names.index(value) for value in values]
-        elif space[name][0] == "log":
-            axes.set_xscale("log")
-            axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
-            axes.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
-            axes.xaxis.set_minor_locator(ticker.NullLocator())
-        points = axes.scatter(values, [row["value"] for row in rows], c=[row["trial"] for row in rows],
-                              cmap="viridis_r", zorder=2)
+        points = axes.scatter(_places(axes, [row[name] for row in rows], space[name]), values,
+                              c=trials, cmap="viridis_r", zorder=2)
         axes.set_xlabel(name)
         axes.grid(color="0.9")
     for axes in all_axes[:, 0]:
@@ -101,5 +113,40 @@ def _dimensions(run, rows, space, title):
     for axes in all_axes.flat[len(space):]:
         axes.set_axis_off()
     figure.suptitle(title)
-    figure.colorbar(points, ax=all_axes, label="trial", ticks=ticker.MaxNLocator(integer=True, min_n_ticks=1))
+    figure.colorbar(points, ax=all_axes, label="trial",
+                    ticks=ticker.MaxNLocator(integer=True, min_n_ticks=1))
     save(figure, run.file("dimensions.png"))
+
+
+def _places(axes, values, dimension):
+    """Where values stand on the x axis, which is made for their dimension."""
+    if dimension[0] == "choice":
+        names = [value for value in dimension[1] if value in values]
+        axes.set_xticks(range(len(names)))
+        axes.set_xticklabels(names)
+        axes.set_xlim(-0.5, len(names) - 0.5)
+        return [names.index(value) for value in values]
+    if dimension[0] in ("log", "log_grid"):
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(_log_ticks(min(values), max(values)))
+        axes.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+        axes.xaxis.set_minor_locator(ticker.NullLocator())
+    return values
+
+
+def _log_ticks(low, high):
+    """At most about five ticks, so that their numbers do not overlap."""
+    decades = math.log10(high / low)
+    return ticker.LogLocator(subs=(1, 2, 5) if decades < 1 else (1, 3) if decades < 2.3 else (1,))
+
+
+def _heat_maps(run, records, title):
+    grid = grid_of_records(records, run.settings.data_set_name, run.settings.cell_name)
+    for attribute, name in (("values", "heat_map.png"), ("epochs", "epochs.png")):
+        columns, rows = ({place[side] for place in grid.values} for side in (0, 1))
+        size = 2.5 + 0.6 * len(columns), 1.8 + 0.4 * len(rows)
+        figure, axes = pyplot.subplots(figsize=size)
+        image = heat_map.draw(axes, grid, heat_map.limits([grid], attribute), attribute)
+        axes.set_title(title, fontsize=9)
+        figure.colorbar(image, ax=axes, label=heat_map.label(grid, attribute))
+        save(figure, run.file(name))

@@ -1,43 +1,96 @@
-"""The dimensions of a sweep, and the next point of them by TPE (Bergstra et al. 2011, hyperopt's implementation).
+"""The dimensions of a sweep.
 
-A dimension is ("uniform", low, high), ("log", low, high): uniform in the logarithm, ("integer", low, high) or
-("choice", [values]).
+A dimension is ("uniform", low, high), ("log", low, high): uniform in the logarithm,
+("integer", low, high), ("choice", [values]), ("grid", low, high, n): n values at equal distances,
+or ("log_grid", low, high, n): at equal distances in the logarithm. In a search space the last three
+are (kind, [values]).
 """
 
 import math
 
-from hyperopt import Domain, Trials, hp, space_eval, tpe
-from hyperopt.base import JOB_STATE_DONE, STATUS_FAIL, STATUS_OK
-
 from cells.registry import CELLS
 from files.errors import UserError
 
-RANDOM_TRIALS = 10  # before TPE's first suggestion; hyperopt's own 20 would leave a short sweep to chance
-
 # The dimensions of all tasks; those of a cell stand in cells/registry.py.
 COMMON = {"learning_rate": ("log", 1e-4, 1e-2), "dropout": ("uniform", 0.0, 0.8)}
-# Of number_of_parameters by task; half to twice the set number in other tasks, or where it is below this range.
+# Of number_of_parameters by task; half to twice the set number in other tasks, or if it is lower.
 PARAMETERS = {"music": (1000000, 15000000), "language": (10000000, 30000000)}
+
+METHODS = ("tpe", "random", "grid")
+_INTERVALS, LISTS = ("uniform", "log", "integer"), ("choice", "grid", "log_grid")
+_FORMS = ('("uniform", low, high), ("log", low, high), ("integer", low, high), ("choice", [values])'
+          ', ("grid", low, high, n), ("log_grid", low, high, n) or None')
 
 
 def search_space(settings):
-    """{name: dimension} by task and cell, as settings.search changes it (None: not swept). Raises UserError."""
+    """Return {name: dimension} by task and cell, as settings.search changes it (None: not swept).
+
+    A grid has the dimensions of settings.search alone. Raises UserError for a dimension that is
+    none, or that settings.search_method or the constant of that name does not allow.
+    """
+    if settings.search_method not in METHODS:
+        raise UserError("search_method is %r, but must be: one of %s" % (
+            settings.search_method, ", ".join(METHODS)))
+    space = dict({} if settings.search_method == "grid" else _usual(settings), **settings.search)
+    space = {name: dimension for name, dimension in sorted(space.items()) if dimension is not None}
+    if not space and settings.search_method == "grid":
+        raise UserError("a grid needs dimensions", 'give them in search, such as '
+                        '{"learning_rate": ("log_grid", 1e-4, 1e-2, 5)}')
+    if not space:
+        raise UserError("search leaves no dimension to sweep: take a None out of it")
+    return {name: _checked(settings, name, dimension) for name, dimension in space.items()}
+
+
+def _usual(settings):
+    """The dimensions that are swept if settings.search is empty."""
     size = settings.number_of_parameters
     low, high = PARAMETERS.get(settings.task, (math.inf, math.inf))
     if size < low:
         low, high = max(size // 2, 1), 2 * size
     space = dict(COMMON, number_of_parameters=("integer", low, high))
-    space.update({name: hyperparameter.search
-                  for name, hyperparameter in CELLS[settings.cell_name].hyperparameters.items()})
-    space.update(settings.search)
-    space = {name: dimension for name, dimension in sorted(space.items()) if dimension is not None}
-    for name, dimension in space.items():
-        if not _is_dimension(dimension):
-            raise UserError('search: %s is %r, but must be ("uniform", low, high), ("log", low, high), '
-                            '("integer", low, high), ("choice", [values]) or None' % (name, dimension))
-    if not space:
-        raise UserError("search leaves no dimension to sweep: take a None out of it")
+    for name, hyperparameter in CELLS[settings.cell_name].hyperparameters.items():
+        space[name] = hyperparameter.search
     return space
+
+
+def _checked(settings, name, dimension):
+    """`dimension` as a search space has it. Raises UserError."""
+    if not _is_dimension(dimension):
+        raise UserError("search: %s is %r, but must be %s" % (name, dimension, _FORMS))
+    constant = _constant(settings, name)
+    kind = dimension[0]
+    if kind in ("grid", "log_grid"):
+        dimension = kind, _spaced(*dimension, whole=constant.allowed.startswith("int"))
+    elif kind == "choice":
+        dimension = kind, _without_repetition(dimension[1])
+    if kind in _INTERVALS and settings.search_method == "grid":
+        raise UserError("search: %s is %r, but a grid is of lists of values" % (name, dimension),
+                        'take ("choice", [values]), ("grid", low, high, n) or '
+                        '("log_grid", low, high, n)')
+    if kind in ("uniform", "log") and constant.allowed.startswith("int"):
+        raise UserError("search: %s is a whole number, but %r has others too" % (name, dimension),
+                        'take ("integer", low, high)')
+    for value in extremes(dimension):
+        read = constant.check(value)
+        if read != value:  # a trial's settings.json would not have the value of the point
+            raise UserError("search: the value %r of %s means %r in a trial: write that instead" % (
+                value, name, read))
+    return dimension
+
+
+def _constant(settings, name):
+    """The Constant that a dimension varies. Raises UserError if a sweep may not."""
+    constant = settings.constants.get(name)
+    if constant is None:
+        raise UserError("search: %s is not a setting of %s" % (name, settings.script))
+    foreign = constant.group.startswith("Cell ") and name not in settings.cell_hyperparameters
+    if foreign:
+        raise UserError("search: %s is not a hyperparameter of %s" % (name, settings.cell_name))
+    seeds = name == "seed" and settings.search_method != "grid"
+    if seeds or not constant.may_be_swept:
+        raise UserError("search: %s is the same in all trials: leave it out, and make a sweep for "
+                        "each" % name)
+    return constant
 
 
 def _is_dimension(dimension):
@@ -46,53 +99,61 @@ def _is_dimension(dimension):
     kind, bounds = dimension[0], list(dimension[1:])
     if kind == "choice":
         return len(bounds) == 1 and isinstance(bounds[0], (tuple, list)) and len(bounds[0]) > 0
-    numbers = len(bounds) == 2 and all(type(bound) in ((int,) if kind == "integer" else (int, float))
-                                       and math.isfinite(bound) for bound in bounds)
-    return kind in ("uniform", "log", "integer") and numbers and bounds[0] < bounds[1] and (
-        kind != "log" or bounds[0] > 0)
+    if kind in ("grid", "log_grid"):
+        if len(bounds) != 3 or type(bounds[2]) is not int or not 2 <= bounds[2] <= 1000:
+            return False
+        bounds = bounds[:2]
+    elif kind not in _INTERVALS or len(bounds) != 2:
+        return False
+    numbers = all(type(bound) in _types(kind) and math.isfinite(bound) for bound in bounds)
+    return numbers and bounds[0] < bounds[1] and (
+        kind not in ("log", "log_grid") or bounds[0] > 0)
+
+
+def _types(kind):
+    return (int,) if kind == "integer" else (int, float)
+
+
+def _spaced(kind, low, high, count, whole):
+    """`count` values from low to high, both among them; whole numbers if the setting is one."""
+    steps = [step / (count - 1) for step in range(count)]
+    if kind == "log_grid":
+        values = [low * (high / low) ** step for step in steps]
+    else:
+        values = [low + (high - low) * step for step in steps]
+    rounded = [round(value) if whole else float("%.4g" % value) for value in values]
+    return _without_repetition([low] + rounded[1:-1] + [high])
+
+
+def _without_repetition(values):
+    return [value for number, value in enumerate(values) if value not in values[:number]]
 
 
 def extremes(dimension):
-    """The values of a dimension that have to be allowed for all of it to be: its bounds, or all its choices."""
-    return dimension[1] if dimension[0] == "choice" else dimension[1:]
+    """The values that must be allowed for all of a dimension to be: its bounds, or its list."""
+    return dimension[1] if dimension[0] in LISTS else dimension[1:]
 
 
-_EXPRESSIONS = {
-    "uniform": hp.uniform,
-    "log": lambda label, low, high: hp.loguniform(label, math.log(low), math.log(high)),
-    "integer": lambda label, low, high: hp.quniform(label, low, high, 1),
-    "choice": hp.choice,
-}
+def check_value(dimension, value):
+    """Raise ValueError or TypeError if `value` is not of a dimension."""
+    kind = dimension[0]
+    if kind in LISTS:
+        if value not in dimension[1]:
+            raise ValueError("%r is none of %s" % (value, dimension[1]))
+    elif isinstance(value, bool) or not isinstance(value, _types(kind)):
+        raise TypeError("%r is not a number" % (value,))
+    elif not math.isfinite(value):
+        raise ValueError("%r is not finite" % value)
 
 
-def suggest(space, earlier, seed):
-    """The next point, {name: value}; the same arguments give the same one.
-
-    earlier: the records of the trials that were begun before, dicts with `point` and `loss`, which is None where a
-    trial failed or still runs (TPE counts these as bad). seed: int or tuple of ints.
-    """
-    expressions = {name: _EXPRESSIONS[dimension[0]](name, *dimension[1:]) for name, dimension in space.items()}
-    domain, history = Domain(None, expressions), Trials()
-    miscs = [{"tid": tid, "cmd": domain.cmd, "workdir": None, "idxs": {name: [tid] for name in space},
-              "vals": {name: [_as_hyperopt_has_it(space[name], record["point"][name])] for name in space}}
-             for tid, record in enumerate(earlier)]
-    results = [{"status": STATUS_FAIL} if record["loss"] is None else {"status": STATUS_OK, "loss": record["loss"]}
-               for record in earlier]
-    tids = list(range(len(earlier)))
-    for doc in history.new_trial_docs(tids, [None] * len(tids), results, miscs):
-        history.insert_trial_doc(dict(doc, state=JOB_STATE_DONE))
-    history.refresh()
-    found, = tpe.suggest([len(tids)], domain, history, seed, n_startup_jobs=RANDOM_TRIALS, verbose=False)
-    point = space_eval(expressions, {name: values[0] for name, values in found["misc"]["vals"].items()})
-    return {name: _plain(space[name], value) for name, value in point.items()}
-
-
-def _as_hyperopt_has_it(dimension, value):
-    return list(dimension[1]).index(value) if dimension[0] == "choice" else value
-
-
-def _plain(dimension, value):
-    """Without numpy's types, and no longer than a command line should be."""
-    if dimension[0] == "choice":
-        return value
-    return int(value) if dimension[0] == "integer" else float("%.6g" % value)
+def points_in(space):
+    """The number of different points of a search space; infinity if it has an interval."""
+    number = 1
+    for dimension in space.values():
+        if dimension[0] in LISTS:
+            number *= len(dimension[1])
+        elif dimension[0] == "integer":
+            number *= dimension[2] - dimension[1] + 1
+        else:
+            return math.inf
+    return number

@@ -1,283 +1,225 @@
-"""A search for good settings: many trials, each a training in a process of its own, chosen by TPE.
+"""A search for good settings: many trials, each a training in a process of its own.
 
-The test split is not opened before a winner is chosen on validation. What happened is in trials.jsonl, a line for each
-trial that ended, so that a sweep that was cut off goes on where it was.
+The test split is not opened before a winner is chosen on validation. What happened is in
+trials.jsonl, so that a sweep that was cut off goes on with the same command.
 """
 
 import contextlib
 import itertools
-import json
 import os
 import re
 import shutil
-import statistics
 import sys
 
 import tqdm
 
-from cells.registry import CELLS
-from sweeps import spark
-from sweeps import report as sweep_report
-from files.errors import UserError, hint
-from files.writing import save_json
-from files.run_files import is_record, load_settings
+from files.errors import UserError
+from files.run_files import is_begun
+from sweeps import options, report, spark, winner
+from sweeps.records import Records
+from sweeps.search_space import points_in, search_space
+from sweeps.suggestions import next_point
+from sweeps.trial import AGAIN, DONE, UNCLEAR, train
 from training.run_folder import RunFolder
-from sweeps.search_space import extremes, search_space, suggest
-from sweeps.trial import Trial, call, results, train
 from training.settings import run_path
 
 HOPELESS = 5  # so many failures, and nothing else, end a sweep
+IN_A_ROW = 3  # so many trials in a row that do not tell of their points end it, too
+_BAR = "{desc}: {n_fmt} of {total_fmt} trials {bar:10} {remaining} left{postfix}"
 
 
 def run(settings, data, script_globals):
-    """Begin or continue the sweep settings.sweep_name, up to settings.sweep_trials trials, and test the winner.
+    """Begin or continue the sweep settings.sweep_name, train its trials, and test the winner.
 
     data: the data set, whose identity the sweep keeps. script_globals: the globals() of the script.
-    Raises UserError for dimensions that the script does not allow, for a
-    spark_master that cannot be, for a sweep of that name with other settings, and where all of the first trials fail.
-    Ctrl-C ends it cleanly.
+    Raises UserError for dimensions that the script does not allow, for a spark_master that cannot
+    be, for a sweep of that name with other settings, if all of the first trials fail, and if
+    several in a row tell nothing of their points. Ctrl-C ends it cleanly.
     """
     space = search_space(settings)
-    for name, dimension in space.items():
-        _check_dimension(settings, name, dimension)
     if settings.spark_master:
         spark.check_master(settings.spark_master)
-    with Sweep(settings, space, os.path.abspath(script_globals["__file__"]), data) as sweep:
-        try:
-            sweep.search()
-            sweep.finish()
-        except KeyboardInterrupt:
-            sweep.run.log("interrupted after %d of %d trials; the same command goes on" % (
-                len(sweep.records), settings.sweep_trials))
-            sys.exit(130)
-
-
-def _check_dimension(settings, name, dimension):
-    constant = settings.constants.get(name)
-    if constant is None:
-        raise UserError("search: %s is not a setting of %s" % (name, settings.script))
-    if constant.group.startswith("Cell ") and name not in settings.cell_hyperparameters:
-        raise UserError("search: %s is not a hyperparameter of %s" % (name, settings.cell_name))
-    if not constant.may_be_swept or name == "seed":
-        raise UserError("search: %s is the same in all trials: leave it out, and make a sweep for each" % name)
-    for value in extremes(dimension):
-        read = constant.check(value)
-        if read != value:  # a trial's settings.json would not have the value of the point
-            raise UserError("search: the value %r of %s means %r in a trial: write that instead" % (value, name, read))
-        if dimension[0] in ("uniform", "log") and isinstance(read, int):
-            raise UserError('search: %s is a whole number, but %r has others too: take ("integer", low, high)' % (
-                name, dimension))
+    script = os.path.abspath(script_globals["__file__"])
+    with Sweep(settings, space, script, data) as sweep:
+        sweep.search_and_finish()
 
 
 class Sweep(object):
-    """The folder of a sweep, held by one process at a time, and what is in it."""
+    """The folder of a sweep, held by one process at a time, and what is in it.
+
+    size: how many trials it is to have in all.
+    """
 
     def __init__(self, settings, space, script, data):
-        self.settings, self.space, self._script = settings, space, script
+        self.settings, self.space, self.script = settings, space, script
         path = run_path(settings, settings.sweep_name)
-        exists = os.path.exists(path)
+        exists = os.path.exists(path) and not _is_empty(path)
         if exists:
-            _check_same(path, settings)
+            options.check_same(path, settings)
         named = settings.changed(name=settings.sweep_name, resume=path if exists else "")
         self.run = RunFolder(named, data)
-        if exists:
-            self.run.save_settings()  # with what may change from call to call
-        self._trials = self.run.file("trials.jsonl")
-        self.records, dropped = read_records(self._trials, space)
-        if dropped:
-            self.run.log("%s: the last line was cut short and is dropped" % self._trials)
-        self._bar = tqdm.tqdm(total=settings.sweep_trials, initial=len(self.records), desc="sweep",
-                              bar_format="{desc}: {n_fmt} of {total_fmt} trials {bar:10} {remaining} left{postfix}",
-                              disable=not sys.stderr.isatty(), dynamic_ncols=True, position=0, leave=False)
+        try:
+            if exists:
+                self.run.save_settings()  # with what may change from call to call
+            trials = self.run.file("trials.jsonl")
+            self._records = Records(trials, space, settings.retry_failed)
+        except BaseException as error:
+            self.run.__exit__(error)
+            raise
+        if self._records.cut_short:
+            self.run.log("%s: the last line was cut short and is dropped" % trials)
+        self._unclear = []  # records of trials of which it is not known whether the point failed
+        self._in_a_row = []  # of the last trials that told nothing of their points: kind, reason
+        self.size = self._size()
+        self._bar = tqdm.tqdm(total=self.size, initial=len(self.records), desc="sweep",
+                              bar_format=_BAR, disable=not (sys.stderr and sys.stderr.isatty()),
+                              dynamic_ncols=True, position=0, leave=False)
         self._show_best()
         self._keep_best()
 
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, error=None, *_):
         self._bar.close()
-        self.run.__exit__()
+        self.run.__exit__(error)
+
+    @property
+    def records(self):
+        """The records of the trials that ended, in that order."""
+        return self._records.all
 
     @property
     def best(self):
-        """The record of the best trial so far, None where none succeeded."""
-        return min((record for record in self.records if record["loss"] is not None),
-                   key=lambda record: record["loss"], default=None)
+        """The record of the best trial so far, None if none succeeded."""
+        return self._records.best
+
+    def _size(self):
+        points, wanted = points_in(self.space), self.settings.sweep_trials
+        if self.settings.search_method == "grid":
+            return points
+        if points < wanted:
+            self.run.log("search has only %d different points: so many trials are made, not %d" % (
+                points, wanted))
+        return min(points, wanted)
+
+    def search_and_finish(self):
+        """Train what is left to train and test the winner. Ctrl-C ends it cleanly."""
+        try:
+            self.search()
+            winner.finish(self)
+        except KeyboardInterrupt:
+            self.run.log("interrupted after %d of %d trials; the same command goes on" % (
+                len(self.records), self.size))
+            sys.exit(130)
 
     def search(self):
         """Train what is left to train, one trial after another or on Spark."""
-        if self.settings.spark_master and len(self.records) < self.settings.sweep_trials:
+        if self.settings.spark_master and self.next_trial():
             spark.search(self)
-        while len(self.records) < self.settings.sweep_trials:
-            self.add(train(self.next_trial()))
+        trial = self.next_trial()
+        while trial:
+            self.add(*train(trial))
+            trial = self.next_trial()
+        self._settle()
 
     def next_trial(self, running=()):
-        """A trial that a kill left unfinished, or else a new one, which is none of the trials that are `running`."""
-        taken = [record["trial"] for record in self.records] + [trial.number for trial in running]
+        """A trial that is not finished, or a new one, none of those that run; None if all are done.
+
+        running: the Trials of the sweep that are being trained.
+        """
+        ended = self.records + self._unclear
+        taken = [record["trial"] for record in ended] + [trial.number for trial in running]
+        for record in self._records.failed_before:
+            if record["trial"] not in taken:
+                return self._retry(record)
+        if len(taken) >= self.size:
+            return None
         for number in self._numbers_of_folders():
             if number not in taken:
-                return self._trial(number, self._point_of_folder(number))
+                folder = self.run.file("trial-%03d" % number)
+                point = options.point_of_folder(folder, self.space)
+                return options.make_trial(self, number, point)
         number = next(number for number in itertools.count(1) if number not in taken)
-        begun = self.records + [{"point": trial.point, "loss": None} for trial in running]
-        return self._trial(number, suggest(self.space, begun, (self.settings.seed, number)))
+        begun = ended + [{"point": trial.point, "loss": None} for trial in running]
+        seed = self.settings.seed, number
+        point = next_point(self.settings.search_method, self.space, begun, seed)
+        return None if point is None else options.make_trial(self, number, point)
 
-    def add(self, record):
-        """Put the record of a trial that ended behind the others, on the disk too; keep the best one's checkpoints."""
-        with open(self._trials, "a") as file:
-            file.write(json.dumps(record, sort_keys=True) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        self.records.append(record)
+    def _retry(self, record):
+        """The trial of a record that failed: what it left as its results is removed."""
+        trial = options.make_trial(self, record["trial"], record["point"])
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(os.path.join(trial.folder, "results.json"))
+        return trial
+
+    def add(self, record, kind=DONE):
+        """Take the record of a trial that ended, and whether it is DONE, AGAIN or UNCLEAR.
+
+        Raises UserError if it makes no sense to go on.
+        """
+        if kind == DONE:
+            self._settle()
+            self._add(record)
+            if self.best is None and len(self.records) >= HOPELESS:
+                raise UserError("all %d trials failed, the last with: %s" % (
+                    len(self.records), record["reason"]))
+            return
+        if kind == UNCLEAR:
+            self._unclear.append(record)
+        self._in_a_row.append((kind, record["reason"]))
+        self.log("trial %d of %d ended: %s" % (record["trial"], self.size, record["reason"]))
+        alike = {re.sub(r"\d+", "", reason) for _, reason in self._in_a_row[-IN_A_ROW:]}
+        many = len(self._in_a_row) >= IN_A_ROW and len(alike) == 1
+        if many or [kind for kind, _ in self._in_a_row].count(AGAIN) >= IN_A_ROW:
+            raise UserError("%d times in a row a trial ended with: %s" % (
+                len(self._in_a_row), record["reason"]),
+                "when this is mended, the same command tries again")
+
+    def _settle(self):
+        """Take the trials that ended unclearly for failed: others have not ended like them."""
+        del self._in_a_row[:]
+        while self._unclear:
+            self._add(self._unclear.pop(0))
+
+    def _add(self, record):
+        self._records.add(record)
         self._keep_best()
         self._bar.update()
         self._show_best()
         best = self.best
-        self._log("trial %d of %d: %s; %s%s" % (
-            record["trial"], self.settings.sweep_trials, sweep_report.outcome(record),
-            sweep_report.shown(record["point"]),
-            "; best so far %.4f, trial %d" % (best["value"], best["trial"]) if best else ""))
-        if best is None and len(self.records) >= HOPELESS:
-            raise UserError("all %d trials failed, the last with: %s" % (len(self.records), record["reason"]))
+        so_far = "; best so far %.4f, trial %d" % (best["value"], best["trial"]) if best else ""
+        self.log("trial {number} of {size}: {outcome}; {point}{so_far}".format(
+            number=record["trial"], size=self.size, outcome=report.outcome(record),
+            point=report.shown(record["point"]), so_far=so_far))
 
     def _show_best(self):
         if self.best:
             point = {name: float("%.3g" % value) if isinstance(value, float) else value
                      for name, value in self.best["point"].items()}
-            self._bar.set_postfix_str("best %.4f: %s" % (self.best["value"], sweep_report.shown(point)))
-
-    def finish(self):
-        """Test the winner, with `final_seeds` seeds; write the report and sweep.json and print the table."""
-        best, settings = self.best, self.settings
-        if best is None:
-            raise UserError("all %d trials of %s failed: see the reasons in trials.jsonl" % (
-                len(self.records), self.run.path))
-        sweep_report.write(self.run, self.records, self.space)
-        finals = [self._test_winner(best)]
-        for seed in range(settings.seed + 1, settings.seed + settings.final_seeds):
-            trial = self._trial("winner-%03d-seed-%d" % (best["trial"], seed), best["point"], seed=seed,
-                                evaluate_on_test=True)
-            reason = train(trial)["reason"]
-            if reason:
-                raise UserError("the winner failed with seed %d: %s" % (seed, reason))
-            finals.append(results(trial.folder))
-        test = {name: _summary([result["test"][name] for result in finals]) for name in finals[0]["test"]}
-        command = self._command(best["point"])
-        save_json(self.run.file("sweep.json"), {
-            "trials": len(self.records), "failed": sum(record["loss"] is None for record in self.records),
-            "winner": best, "seeds": [result["seed"] for result in finals], "test": test, "command": command,
-            "valid": {name: _summary([result["valid"][name] for result in finals]) for name in finals[0]["valid"]}})
-        for line in sweep_report.table(self.records, self.space):
-            self._log(line)
-        for name, values in sorted(test.items()):
-            spread = ", standard deviation %.4f over %d seeds" % (values["std"], len(finals)) if values["std"] else ""
-            self._log("test %s of the winner: %.4f%s" % (name, values["mean"], spread))
-        self._log("the winner again: " + command)
-
-    def _test_winner(self, best):
-        folder = self._trial(best["trial"], best["point"]).folder
-        if "test" not in results(folder):
-            reason = call(self._script, self._later(evaluate=folder, evaluate_on_test=True))
-            if reason:
-                raise UserError("the winner, %s, could not be tested: %s" % (folder, reason))
-        return results(folder)
-
-    def _trial(self, number, point, **changed):
-        name = number if isinstance(number, str) else "trial-%03d" % number
-        settings = self.settings.changed(
-            name=self.settings.sweep_name + "/" + name, do_hyperparameter_optimization=False, search={},
-            **dict({"evaluate_on_test": False}, **changed))
-        folder = self.run.file(name)
-        return Trial(number, point, folder, self._script, _options(_at(settings, point)),
-                     self._later(resume=folder, evaluate_on_test=settings.evaluate_on_test))
-
-    def _later(self, **more):
-        values = {name: value for name, value in self.settings.values.items()
-                  if self.settings.constants[name].may_change_on_evaluate and name != "name"}
-        return _options(dict(values, **more))
-
-    def _command(self, point):
-        """The command line that trains a point again, whatever is edited at the top of the script."""
-        values = _at(self.settings, point)
-        return self.settings.changed(**dict(values, do_hyperparameter_optimization=False)).command()
+            self._bar.set_postfix_str("best %.4f: %s" % (self.best["value"], report.shown(point)))
 
     def _numbers_of_folders(self):
         found = (re.match(r"trial-(\d+)$", name) for name in os.listdir(self.run.path))
         return sorted(int(match.group(1)) for match in found
                       if match and os.path.exists(self.run.file(match.group() + "/settings.json")))
 
-    def _point_of_folder(self, number):
-        folder = self.run.file("trial-%03d" % number)
-        with hint("remove this folder"):
-            values = load_settings(folder)["settings"]
-        values.update(values["cell_hyperparameters"])
-        missing = sorted(set(self.space) - set(values))
-        if missing:
-            raise UserError("%s/settings.json lacks %s: remove this folder" % (folder, ", ".join(missing)))
-        return {name: values[name] for name in self.space}
-
     def _keep_best(self):
+        """Remove the checkpoints of all finished trials but the best."""
         best = self.best
         for record in self.records:
             if record is not best:
-                shutil.rmtree(self.run.file("trial-%03d/checkpoints" % record["trial"]), ignore_errors=True)
+                shutil.rmtree(self.run.file("trial-%03d/checkpoints" % record["trial"]),
+                              ignore_errors=True)
 
-    def _log(self, text):
-        with tqdm.tqdm.external_write_mode() if not self._bar.disable else contextlib.nullcontext():
+    def log(self, text):
+        """Print a line above the progress bar and keep it in log.txt."""
+        hidden = self._bar.disable
+        with contextlib.nullcontext() if hidden else tqdm.tqdm.external_write_mode():
             self.run.log(text)
 
 
-def read_records(path, dimensions=()):
-    """The records in trials.jsonl, and whether a last line that a kill cut short was dropped from the file.
-
-    dimensions: the names that a point must have. Raises UserError for any other line that is no record.
-    """
-    records, whole = [], 0
-    if not os.path.exists(path):
-        return records, False
-    with open(path, "r+b") as file:
-        lines = file.read().splitlines(True)
-        for number, line in enumerate(lines, 1):
-            try:
-                record = json.loads(line.decode("utf-8"))
-            except ValueError:
-                record = None
-            if number == len(lines) and (record is None or not line.endswith(b"\n")):
-                file.truncate(whole)
-                return records, True
-            if not is_record(record, dimensions):
-                raise UserError("%s: line %d cannot be read as the record of a trial (%.60s): mend or remove it" % (
-                    path, number, line.decode("utf-8", "replace")))
-            records.append(record)
-            whole += len(line)
-    return records, False
-
-
-def _check_same(path, settings):
-    with hint("remove %s or give another --sweep_name" % path):
-        saved = load_settings(path)["settings"]
-    if not saved.get("do_hyperparameter_optimization"):
-        raise UserError("%s is not a sweep: give another --sweep_name" % path)
-    now = json.loads(json.dumps(dict(settings.values, name=settings.sweep_name)))
-    for name in sorted(now):
-        constant = settings.constants[name]
-        if (constant.is_of_computation or name == "search") and now[name] != saved.get(name):
-            raise UserError("%s was begun with %s %r, not %r: set it so, or give another --sweep_name" % (
-                path, name, saved.get(name), now[name]))
-
-
-def _at(settings, point):
-    """The values of all settings at a point."""
-    own = CELLS[settings.cell_name].hyperparameters
-    hyperparameters = dict(settings.cell_hyperparameters, **{name: point[name] for name in point if name in own})
-    return dict(settings.values, cell_hyperparameters=hyperparameters,
-                **{name: value for name, value in point.items() if name not in own})
-
-
-def _options(values):
-    return ["--%s=%s" % item for item in values.items()]
-
-
-def _summary(values):
-    return {"mean": statistics.mean(values), "std": statistics.stdev(values) if len(values) > 1 else None,
-            "values": values}
+def _is_empty(path):
+    """Whether a folder was left by a sweep that was ended before it had its settings.json."""
+    settings = os.path.join(path, "settings.json")
+    return os.path.isdir(path) and not is_begun(path) and not os.path.exists(settings)

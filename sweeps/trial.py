@@ -1,4 +1,11 @@
-"""One trial of a sweep: a training in a process of its own, whose end, good or bad, becomes a record."""
+"""One trial of a sweep: a training in a process of its own, whose end becomes a record.
+
+A trial ends in one of these ways. It may be DONE: there is a result, or the point failed (the loss
+became NaN, memory ran out), which the script tells by an exit status of its own. It may have to be
+tried AGAIN: it was interrupted, or its surroundings are broken (data are missing, the disk is full,
+no process can be started), which says nothing about the point. Or it is UNCLEAR which of the two:
+an exception or a crash that nobody foresaw.
+"""
 
 import collections
 import ctypes
@@ -13,85 +20,140 @@ import subprocess
 import sys
 import time
 
-from files.errors import UserError, hint
-from files.writing import lock_folder
+from files.errors import TrainingFailed, UserError, hint
 from files.progress import BAR_FILE
 from files.run_files import LAST, load_results
+from files.writing import lock_folder
+
+DONE, AGAIN, UNCLEAR = "done", "again", "unclear"
+PRUNED = "pruned"  # how the stop reason of a trial that was pruned begins
 
 Trial = collections.namedtuple("Trial", "number point folder script begin resume")
-Trial.__doc__ = """folder: its run's. begin, resume: the script's command line to start it and to go on with it."""
+Trial.__doc__ = """folder: its run's. begin, resume: the script's options to start and resume it."""
+
+Ended = collections.namedtuple("Ended", "kind reason")
+Ended.__doc__ = """How a process ended. kind: DONE, AGAIN or UNCLEAR. reason: None if it is well."""
 
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
+_INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+# How the last line of a traceback begins that tells of the surroundings.
+_OF_SURROUNDINGS = re.compile(r"(OSError|BlockingIOError|ConnectionError|FileNotFoundError|"
+                              r"IsADirectoryError|NotADirectoryError|PermissionError|TimeoutError|"
+                              r"ImportError|ModuleNotFoundError)\b|\S*: can't open file ")
 
 
 def train(trial, variables=()):
-    """Train a trial, or go on with it; returns its record, the dict that becomes its line in trials.jsonl.
+    """Train a trial, or resume it; return its record and whether it is DONE, AGAIN or UNCLEAR.
 
-    Where another process still trains it (a sweep that was killed left it), that one is waited for.
-    variables: more of the environment.
+    The record is the dict that becomes its line in trials.jsonl. If another process still trains
+    the trial (a sweep that was killed left it), that one is waited for. variables: more of the
+    environment.
     """
-    _wait_for_others(trial.folder)
-    reason = None
-    if not os.path.exists(os.path.join(trial.folder, "results.json")):
-        words = trial.resume
-        if not os.path.exists(os.path.join(trial.folder, LAST)):
-            shutil.rmtree(trial.folder, ignore_errors=True)  # killed before there was anything to go on from
-            words = trial.begin
-        reason = call(trial.script, words, variables)
-    record = {"trial": trial.number, "point": trial.point, "loss": None, "machine": platform.node(),
+    started = time.monotonic()
+    try:
+        _wait_for_others(trial.folder)
+        ended = _run(trial, variables)
+    except OSError as error:
+        ended = Ended(AGAIN, "%s cannot be trained (%s)" % (trial.folder, error))
+    record = {"trial": trial.number, "point": trial.point, "loss": None, "reason": ended.reason,
+              "machine": platform.node(),
               "finished": datetime.datetime.now().strftime("%Y-%m-%d %H:%M:%S")}
-    if reason is None:
-        try:
-            found = results(trial.folder)
-        except UserError as error:
-            return dict(record, reason=str(error))
-        value = found["valid"][found["monitor"]]
-        record.update({name: found[name] for name in ("seconds", "epochs", "best_epoch", "parameters",
-                                                      "hidden_units")}, metric=found["monitor"], value=value)
-        if math.isfinite(value):
-            record["loss"] = value if found["lower_is_better"] else -value
-        else:
-            reason = "the validation metric is %s" % value
-    return dict(record, reason=reason)
+    if ended.reason is None:
+        record.update(_outcome(trial.folder))
+        seconds = max(time.monotonic() - started, record.pop("run_seconds", 0))
+        record["trial_seconds"] = round(seconds, 1)
+    return record, ended.kind
+
+
+def _run(trial, variables):
+    """Run the process of a trial that is not finished; returns how it Ended."""
+    if os.path.exists(os.path.join(trial.folder, "results.json")):
+        return Ended(DONE, None)
+    words = trial.resume
+    if not os.path.exists(os.path.join(trial.folder, LAST)):
+        # It was killed before there was anything to resume.
+        shutil.rmtree(trial.folder, ignore_errors=True)
+        words = trial.begin
+    return call(trial.script, words, variables)
+
+
+def _outcome(folder):
+    """What a finished trial's results give to its record."""
+    try:
+        found = results(folder)
+    except UserError as error:
+        return {"reason": str(error)}
+    value = found["valid"][found["monitor"]]
+    if not math.isfinite(value):
+        return {"reason": "the validation metric is %s" % value}
+    outcome = {name: found[name] for name in (
+        "seconds", "epochs", "best_epoch", "parameters", "hidden_units")}
+    outcome.update(metric=found["monitor"], value=value,
+                   loss=value if found["lower_is_better"] else -value,
+                   run_seconds=found["seconds"] + found.get("startup_seconds", 0))
+    if (found["stop_reason"] or "").startswith(PRUNED):
+        outcome["pruned"] = True
+    return outcome
 
 
 def results(folder):
-    """What the results.json of a trial holds. Raises UserError where it is missing, damaged or incomplete."""
+    """What the results.json of a trial holds. Raises UserError if it is missing or damaged."""
     with hint("remove it, and the trial's line in trials.jsonl, to have them made again"):
         return load_results(folder)
 
 
 def call(script, words, variables=()):
-    """Run a script to its end; returns None, or why it failed: the last line of its standard error.
+    """Run a script to its end and return how it Ended; the reason is its last line of error.
 
-    On a terminal it shows its progress bar. It saves itself and ends when this process is interrupted or dies.
+    On a terminal it shows its progress bar. It saves itself and ends when this process is
+    interrupted or dies.
     """
     environment = dict(os.environ, **dict(variables))
-    terminal = [os.dup(sys.stderr.fileno())] if sys.stderr.isatty() else []
+    terminal = [os.dup(sys.stderr.fileno())] if sys.stderr and sys.stderr.isatty() else []
     environment.update((BAR_FILE, str(number)) for number in terminal)
-    process = subprocess.Popen([sys.executable, "-u", script] + words, env=environment,
-                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                               start_new_session=True, preexec_fn=_end_with_parent, pass_fds=terminal)
     tail = b""
     try:
-        for block in iter(lambda: os.read(process.stderr.fileno(), 65536), b""):
-            tail = (tail + block)[-4096:]
-        status = process.wait()
-    except BaseException:
-        process.terminate()
-        process.communicate()
-        raise
+        process = subprocess.Popen(
+            [sys.executable, "-u", script] + words, env=environment, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
+            preexec_fn=_end_with_parent, pass_fds=terminal)
+        try:
+            for block in iter(lambda: os.read(process.stderr.fileno(), 65536), b""):
+                tail = (tail + block)[-4096:]
+            return _ended(process.wait(), tail)
+        except BaseException:
+            process.terminate()
+            process.communicate()
+            raise
+        finally:
+            process.stderr.close()
+    except (OSError, subprocess.SubprocessError) as error:
+        return Ended(AGAIN, "no process can be started (%s)" % error)
     finally:
         for number in terminal:
             os.write(number, b"\n\x1b[K\x1b[A")  # a bar that a kill left in the row below
             os.close(number)
+
+
+def _ended(status, tail):
+    """How a process Ended, from its exit status and the end of what it wrote on standard error."""
     if status == 0:
-        return None
+        return Ended(DONE, None)
+    if -status in _INTERRUPTIONS:
+        return Ended(AGAIN, "interrupted by signal %d" % -status)
+    if status == -signal.SIGKILL:
+        return Ended(DONE, "killed by signal 9 (out of memory?)")
     if status < 0:
-        return "killed by signal %d%s" % (-status, " (out of memory?)" if status == -signal.SIGKILL else "")
-    said = [line for line in tail.decode("utf-8", "replace").replace("\r", "\n").splitlines() if line.strip()]
-    return re.sub("^error: ", "", said[-1].strip()) if said else "it ended with status %d" % status
+        return Ended(UNCLEAR, "killed by signal %d" % -status)
+    text = tail.decode("utf-8", "replace").replace("\r", "\n")
+    said = [line for line in text.splitlines() if line.strip()]
+    last = said[-1].strip() if said else "it ended with status %d" % status
+    reason = re.sub("^error: ", "", last)
+    if status == TrainingFailed.exit_status:
+        return Ended(DONE, reason)
+    known = status in (UserError.exit_status, 128 + signal.SIGINT)
+    return Ended(AGAIN if known or _OF_SURROUNDINGS.match(last) else UNCLEAR, reason)
 
 
 def _end_with_parent():

@@ -23,10 +23,14 @@ from cells.registry import CELLS
 from sweeps import sweep as sweep_module
 from sweeps import report as sweep_report
 from files.errors import UserError
-from sweeps.search_space import extremes, search_space, suggest
+from sweeps import winner
+from sweeps.options import make_trial
+from sweeps.records import read_records
+from sweeps.search_space import extremes, search_space
+from sweeps.suggestions import suggest
+from sweeps.sweep import Sweep
+from sweeps.trial import AGAIN, DONE, UNCLEAR, Ended, Trial, call, train
 from training.settings import read_settings
-from sweeps.sweep import Sweep, read_records
-from sweeps.trial import Trial, call, train
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SEARCH = {"number_of_parameters": ("integer", 30000, 60000), "learning_rate": ("log", 1e-3, 1e-2),
@@ -37,17 +41,27 @@ SEARCH = {"number_of_parameters": ("integer", 30000, 60000), "learning_rate": ("
 STAND_IN = '''
 import ast, json, os, signal, sys, time
 options = dict(word[2:].split("=", 1) for word in sys.argv[1:])
-folder = options.get("resume") or options.get("evaluate") or os.path.join(options["runs_folder"], options["name"])
+folder = options.get("resume") or options.get("evaluate") or os.path.join(
+    options["runs_folder"], "music", options["data_set_name"], options["cell_name"], options["name"])
 here = os.path.dirname(os.path.abspath(__file__))
 with open(os.path.join(here, "calls"), "a") as file:
     file.write(json.dumps(dict(options, cuda=os.environ.get("CUDA_VISIBLE_DEVICES"))) + "\\n")
 order = json.load(open(os.path.join(here, "orders"))).get(os.path.basename(folder), "")
 if order == "nan":
     sys.stderr.write("some warning\\nepoch 1:  50%|#####     |\\rerror: the loss became nan at step 7\\n")
+    sys.exit(3)
+if order == "broken":
+    sys.stderr.write("error: the data are missing: run get_data.sh\\n")
     sys.exit(2)
+if order == "term":
+    os.kill(os.getpid(), signal.SIGTERM)
+if order == "crash":
+    raise RuntimeError("cudaGetDevice() failed")
 os.makedirs(os.path.join(folder, "checkpoints"), exist_ok=True)
 if not (options.get("resume") or options.get("evaluate")):
     values = dict(options, dropout=float(options["dropout"]))
+    for name in ("seed", "batch_size", "number_of_parameters"):
+        values[name] = int(options[name])
     values["cell_hyperparameters"] = ast.literal_eval(options["cell_hyperparameters"])
     values.update(data_set_name="toy", cell_name="RRU")
     saved = {"task": "toys", "script": "toy_main.py", "environment": {}, "settings": values}
@@ -82,20 +96,18 @@ class Toy(object):
                                                         for name, order in orders.items()}))
 
     def settings(self, *more):
-        return read_settings(vars(mm_main), [
-            "--runs_folder", str(self.folder / "runs"), "--do_hyperparameter_optimization", "True",
-            "--search", "{'learning_rate': None, 'number_of_parameters': None, 'dropout': ('uniform', 0.0, 0.8), "
-                        "'middle_layer_size_multiplier': None}"] + list(more))
+        return read_settings(vars(mm_main), self.words() + list(more))
+
+    def words(self):
+        search = {"learning_rate": None, "number_of_parameters": None,
+                  "dropout": ("uniform", 0.0, 0.8), "middle_layer_size_multiplier": None}
+        return ["--runs_folder", str(self.folder / "runs"), "--search", str(search),
+                "--do_hyperparameter_optimization", "True"]
 
     def open(self, *more):
         settings = self.settings(*more)
         data = types.SimpleNamespace(fingerprint="that of toys", fraction=1)
-        sweep = Sweep(settings, search_space(settings), str(self.script), data)
-        # The stand-in knows nothing of tasks: its folders are the sweep's own.
-        trial = sweep._trial
-        sweep._trial = lambda *words, **changed: (lambda made: made._replace(begin=made.begin + [
-            "--runs_folder=" + os.path.dirname(sweep.run.path)]))(trial(*words, **changed))
-        return sweep
+        return Sweep(settings, search_space(settings), str(self.script), data)
 
     def calls(self):
         return [json.loads(line) for line in (self.folder / "calls").read_text().splitlines()]
@@ -254,10 +266,10 @@ def test_settings_of_a_sweep_or_a_trial_without_settings_are_named(toy, text):
         unfinished = folder_of(toy.folder) / "trial-001"
         unfinished.mkdir()
         (unfinished / "settings.json").write_text(text)
-        with pytest.raises(UserError, match="trial-001/settings.json lacks, .*: remove this"):
+        with pytest.raises(UserError, match="trial-001/settings.json (cannot be read|lacks) .*: remove this"):
             sweep.search()
     (folder_of(toy.folder) / "settings.json").write_text(text)
-    with pytest.raises(UserError, match="settings.json lacks, .* or give another --sweep_name"):
+    with pytest.raises(UserError, match="settings.json cannot be read .* or give another --sweep_name"):
         toy.open()
 
 
@@ -269,7 +281,7 @@ def test_a_sweep_name_that_is_a_file_is_named(toy):
     assert folder_of(toy.folder).read_text() == "mine"
 
 
-@pytest.mark.parametrize("text, reason", [("{", "cannot be read"), ("{}", "lacks, "), ("5", "lacks, ")])
+@pytest.mark.parametrize("text, reason", [("{", "cannot be read"), ("{}", "cannot be read"), ("5", "cannot be read")])
 def test_a_trial_whose_results_are_damaged_failed(toy, text, reason):
     with toy.open("--sweep_trials", "1") as sweep:
         sweep.search()
@@ -303,9 +315,9 @@ def test_the_winner_is_tested_with_several_seeds(toy, capsys):
     with toy.open("--sweep_trials", "4", "--final_seeds", "3") as sweep:
         sweep.search()
         assert not any(call["evaluate_on_test"] == "True" for call in toy.calls())
-        sweep.finish()
+        winner.finish(sweep)
         calls, folder = toy.calls(), sweep.run.path
-        sweep.finish()
+        winner.finish(sweep)
         assert toy.calls() == calls  # nothing is tested twice
         best = sweep.best
     with open(os.path.join(folder, "sweep.json")) as file:
@@ -348,7 +360,7 @@ def test_a_winner_whose_results_are_gone_is_named(toy):
         sweep.search()
         os.remove(os.path.join(sweep.run.path, "trial-001", "results.json"))
         with pytest.raises(UserError, match="trial-001/results.json is missing: remove it, and"):
-            sweep.finish()
+            winner.finish(sweep)
 
 
 def test_a_sweep_in_which_nothing_succeeds_stops_early(toy):
@@ -388,11 +400,23 @@ def test_a_child_ends_when_its_sweep_is_killed(tmp_path):
 
 def test_why_a_process_failed_is_its_last_word(tmp_path):
     script = tmp_path / "script.py"
-    for text, reason in [("pass", None), ("1 / 0", "ZeroDivisionError: division by zero"),
-                         ("import sys; sys.exit(3)", "it ended with status 3"),
-                         ("import os; os.abort()", "killed by signal 6")]:
+    fault = "import sys; sys.stderr.write('error: %s'); sys.exit(%d)"
+    for text, kind, reason in [
+            ("pass", DONE, None), ("1 / 0", UNCLEAR, "ZeroDivisionError: division by zero"),
+            ("import sys; sys.exit(3)", DONE, "it ended with status 3"),
+            ("import sys; sys.exit(130)", AGAIN, "it ended with status 130"),
+            (fault % ("the loss became nan", 3), DONE, "the loss became nan"),
+            (fault % ("data are missing", 2), AGAIN, "data are missing"),
+            ("import nosuch", AGAIN, "ModuleNotFoundError: No module named 'nosuch'"),
+            ("open('/no/such')", AGAIN,
+             "FileNotFoundError: [Errno 2] No such file or directory: '/no/such'"),
+            ("import os; os.kill(os.getpid(), 15)", AGAIN, "interrupted by signal 15"),
+            ("import os; os.kill(os.getpid(), 9)", DONE, "killed by signal 9 (out of memory?)"),
+            ("import os; os.abort()", UNCLEAR, "killed by signal 6")]:
         script.write_text(text)
-        assert call(str(script), []) == reason
+        assert call(str(script), []) == Ended(kind, reason)
+    kind, reason = call(str(tmp_path / "gone.py"), [])
+    assert kind == AGAIN and "can't open file" in reason
 
 
 @pytest.mark.parametrize("lower_is_better, loss", [(True, 0.75), (False, -0.75)])
@@ -400,7 +424,8 @@ def test_what_a_sweep_minimises(tmp_path, lower_is_better, loss):
     with open(os.path.join(ROOT, "results", "mnist", "SequentialDigits", "RRU", "seed1", "results.json")) as file:
         results = dict(json.load(file), valid={"accuracy": 0.75}, lower_is_better=lower_is_better)
     (tmp_path / "results.json").write_text(json.dumps(results))
-    record = train(Trial(1, {}, str(tmp_path), "unused", [], []))
+    record, kind = train(Trial(1, {}, str(tmp_path), "unused", [], []))
+    assert kind == DONE
     assert (record["loss"], record["value"], record["reason"]) == (loss, 0.75, None)
 
 
@@ -463,7 +488,7 @@ def test_tpe_finds_what_is_good():
     ({"number_of_parameters": ("integer", 1e6, 2e6)}, ["number_of_parameters", "integer"]),
     ({"batch_size": ("choice", [])}, ["batch_size", "choice"]),
     ({"batch_size": ("choice", [8, 0])}, ["batch_size", "int >= 1"]),
-    ({"batch_size": ("choice", [8, None])}, ["the value None of batch_size means 16"]),
+    ({"batch_size": ("choice", [8, None])}, ["batch_size is None", "int >= 1"]),
     ({"batch_size": ("choice", [8, "4"])}, ["the value '4' of batch_size means 4"]),
     ({"batch_size": ("uniform", 8, 16)}, ["batch_size", 'take ("integer", low, high)']),
     ({"number_of_layers": ("log", 1, 4)}, ["number_of_layers", 'take ("integer", low, high)']),
@@ -476,7 +501,7 @@ def test_tpe_finds_what_is_good():
 ])
 def test_dimensions_that_cannot_be_are_named(toy, search, words):
     with pytest.raises(UserError) as error:
-        sweep_module.run(toy.settings("--search", str(search)), vars(mm_main))
+        sweep_module.run(toy.settings("--search", str(search)), None, vars(mm_main))
     for word in words:
         assert word in str(error.value)
     assert not (toy.folder / "runs").exists()

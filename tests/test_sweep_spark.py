@@ -20,7 +20,7 @@ from test_sweep import ROOT, SEARCH, Toy, folder_of, parent_of, wait_for
 from sweeps import sweep as sweep_module
 from files.errors import UserError
 from sweeps.spark import check_master
-from sweeps.sweep import read_records
+from sweeps.records import read_records
 
 has_java = shutil.which("java")
 try:
@@ -251,7 +251,7 @@ def test_a_master_that_is_not_supported_is_named(toy):
         check_master(master)
     for master in ("yarn", "k8s://https://host:443", "local[0]", "local[2", "spark://host", "7077"):
         with pytest.raises(UserError, match=re.escape("spark_master is %r, but must be: local, " % master)):
-            sweep_module.run(toy.settings("--spark_master", master), vars(mm_main))
+            sweep_module.run(toy.settings("--spark_master", master), None, vars(mm_main))
     assert not (toy.folder / "runs").exists()
 
 

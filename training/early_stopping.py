@@ -2,11 +2,15 @@
 
 import math
 
-from files.run_files import number, whole
+from files.run_files import number, text, whole
 
 
 class EarlyStopping(object):
-    """Follows a validation metric, the monitor. `reason`: why to stop, None if it should go on."""
+    """Follows a validation metric, the monitor. `reason`: why to stop, None if it should go on.
+
+    median: in a sweep that prunes, a function of the epochs done that gives the value to be no worse
+    than, or None.
+    """
 
     def __init__(self, patience, epochs, lower_is_better):
         self.patience = patience
@@ -15,6 +19,8 @@ class EarlyStopping(object):
         self.best = None
         self.best_epoch = 0
         self.epochs_done = 0
+        self.median = None
+        self._pruned = None
 
     def update(self, value):
         """Take the monitor of one more epoch; True if it is the best so far.
@@ -26,7 +32,16 @@ class EarlyStopping(object):
             value < self.best if self.lower_is_better else value > self.best))
         if better:
             self.best, self.best_epoch = value, self.epochs_done
+        self._prune()
         return better
+
+    def _prune(self):
+        limit = self.median and self.median(self.epochs_done)
+        if limit is None or self.best is None:
+            return
+        if self.best > limit if self.lower_is_better else self.best < limit:
+            self._pruned = "pruned: the best value after %d epochs is %.4f, the median %.4f" % (
+                self.epochs_done, self.best, limit)
 
     @property
     def reason(self):
@@ -35,16 +50,18 @@ class EarlyStopping(object):
             return "no improvement for %d epochs (patience %d)" % (waited, self.patience)
         if self.epochs_done >= self.epochs:
             return "the limit of %d epochs is reached" % self.epochs
-        return None
+        return self._pruned
 
     def state(self):
         """The part of a checkpoint's progress that `restore` needs."""
-        return {"best": self.best, "best_epoch": self.best_epoch, "epochs_done": self.epochs_done}
+        return {"best": self.best, "best_epoch": self.best_epoch, "epochs_done": self.epochs_done,
+                "pruned": self._pruned}
 
     def restore(self, state):
         """Go on from what `state` gave. Raises various errors for anything else."""
         self.epochs_done = whole(state["epochs_done"])
         self.best_epoch = whole(state["best_epoch"])
+        self._pruned = text(state.get("pruned") or "") or None
         best = state["best"]
         # Earlier versions took a value that overflowed for the best.
         self.best = best if best is not None and math.isfinite(number(best)) else None

@@ -3,7 +3,7 @@
 from training.quiet_tensorflow import tf
 
 from cells.fast.unroll import unroll
-from files.errors import UserError
+from files.errors import TrainingFailed, UserError
 from training import size
 from training.metrics import Metric  # noqa: F401: the scripts import it together with Model
 from training.optimizer import RectifiedAdam
@@ -154,8 +154,8 @@ def session_config(settings):
 
 
 def out_of_memory(settings):
-    """The UserError for a step that does not fit into memory."""
+    """The error for a step that does not fit into memory."""
     possible = ("batch_size", "window_size", "number_of_parameters")
     names = [name for name in possible if name in settings.values]
-    return UserError("out of memory: lower " + " or ".join(
+    return TrainingFailed("out of memory: lower " + " or ".join(
         "%s (now %d)" % (name, settings.values[name]) for name in names))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from cells import registry
-from files.errors import UserError
+from files.errors import TrainingFailed
 
 
 def stack(settings, units, input_depth):
@@ -34,10 +34,10 @@ def model_parameters(settings, units, input_depth, head_outputs, head_reads_stat
 def largest_units(budget, parameters_of):
     """The largest N with parameters_of(N) <= budget, for a function that grows with N.
 
-    Raises UserError if even one hidden unit is too much.
+    Raises TrainingFailed if even one hidden unit is too much.
     """
     if parameters_of(1) > budget:
-        raise UserError("number_of_parameters is %d, but a model of one hidden unit has %d" % (
+        raise TrainingFailed("number_of_parameters is %d, but a model of one hidden unit has %d" % (
             budget, parameters_of(1)), "give more parameters or fewer layers")
     low, high = 1, 2
     while parameters_of(high) <= budget:

@@ -10,7 +10,7 @@ import time
 import numpy as np
 from training.quiet_tensorflow import tf
 
-from files.errors import UserError, hint
+from files.errors import TrainingFailed, UserError, hint
 from files.progress import ProgressLine
 from files.reading import reading
 from files.run_files import BEST, LAST, has_only_best, load_results, number, whole
@@ -103,8 +103,8 @@ class Trainer(object):
         if not self.stopping.epochs_done and not self.weights_only:
             raise UserError("no epoch is finished yet", "go on with --resume")
         if not self.stopping.best_epoch and not self.weights_only:
-            raise UserError("no epoch had a validation %s that is finite" % self.model.monitor,
-                            "start a new run with a lower learning_rate")
+            raise TrainingFailed("no epoch had a validation %s that is finite" % self.model.monitor,
+                                 "start a new run with a lower learning_rate")
         path = self.run.file(BEST)
         with hint("put it back from a copy, or start a new run"):
             progress, _ = self._weights.load(self.session, path)
@@ -185,8 +185,8 @@ class Trainer(object):
     def _end_diverged(self, wrong, step):
         problem = "%s at step %d (epoch %d) with learning_rate %g" % (
             wrong, step, self.progress["epoch"], self.settings.learning_rate)
-        raise UserError(problem, "start a new run with a lower learning_rate; the last good state "
-                        "is kept in %s" % self.run.path)
+        raise TrainingFailed(problem, "start a new run with a lower learning_rate; the last good "
+                             "state is kept in %s" % self.run.path)
 
     def _train_metrics(self):
         return metrics.finished(self.model.metrics, self.progress["sums"])

@@ -1,0 +1,131 @@
+"""Grids: what a metric is at each combination of two settings, ours and the authors' own."""
+
+import collections
+import csv
+import os
+
+from cells.registry import CELLS
+from files.errors import UserError, hint
+from files.reading import reading
+from files.run_files import load_results, load_settings
+from sweeps.records import read_records
+from sweeps.summary import summary
+
+Grid = collections.namedtuple("Grid", "data_set cell names metric part values epochs")
+Grid.__doc__ = """What a metric is at each combination of two settings.
+
+cell: its title. names: of the two settings, the first going across. part: of the data that the
+metric is of, "validation" or "test". values, epochs: {(across, down): number}; a value is None if
+the training failed.
+"""
+
+PAPER_NAMES = "learning_rate", "number_of_parameters"
+_PAPER_METRICS = {"Nottingham": "window_nll", "penn": "perplexity"}
+_PAPER_FAILED = {"Nottingham": 9, "penn": 200}  # what is above counts as failed
+_SAME = 0.05  # two points are the same if their settings differ by no more than this part
+
+
+def two_settings(points):
+    """The names of the two settings that vary in points, besides seed; None if there are not two."""
+    names = sorted(set().union(*points) - {"seed"})
+    return tuple(names) if len(names) == 2 else None
+
+
+def grid_of_records(records, data_set, cell):
+    """The Grid of a sweep over two settings on validation; the mean over seeds, if they vary."""
+    names = two_settings([record["point"] for record in records])
+    values, epochs = {}, {}
+    for record in records:
+        place = tuple(record["point"][name] for name in names)
+        value = None if record["loss"] is None else record["value"]
+        values.setdefault(place, []).append(value)
+        epochs.setdefault(place, []).append(record.get("epochs", 0))
+    metric = next(record["metric"] for record in records if record["loss"] is not None)
+    return Grid(data_set, cell, names, metric, "validation",
+                {place: None if None in found else sum(found) / len(found)
+                 for place, found in values.items()},
+                {place: round(sum(found) / len(found)) for place, found in epochs.items()})
+
+
+def load_grid(folder):
+    """The Grid of a sweep's folder; of the test part if all of its trials were tested.
+
+    Raises UserError if it is no sweep over two settings, or is damaged.
+    """
+    with hint("give the folder of a sweep over two settings"):
+        settings = load_settings(folder)["settings"]
+        records, _ = read_records(os.path.join(folder, "trials.jsonl"))
+        names = two_settings([record["point"] for record in records] or [{}])
+        if names is None or all(record["loss"] is None for record in records):
+            raise UserError("%s is not a sweep over two settings that has results" % folder)
+    grid = grid_of_records(records, settings["data_set_name"], settings["cell_name"])
+    return _tested(grid, folder, records) or grid
+
+
+def _tested(grid, folder, records):
+    """The Grid of the test part, None if a trial was not tested."""
+    tested = []
+    for record in records:
+        trial = os.path.join(folder, "trial-%03d" % record["trial"])
+        if record["loss"] is not None:
+            if not os.path.exists(os.path.join(trial, "results.json")):
+                return None
+            results = load_results(trial)
+            if "test" not in results:
+                return None
+            record = dict(record, value=results["test"][grid.metric])
+        tested.append(record)
+    return grid_of_records(tested, grid.data_set, grid.cell)._replace(part="test")
+
+
+def load_paper_grids(path):
+    """The authors' Grids, in the order of the file. Raises UserError."""
+    grids = {}
+    with reading(path), open(path, encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(line for line in file if not line.startswith("#")):
+            data_set = row["data_set"]
+            key = data_set, row["cell"]
+            if key not in grids:
+                grids[key] = Grid(data_set, row["cell"], PAPER_NAMES, _PAPER_METRICS[data_set],
+                                  "test", {}, {})
+            parameters = round(1e6 * float(row["millions_of_parameters"]))
+            place = float(row["learning_rate"]), parameters
+            value = float(row["test_metric"])
+            failed = value > _PAPER_FAILED[data_set]
+            grids[key].values[place] = None if failed else value
+            grids[key].epochs[place] = int(row["epochs"])
+    return list(grids.values())
+
+
+def grid_summary(grid):
+    """The summary of a grid's values, see sweeps/summary.py."""
+    sign = 1 if lower_is_better(grid.metric) else -1
+    losses = [None if value is None else sign * value for value in grid.values.values()]
+    return summary(losses, list(grid.epochs.values()), sign == 1)
+
+
+def lower_is_better(metric):
+    """Whether less of a metric is better; only accuracies are to be high."""
+    return "accuracy" not in metric
+
+
+def differences(own, others):
+    """[(across, down, value, the other's, other grid)] of the points that `own` shares with others."""
+    found = []
+    for other in others:
+        alike = (other.data_set, other.cell, other.names) == (own.data_set, own.cell, own.names)
+        for place, value in own.values.items() if alike else ():
+            for there, theirs in other.values.items():
+                if _same(place, there):
+                    found.append(place + (value, theirs))
+    return sorted(found, key=lambda row: row[:2])
+
+
+def _same(one, other):
+    return all(abs(a - b) <= _SAME * abs(b) for a, b in zip(one, other))
+
+
+def cell_order(grid):
+    """A key by which cells stand in the order of the registry."""
+    cells = list(CELLS)
+    return cells.index(grid.cell) if grid.cell in cells else len(cells)

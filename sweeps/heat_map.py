@@ -1,0 +1,87 @@
+"""Heat maps of grids: a coloured field for each combination of two settings, its value in it."""
+
+import numpy as np
+from matplotlib import colors
+
+from files.units import unit
+from reports.pictures import pyplot
+from sweeps.grids import lower_is_better
+
+_FAILED = "0.85"
+
+
+def limits(grids, attribute="values"):
+    """The smallest and the largest number of grids, which share one scale of colours."""
+    numbers = [number for grid in grids for number in _shown(grid, attribute).values()
+               if number is not None]
+    low, high = min(numbers), max(numbers)
+    return (low, high) if low < high else (low - 0.5, high + 0.5)
+
+
+def draw(axes, grid, bounds, attribute="values", size=7):
+    """Draw a grid into `axes`; returns what a colour bar needs. Failed trainings are marked.
+
+    bounds: the ends of the scale of colours. attribute: of the grid, "values" or "epochs". size: of
+    the letters.
+    """
+    numbers = _shown(grid, attribute)
+    columns, rows = (sorted({place[side] for place in numbers}) for side in (0, 1))
+    field = np.full((len(rows), len(columns)), np.nan)
+    for (across, down), number in numbers.items():
+        if number is not None:
+            field[rows.index(down), columns.index(across)] = number
+    reverse = attribute == "values" and not lower_is_better(grid.metric)
+    colour_map = pyplot.get_cmap("viridis" if reverse else "viridis_r")
+    scale = colors.Normalize(*bounds)
+    axes.set_facecolor(_FAILED)
+    image = axes.imshow(field, cmap=colour_map, norm=scale, origin="lower", aspect="auto")
+    form = "%d" if attribute == "epochs" else "%%.%df" % _digits(bounds)
+    for (across, down), number in numbers.items():
+        failed = number is None
+        axes.text(columns.index(across), rows.index(down), "failed" if failed else form % number,
+                  ha="center", va="center", fontsize=size - failed,
+                  color="black" if failed else _readable(colour_map(scale(number))))
+    for axis, values, name in ((axes.xaxis, columns, grid.names[0]),
+                               (axes.yaxis, rows, grid.names[1])):
+        axis.set_ticks(range(len(values)))
+        axis.set_ticklabels([_short(value) for value in values], fontsize=size + 1)
+        axis.set_label_text(name)
+    axes.tick_params(axis="x", rotation=45)
+    return image
+
+
+def label(grid, attribute="values"):
+    """What the colours mean."""
+    if attribute == "epochs":
+        return "epochs until it stopped"
+    return "%s %s" % (grid.part, unit(grid.metric).label)
+
+
+def _shown(grid, attribute):
+    """The numbers as they are shown: accuracies in percent, no epochs of what failed."""
+    if attribute == "epochs":
+        return {place: None if grid.values[place] is None else epochs
+                for place, epochs in grid.epochs.items()}
+    factor = unit(grid.metric).factor
+    return {place: None if value is None else factor * value
+            for place, value in grid.values.items()}
+
+
+def _digits(bounds):
+    """Digits behind the point that tell the values apart."""
+    return 1 if max(map(abs, bounds)) >= 100 else 2 if max(map(abs, bounds)) >= 10 else 3
+
+
+def _readable(colour):
+    red, green, blue = colour[:3]
+    return "black" if 0.3 * red + 0.6 * green + 0.1 * blue > 0.5 else "white"
+
+
+def _short(value):
+    """A setting's value as a tick has it: 2600000 is 2.6 M."""
+    if isinstance(value, (bool, str)):
+        return str(value)
+    for size, letter in ((1e6, " M"), (1e3, " K")):
+        if abs(value) >= size:
+            return "%.3g%s" % (value / size, letter)
+    return "%.3g" % value

@@ -1,0 +1,84 @@
+"""The command lines by which a sweep calls its script, and what makes two calls one sweep."""
+
+import json
+
+from cells.registry import CELLS
+from files.errors import UserError, hint
+from files.run_files import load_settings
+from sweeps.trial import Trial
+
+# The settings of the sweep that must stay as they were when it was begun, and what sweeps by
+# versions without them had.
+_OF_SWEEP = {"search": {}, "search_method": "tpe", "prune_after": 0}
+
+
+def make_trial(sweep, number, point, **changed):
+    """The Trial of a sweep at a point.
+
+    number: of the trial, or the name of its folder. changed: settings that are not those of the
+    other trials; a trial does not read the test split.
+    """
+    name = number if isinstance(number, str) else "trial-%03d" % number
+    settings = sweep.settings.changed(
+        name="%s/%s" % (sweep.settings.sweep_name, name), do_hyperparameter_optimization=False,
+        search={}, **dict({"evaluate_on_test": False}, **changed))
+    folder = sweep.run.file(name)
+    later = later_options(settings, resume=folder, evaluate_on_test=settings.evaluate_on_test)
+    return Trial(number, point, folder, sweep.script, _options(_at(settings, point)), later)
+
+
+def later_options(settings, **more):
+    """The options of a call for a run that exists: those that may change, and `more`."""
+    values = {name: value for name, value in settings.values.items()
+              if settings.constants[name].may_change_on_evaluate and name != "name"}
+    return _options(dict(values, **more))
+
+
+def command_of(settings, point):
+    """The command that trains a point again, whatever is edited at the top of the script."""
+    values = dict(_at(settings, point), do_hyperparameter_optimization=False)
+    return settings.changed(**values).command()
+
+
+def _at(settings, point):
+    """The values of all settings at a point."""
+    own = CELLS[settings.cell_name].hyperparameters
+    hyperparameters = dict(settings.cell_hyperparameters)
+    hyperparameters.update((name, point[name]) for name in point if name in own)
+    values = dict(settings.values, cell_hyperparameters=hyperparameters)
+    values.update((name, point[name]) for name in point if name not in own)
+    return values
+
+
+def _options(values):
+    return ["--%s=%s" % item for item in values.items()]
+
+
+def point_of_folder(folder, space):
+    """The point at which the run in `folder` was begun. Raises UserError if it cannot be told."""
+    with hint("remove this folder"):
+        values = load_settings(folder)["settings"]
+    values.update(values["cell_hyperparameters"])
+    missing = sorted(set(space) - set(values))
+    if missing:
+        raise UserError("%s/settings.json lacks %s" % (folder, ", ".join(missing)),
+                        "remove this folder")
+    return {name: values[name] for name in space}
+
+
+def check_same(path, settings):
+    """Raise UserError unless the sweep in the folder `path` was begun with the same settings.
+
+    What does not change what trials compute may differ, but for _OF_SWEEP.
+    """
+    with hint("remove %s or give another --sweep_name" % path):
+        saved = load_settings(path)["settings"]
+    if not saved.get("do_hyperparameter_optimization"):
+        raise UserError("%s is not a sweep" % path, "give another --sweep_name")
+    now = json.loads(json.dumps(settings.values))
+    for name in sorted(now):
+        fixed = settings.constants[name].is_of_computation or name in _OF_SWEEP
+        begun = saved.get(name, _OF_SWEEP.get(name, now[name]))
+        if fixed and now[name] != begun:
+            raise UserError("%s was begun with %s %r, not %r" % (path, name, begun, now[name]),
+                            "set it so, or give another --sweep_name")

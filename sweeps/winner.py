@@ -1,0 +1,75 @@
+"""The end of a sweep: its winner, chosen on validation, is tested, with several seeds if wanted."""
+
+import statistics
+
+from files.errors import UserError
+from files.writing import save_json
+from sweeps import options, report
+from sweeps.summary import summary, summary_lines
+from sweeps.trial import call, results, train
+
+
+def finish(sweep):
+    """Test the winner with `final_seeds` seeds; write sweep.json and the report, print the table.
+
+    Raises UserError if no trial succeeded, or the winner cannot be tested.
+    """
+    best, records = sweep.best, sweep.records
+    if best is None:
+        raise UserError("all %d trials of %s failed" % (len(records), sweep.run.path),
+                        "see the reasons in trials.jsonl; --retry_failed True tries them again")
+    report.write(sweep.run, records, sweep.space)
+    finals = [_tested(sweep, best)] + _other_seeds(sweep, best)
+    test, valid = _by_metric(finals, "test"), _by_metric(finals, "valid")
+    command = options.command_of(sweep.settings, best["point"])
+    numbers = summary([record["loss"] for record in records],
+                      [record.get("epochs", 0) for record in records],
+                      lower_is_better=best["loss"] == best["value"])
+    numbers["pruned"] = sum(record.get("pruned", False) for record in records)
+    save_json(sweep.run.file("sweep.json"), {
+        "trials": len(records), "failed": numbers["failed"], "winner": best, "summary": numbers,
+        "seeds": [result["seed"] for result in finals], "test": test, "valid": valid,
+        "command": command})
+    for line in report.table(records, sweep.space) + summary_lines(numbers, best["metric"]):
+        sweep.log(line)
+    for name, values in sorted(test.items()):
+        spread = ", standard deviation %.4f over %d seeds" % (
+            values["std"], len(finals)) if values["std"] else ""
+        sweep.log("test %s of the winner: %.4f%s" % (name, values["mean"], spread))
+    sweep.log("the winner again: " + command)
+
+
+def _tested(sweep, best):
+    """The results of the winner, with the test split."""
+    folder = options.make_trial(sweep, best["trial"], best["point"]).folder
+    if "test" not in results(folder):
+        words = options.later_options(sweep.settings, evaluate=folder, evaluate_on_test=True)
+        reason = call(sweep.script, words).reason
+        if reason:
+            raise UserError("the winner, %s, could not be tested: %s" % (folder, reason))
+    return results(folder)
+
+
+def _other_seeds(sweep, best):
+    """The results of the winner's point with further seeds."""
+    point, found = best["point"], []
+    first = point.get("seed", sweep.settings.seed)
+    for seed in range(first + 1, first + sweep.settings.final_seeds):
+        changed = dict(point, seed=seed) if "seed" in point else point
+        trial = options.make_trial(sweep, "winner-%03d-seed-%d" % (best["trial"], seed), changed,
+                                   seed=seed, evaluate_on_test=True, prune_after=0)
+        reason = train(trial)[0]["reason"]
+        if reason:
+            raise UserError("the winner failed with seed %d: %s" % (seed, reason))
+        found.append(results(trial.folder))
+    return found
+
+
+def _by_metric(finals, split):
+    """{metric: mean, standard deviation and values} of several results on a split."""
+    found = {}
+    for name in finals[0][split]:
+        values = [result[split][name] for result in finals]
+        found[name] = {"mean": statistics.mean(values), "values": values,
+                       "std": statistics.stdev(values) if len(values) > 1 else None}
+    return found

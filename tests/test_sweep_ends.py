@@ -1,0 +1,210 @@
+"""How trials end: points that failed, interruptions, broken surroundings; what is tried again."""
+
+import errno
+import json
+import os
+import re
+import types
+
+import pytest
+
+import experiment
+from files.errors import UserError
+from sweeps import sweep as sweep_module
+from sweeps import trial as trial_module
+from sweeps import winner
+from sweeps.records import read_records
+from sweeps.suggestions import next_point
+from test_sweep import Toy, folder_of
+
+CHOICES = ("{'learning_rate': None, 'number_of_parameters': None, "
+           "'middle_layer_size_multiplier': None, 'dropout': ('choice', [0.1, 0.2])}")
+
+
+@pytest.fixture
+def toy(tmp_path):
+    return Toy(tmp_path)
+
+
+def recorded(toy):
+    return read_records(str(folder_of(toy.folder) / "trials.jsonl"))[0]
+
+
+@pytest.mark.parametrize("order, reason", [
+    ("broken", "the data are missing: run get_data.sh"), ("term", "interrupted by signal 15"),
+    ("crash", re.escape("RuntimeError: cudaGetDevice() failed"))])
+def test_broken_surroundings_end_a_sweep_and_spend_no_trial(toy, order, reason):
+    toy.orders(**{"t%d" % number: order for number in range(2, 13)})
+    with toy.open("--sweep_trials", "12") as sweep:
+        with pytest.raises(UserError, match="3 times in a row a trial ended with: " + reason +
+                           ": when this is mended, the same command tries again"):
+            sweep.search()
+        assert len(toy.calls()) == 4
+    assert [record["trial"] for record in recorded(toy)] == [1]
+    toy.orders()
+    with toy.open("--sweep_trials", "12") as sweep:
+        sweep.search()
+        assert [record["trial"] for record in sweep.records] == list(range(1, 13))
+        assert not any(record["reason"] for record in sweep.records)
+
+
+def test_points_tried_after_a_break_are_those_of_a_sweep_without_one(toy, tmp_path):
+    toy.orders(t4="broken")
+    with toy.open("--sweep_trials", "6") as sweep:
+        with pytest.raises(UserError):
+            sweep.search()
+    toy.orders()
+    with toy.open("--sweep_trials", "6") as sweep:
+        sweep.search()
+        points = [record["point"] for record in sweep.records]
+    (tmp_path / "other").mkdir()
+    with Toy(tmp_path / "other").open("--sweep_trials", "6") as sweep:
+        sweep.search()
+        assert [record["point"] for record in sweep.records] == points
+
+
+def test_a_crash_that_others_do_not_share_is_a_failure(toy):
+    toy.orders(t2="crash", t3="crash", t5="crash")
+    with toy.open("--sweep_trials", "5") as sweep:
+        sweep.search()
+        assert [record["trial"] for record in sweep.records] == [1, 2, 3, 4, 5]
+        assert [bool(record["reason"]) for record in sweep.records] == [
+            False, True, True, False, True]
+    assert len(toy.calls()) == 5
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EPERM, errno.EAGAIN])
+def test_a_disk_or_a_system_that_starts_no_process_spends_no_trial(toy, monkeypatch, number):
+    def broken(*_, **__):
+        raise OSError(number, os.strerror(number))
+    with toy.open("--sweep_trials", "4") as sweep:
+        with monkeypatch.context() as patched:
+            patched.setattr(trial_module.subprocess, "Popen", broken)
+            with pytest.raises(UserError, match="3 times in a row .* no process can be started"):
+                sweep.search()
+        with monkeypatch.context() as patched:
+            patched.setattr(trial_module, "_wait_for_others", broken)
+            with pytest.raises(UserError, match="3 times in a row .*%s" % os.strerror(number)):
+                sweep._settle()
+                sweep.search()
+    assert recorded(toy) == []
+
+
+def test_a_sweep_on_a_full_disk_ends_in_one_line(toy, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    monkeypatch.setattr(sweep_module.Records, "add", full)
+    script = dict(vars(__import__("mm_main")), __file__=str(toy.script))
+    data = types.SimpleNamespace(fingerprint="that of toys", fraction=1)
+    words = toy.words() + ["--sweep_trials", "2"]
+    with pytest.raises(UserError, match="No space left.* make room .* the same command again"):
+        experiment.run(script, lambda settings: data, None, None, words)
+
+
+def test_failed_trials_are_tried_again_if_asked(toy):
+    toy.orders(t2="nan", t3="inf")
+    with toy.open("--sweep_trials", "4") as sweep:
+        sweep.search()
+        before = list(sweep.records)
+    with toy.open("--sweep_trials", "4") as sweep:
+        sweep.search()
+        assert sweep.records == before and len(toy.calls()) == 4
+    toy.orders(t2="nan")
+    with toy.open("--sweep_trials", "4", "--retry_failed", "True") as sweep:
+        sweep.search()
+    found = {record["trial"]: record for record in recorded(toy)}
+    assert sorted(found) == [1, 2, 3, 4] and len(toy.calls()) == 6
+    assert found[2]["reason"] and not found[3]["reason"]
+    assert {number: record["point"] for number, record in found.items()} == {
+        record["trial"]: record["point"] for record in before}
+
+
+def test_failures_are_kept_until_they_are_tried_again(toy):
+    toy.orders(t1="nan", t2="nan")
+    with toy.open("--sweep_trials", "3") as sweep:
+        sweep.search()
+    toy.orders(t1="broken")
+    with toy.open("--sweep_trials", "3", "--retry_failed", "True") as sweep:
+        with pytest.raises(UserError, match="3 times in a row"):
+            sweep.search()
+    assert [record["trial"] for record in recorded(toy)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("method", ["tpe", "random", "grid"])
+def test_identical_points_are_not_trained_twice(toy, capsys, method):
+    with toy.open("--sweep_trials", "6", "--search", CHOICES, "--search_method", method) as sweep:
+        sweep.search()
+        winner.finish(sweep)
+        assert sorted(record["point"]["dropout"] for record in sweep.records) == [0.1, 0.2]
+    said = "search has only 2 different points" in capsys.readouterr().out
+    assert said == (method != "grid")
+    assert len(toy.calls()) == 3  # and the test of the winner
+
+
+def test_all_points_of_a_small_space_are_found_and_then_none():
+    space, earlier = {"a": ("integer", 1, 4), "b": ("choice", ["x", "y", "z"])}, []
+    for number in range(12):
+        point = next_point("tpe", space, earlier, (1, number))
+        assert point not in [record["point"] for record in earlier]
+        earlier.append({"point": point, "loss": 1.0 if number % 2 else None})
+    assert next_point("tpe", space, earlier, (1, 12)) is None
+
+
+def test_a_sweep_survives_a_rename_of_its_folder(toy):
+    with toy.open("--sweep_trials", "3") as sweep:
+        sweep.search()
+        best = sweep.best
+    folder_of(toy.folder).rename(folder_of(toy.folder, name="better name"))
+    with toy.open("--sweep_trials", "4", "--sweep_name", "better name") as sweep:
+        sweep.search()
+        winner.finish(sweep)
+        assert len(sweep.records) == 4 and sweep.best["value"] <= best["value"]
+        report = json.loads((folder_of(toy.folder, name="better name") / "sweep.json").read_text())
+        assert report["winner"] == sweep.best
+    assert not folder_of(toy.folder).exists()
+
+
+def test_a_folder_without_settings_that_a_kill_left_is_taken(toy):
+    folder_of(toy.folder).mkdir(parents=True)
+    (folder_of(toy.folder) / "lock").write_text("")
+    with toy.open("--sweep_trials", "1") as sweep:
+        sweep.search()
+        assert len(sweep.records) == 1
+
+
+def test_other_data_are_refused(toy):
+    toy.open("--sweep_trials", "1").__exit__()
+    path = folder_of(toy.folder) / "settings.json"
+    content = json.loads(path.read_text())
+    content["data"]["fingerprint"] = "that of others"
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match="was made with other data"):
+        toy.open("--sweep_trials", "1")
+
+
+@pytest.mark.parametrize("line, reason", [
+    ({"point": {"dropout": "0.5"}}, "'0.5' is not a number"),
+    ({"point": "dropout"}, ""), ({"point": {"dropout": float("nan")}}, "nan is not finite"),
+    ({"loss": float("nan")}, "loss is nan"), ({"loss": "0.1"}, "wrong kind"),
+    ({"value": float("inf")}, "value is inf"), ({"trial": 1}, "trial 1 has a line already"),
+    ({"trial": 0}, "0 is below 1"), ({"trial": "2"}, "wrong kind"), ({"epochs": 1.5}, "wrong kind")])
+def test_a_record_that_cannot_be_is_one_line(toy, line, reason):
+    with toy.open("--sweep_trials", "1") as sweep:
+        sweep.search()
+        path, record = sweep.run.file("trials.jsonl"), sweep.records[0]
+    with open(path, "a") as file:
+        file.write(json.dumps(dict(record, **dict({"trial": 2}, **line))) + "\n")
+    with pytest.raises(UserError, match="trials.jsonl: line 2 cannot be read as the record of a "
+                       "trial .*%s.*: mend or remove the line" % re.escape(reason)) as error:
+        toy.open("--sweep_trials", "2")
+    assert "\n" not in str(error.value)
+
+
+def test_a_record_nested_deeply_is_one_line(toy):
+    with toy.open("--sweep_trials", "1") as sweep:
+        sweep.search()
+        path = sweep.run.file("trials.jsonl")
+    with open(path, "a") as file:
+        file.write("[" * 100000 + "]" * 100000 + "\n")
+    with pytest.raises(UserError, match="trials.jsonl.* cannot be read .*: mend or remove the line"):
+        toy.open("--sweep_trials", "2")
