@@ -9,6 +9,7 @@ import types
 import pytest
 
 import experiment
+import mm_main
 from files.errors import UserError
 from sweeps import sweep as sweep_module
 from sweeps import trial as trial_module
@@ -94,11 +95,11 @@ def test_a_sweep_on_a_full_disk_ends_in_one_line(toy, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     monkeypatch.setattr(sweep_module.Records, "add", full)
-    script = dict(vars(__import__("mm_main")), __file__=str(toy.script))
+    monkeypatch.setattr(sweep_module, "train", lambda trial: ({"trial": trial.number}, "done"))
     data = types.SimpleNamespace(fingerprint="that of toys", fraction=1)
     words = toy.words() + ["--sweep_trials", "2"]
     with pytest.raises(UserError, match="No space left.* make room .* the same command again"):
-        experiment.run(script, lambda settings: data, None, None, words)
+        experiment.run(vars(mm_main), lambda settings: data, None, None, words)
 
 
 def test_failed_trials_are_tried_again_if_asked(toy):
