@@ -24,10 +24,10 @@ CELLS = {
              "text8": 128, "PythonDocs": 128},
             "int >= 1", "features of the cell's output", None),
         "relu_layers": Hyperparameter(
-            {None: 1, "enwik8": 2, "text8": 2, "IMDB": 2}, "int >= 1",
+            {None: 1, "enwik8": 2, "text8": 2, "IMDB": 2}, "int >= 1, <= 1000",
             "ReLU layers in the middle", None),
         "middle_layer_size_multiplier": Hyperparameter(
-            {None: 2.0, "enwik8": 4.0, "text8": 4.0, "Bach Chorales": 3.5}, "float > 0",
+            {None: 2.0, "enwik8": 4.0, "text8": 4.0, "Bach Chorales": 3.5}, "float > 0, <= 1000",
             "middle layer's size over that of input and state", ("uniform", 0.1, 8.0)),
         "normalize": Hyperparameter(
             {None: True}, "bool", "normalise before the first ReLU layer", None),
@@ -40,7 +40,7 @@ CELLS = {
     }),
     "MogrifierLSTM": Cell("cells.mogrifier_lstm", "MogrifierLSTMCell", {
         "feature_mask_rounds": Hyperparameter(
-            {None: 5, "enwik8": 6, "text8": 6}, "int >= 0",
+            {None: 5, "enwik8": 6, "text8": 6}, "int >= 0, <= 1000",
             "rounds in which input and state gate each other", ("choice", [5, 6])),
         "feature_mask_rank": Hyperparameter(
             {None: 40, "enwik8": 79, "text8": 79}, "int >= 0",

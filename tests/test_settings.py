@@ -5,6 +5,7 @@ import json
 import pytest
 
 from files.errors import UserError
+from training.constants import Constant
 from training.options import command_line
 from training.settings import read_settings
 
@@ -213,3 +214,138 @@ def test_resume_and_evaluate_exclude_each_other(script, tmp_path):
     write_run(tmp_path, read_settings(script, []).values)
     with pytest.raises(UserError, match="both given"):
         read_settings(script, ["--resume", str(tmp_path), "--evaluate", str(tmp_path)])
+
+
+# --- Groups, the command, what is not published ---
+
+def test_the_group_says_what_may_be_done_with_a_constant(script):
+    constants = read_settings(script, []).constants
+    swept = {name for name, constant in constants.items() if constant.may_be_swept}
+    assert {"dropout", "batch_size", "quick", "epochs", "relu_layers"} <= swept
+    assert not swept & {"data_set_name", "cell_name", "cell_hyperparameters", "resume", "evaluate"}
+    assert constants["epochs"].may_change_on_resume
+    assert not constants["epochs"].may_change_on_evaluate
+    assert not constants["dropout"].may_change_on_resume
+    assert constants["resume"].may_change_on_evaluate
+    with pytest.raises(UserError, match="dropout is 1, but must be: float >= 0, < 1"):
+        constants["dropout"].check(1)
+
+
+def test_the_command_makes_the_same_settings_whatever_is_edited_at_the_top(script):
+    settings = read_settings(script, ["--dropout", "0.125", "--relu_layers", "3"])
+    assert settings.unpublished() == {"dropout": 0.125, "relu_layers": 3}
+    line = settings.command()
+    assert line.startswith("python -u some_main.py --data_set_name small --cell_name RRU")
+    script.update(dropout=0.5, batch_size=99, cell_hyperparameters={"relu_layers": 5})
+    again = read_settings(script, line.split()[3:])
+    assert again.values == settings.values
+    assert read_settings(script, ["--dropout", "None", "--relu_layers", "None"]).unpublished() == {}
+
+
+def test_what_settings_json_holds_of_the_settings(script, tmp_path):
+    saved = read_settings(script, ["--dropout", "0.125"]).record()
+    assert saved["given"] == ["dropout"] and saved["unpublished"] == {"dropout": 0.125}
+    assert saved["command"].endswith("--dropout 0.125") and "changed_on_resume" not in saved
+    (tmp_path / "settings.json").write_text(json.dumps(dict(saved, environment={})))
+    again = read_settings(script, ["--resume", str(tmp_path), "--epochs", "9"]).record(7)
+    assert again["changed_on_resume"] == [{"step": 7, "epochs": [3, 9]}]
+    (tmp_path / "settings.json").write_text(json.dumps(dict(again, environment={})))
+    once_more = read_settings(script, ["--resume", str(tmp_path), "--epochs", "11"]).record(8)
+    assert once_more["changed_on_resume"][1:] == [{"step": 8, "epochs": [9, 11]}]
+    same = read_settings(script, ["--resume", str(tmp_path), "--epochs", "9"])
+    assert same.changes == {} and len(same.record(9)["changed_on_resume"]) == 1
+
+
+# --- Resuming ---
+
+def test_epochs_cannot_change_under_a_decayed_learning_rate(tmp_path):
+    text = SCRIPT.replace("quick =", "linear_decay = True  # decay [bool]\nquick =")
+    script = script_of(tmp_path, text)
+    write_run(tmp_path, read_settings(script, []).values)
+    assert read_settings(script, ["--resume", str(tmp_path), "--epochs", "3"]).epochs == 3
+    with pytest.raises(UserError, match="epochs cannot be changed in a run with linear_decay"):
+        read_settings(script, ["--resume", str(tmp_path), "--epochs", "4"])
+
+
+def test_constants_edited_at_the_top_of_a_resumed_run_are_named(script, tmp_path):
+    record = read_settings(script, ["--batch_size", "5"]).record()
+    (tmp_path / "settings.json").write_text(json.dumps(dict(record, environment={})))
+    assert read_settings(script, ["--resume", str(tmp_path)]).notes == []
+    script.update(dropout=0.5, quick=True, batch_size=8)
+    resumed = read_settings(script, ["--resume", str(tmp_path)])
+    assert (resumed.dropout, resumed.quick, resumed.batch_size) == (0.25, False, 5)
+    assert resumed.notes == [
+        "dropout is edited at the top of some_main.py (0.5), but the run keeps 0.25",
+        "quick is edited at the top of some_main.py (True), but the run keeps False"]
+
+
+def test_resume_auto_begins_a_run_or_goes_on_with_it(tmp_path):
+    script = script_of(tmp_path, SCRIPT.replace(
+        'resume = ""', 'name = ""  # name [path]\nruns_folder = "%s"  # runs [path]\nresume = ""'
+        % tmp_path))
+    with pytest.raises(UserError, match="resume is auto, but the run has no name"):
+        read_settings(script, ["--resume", "auto"])
+    words = ["--resume", "auto", "--name", "a", "--batch_size", "5"]
+    begun = read_settings(script, words)
+    assert (begun.resume, begun.name, begun.batch_size) == ("", "a", 5)
+    folder = tmp_path / "toys" / "small" / "RRU" / "a"
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / "settings.json").write_text(json.dumps(dict(begun.record(), environment={})))
+    assert read_settings(script, words).resume == ""  # killed before its first checkpoint
+    (folder / "checkpoints" / "last.npz").write_text("")
+    assert read_settings(script, words + ["--epochs", "7"]).resume == str(folder)
+    with pytest.raises(UserError, match="batch_size cannot be changed"):
+        read_settings(script, words[:4] + ["--batch_size", "6"])
+
+
+# --- Mistakes at the top and on the command line ---
+
+@pytest.mark.parametrize("line, words", [
+    ("Epochs = 3", ["sets Epochs, which is not a constant, did you mean epochs"]),
+    ("EPOCHS = 3", ["did you mean epochs"]), ("batchsize = 3", ["did you mean batch_size"]),
+    ("batch_size = 8", ["line 15 of some_main.py", "sets the constant batch_size again"]),
+    ("batch_size = 8  # examples [int >= 1]", ["sets the constant batch_size again"])])
+def test_an_assignment_that_is_nearly_a_constant_is_named(tmp_path, line, words):
+    script = script_of(tmp_path, SCRIPT.replace("LIMIT = 7", line))
+    with pytest.raises(UserError) as error:
+        read_settings(script, [])
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_a_constant_may_have_a_type(tmp_path):
+    script = script_of(tmp_path, SCRIPT.replace("batch_size = 4", "batch_size: int = 6"))
+    assert read_settings(script, []).batch_size == 6
+
+
+@pytest.mark.parametrize("arguments, meant", [
+    (["--bs", "1"], "--batch_size"), (["--Batch-Size", "1"], "--batch_size"),
+    (["--drop", "1"], "--dropout"), (["--cell_name", "rru"], "RRU"),
+    (["--cell_name", "Mogrifier"], "MogrifierLSTM"), (["--data_set_name", "lar"], "large"),
+    (["--forget_bia", "1"], "--forget_bias")])
+def test_the_nearest_name_is_suggested(script, arguments, meant):
+    with pytest.raises(UserError, match="did you mean %s[?]" % meant):
+        read_settings(script, arguments)
+
+
+@pytest.mark.tf2
+@pytest.mark.parametrize("value", [
+    "[" * 300, "[1, " * 2000, "-" * 100000 + "1", "-" * 9000 + "1", "1" * 100000,
+    "{'a':" * 1900 + "1" + "}" * 1900,
+    "not " * 2000 + "1", "\0", "9" * 400 + ".5"])
+@pytest.mark.parametrize("kind", ["int", "float", "bool", "dict", "path"])
+def test_hostile_values_are_one_short_line(value, kind, capfd):
+    constant = Constant("thing", None, "", kind, "Run")
+    if kind == "path" and len(value) < 1000 and "\0" not in value:
+        assert constant.check(value) == value
+        return
+    with pytest.raises(UserError) as error:
+        constant.check(value)
+    assert len(str(error.value)) < 300 and "thing is" in str(error.value)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("path", ["/".join("a" * 2100), "a" * 5000, "a\0b"])
+def test_paths_that_no_file_system_takes_are_refused(path):
+    with pytest.raises(UserError, match="the path of a file or folder"):
+        Constant("name", None, "", "path", "Run").check(path)

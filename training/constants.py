@@ -36,6 +36,7 @@ _EXPECTED = {"bool": "True or False", "dict": "a dict, such as {'relu_layers': 2
              "text": "text", "path": "the path of a file or folder"}
 _TYPES = {"int": int, "float": (int, float), "bool": bool, "text": str, "path": str, "dict": dict}
 LONGEST_DICT = 10000  # characters; more can exhaust the stack of Python's parser
+_TOO_DEEP = re.compile(r"([\[({][^\[({\])}]*){20}|([-+~]\s*){3}|(not\s+){3}")
 LONGEST_PATH = 1000  # bytes; file systems allow 4096, and the names of files come behind it
 MOST_FOLDERS = 50  # in one path: os.makedirs calls itself for each
 
@@ -86,7 +87,8 @@ class Constant(object):
                 sign, bound = condition.split()
                 if not _CONDITIONS[sign](converted, float(bound)):
                     raise ValueError
-        except (ValueError, SyntaxError, TypeError, OverflowError, MemoryError, RecursionError):
+        except (ValueError, SyntaxError, TypeError, KeyError, OverflowError, MemoryError,
+                RecursionError):
             raise UserError("%s is %s, but must be: %s" % (
                 self.name, _shown(value), _EXPECTED.get(kind, self.allowed)))
         if kind == "int" and converted >= 2 ** 31:
@@ -133,7 +135,9 @@ def _read(kind, text):
             return int(text, 0)
         except ValueError:
             return float(text)  # 1e6
-    if len(text) > LONGEST_DICT:
+    if kind == "bool":
+        return {"True": True, "False": False}[text]
+    if len(text) > LONGEST_DICT or _TOO_DEEP.search(text):
         raise ValueError
     return ast.literal_eval(text)
 

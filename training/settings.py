@@ -15,23 +15,21 @@ from files.run_files import is_begun, load_settings
 from training.constants import cell_constants, did_you_mean, read_constants
 from training.options import command_line, parse
 
-AUTO = "auto"  # of `resume`: go on with the run `name` if there is something to go on with
-
 
 class Settings(object):
     """The settings of one run, read as attributes.
 
-    values: {name: value} of all. task, script: those of the script. constants: {name: Constant} of
-    the script and of all cells. given: the names that the command line set when the run was begun.
-    changes: {name: [old, new]} of a resumed run whose training goes on otherwise.
-    changed_before: what settings.json has of earlier changes. notes: lines to tell the user.
+    values: {name: value} of all. constants: {name: Constant} of the script and of all cells.
+    given: the names that the command line set, None if unknown. changes: {name: [old, new]}
+    of a resumed run whose training goes on otherwise; changed_before: earlier ones, in
+    settings.json. notes: lines to tell the user.
     """
 
     def __init__(self, script, task, values, constants, table, given=(), changes=None,
                  changed_before=(), notes=()):
         self.__dict__.update(values, script=script, task=task, values=dict(values))
         self.constants, self._table = constants, table
-        self.given, self.changes, self.notes = sorted(given), changes or {}, list(notes)
+        self.given, self.changes, self.notes = given, changes or {}, list(notes)
         self.changed_before = list(changed_before)
 
     def changed(self, **values):
@@ -54,32 +52,30 @@ class Settings(object):
         """The command line that makes this run, or sweep, again."""
         published = self.published()
         chosen = {"data_set_name": self.data_set_name, "cell_name": self.cell_name}
+        sweeps = self.values.get("do_hyperparameter_optimization")
         for name, value in self.values.items():
-            group = self.constants[name].group
-            of_sweep = group == "Sweep" and self.values.get("do_hyperparameter_optimization")
+            of_sweep = sweeps and self.constants[name].group == "Sweep"
             listed = self.constants[name].is_of_computation and name not in published
             if (listed or of_sweep) and name != "cell_hyperparameters" and value not in ("", {}):
                 chosen[name] = value
         return command_line(self.script, list(dict(chosen, **self.unpublished()).items()))
 
     def record(self, step=None):
-        """The part of settings.json that is about the settings.
-
-        step: of the training, at which a resumed run goes on with `changes`.
-        """
+        """The settings' part of settings.json; `step`: at which a resumed run has `changes`."""
         of_one_call = {"resume": "", "evaluate": "", "other_data": False}
         changes = self.changed_before + ([dict(self.changes, step=step)] if self.changes else [])
-        record = {"task": self.task, "script": self.script, "given": self.given,
-                  "settings": dict(self.values, **of_one_call), "command": self.command(),
-                  "unpublished": self.unpublished()}
-        return dict(record, changed_on_resume=changes) if changes else record
+        known = {} if self.given is None else {"given": sorted(self.given)}
+        if changes:
+            known["changed_on_resume"] = changes
+        return dict(known, task=self.task, script=self.script, command=self.command(),
+                    settings=dict(self.values, **of_one_call), unpublished=self.unpublished())
 
 
 def run_path(settings, name):
     """The folder of the run `name`, such as "sweep/trial-001". Raises UserError."""
     if os.path.isabs(name) or os.path.normpath(name).split(os.sep)[0] in (".", ".."):
         raise UserError("name is %r, but must be the name of a folder, without .. in it" % name)
-    if any(len(part.encode("utf-8")) > 255 for part in name.split(os.sep)):
+    if max(len(part.encode("utf-8")) for part in name.split(os.sep)) > 255:
         raise UserError("name is %.40r.., but a folder's name has at most 255 bytes" % name)
     folder = project_path(settings.runs_folder)
     return shown_path(os.path.join(folder, settings.task, data_set_title(settings),
@@ -89,22 +85,20 @@ def run_path(settings, name):
 def read_settings(script_globals, arguments=None):
     """The settings of this call of a script.
 
-    script_globals: the script's globals(); it has the constants, TASK and the table PUBLISHED
-    ({data set: {name: value}}). arguments: the command line, sys.argv[1:] if None. With --resume
-    or --evaluate the settings are those of the named run, and the group of a constant says whether
-    it can be given anew. Raises UserError.
+    script_globals: the script's globals() with TASK and PUBLISHED ({data set: {name: value}}).
+    arguments: the command line, sys.argv[1:] if None. With --resume or --evaluate the settings are
+    those of the run, and the group of a constant says if it can be given anew. Raises UserError.
     """
     reader = _Reader(script_globals)
     given = {}
     for name, value in parse(script_globals, list(reader.constants.values()), arguments).items():
         published = value == "None" and name in reader.published_names
         given[name] = None if published else reader.check(name, value)
-    resume, evaluate = (given.get(name, reader.tops.get(name))
-                        for name in ("resume", "evaluate"))
+    resume, evaluate = [given.get(name, reader.tops.get(name)) for name in ("resume", "evaluate")]
     if resume and evaluate:
         raise UserError("resume and evaluate are both given",
                         "a run is either trained further or only evaluated")
-    if resume == AUTO:
+    if resume == "auto":
         return reader.resume_or_begin(given)
     if resume or evaluate:
         return reader.of_run(existing_path(resume or evaluate), given, bool(evaluate))
@@ -126,8 +120,8 @@ class _Reader(object):
             self.published_names.update(values)
             for name in set(values) - set(self.tops):
                 raise UserError("the table PUBLISHED of %s has %s for %s, which is none of its "
-                                "constants%s" % (self._script, name, data_set_name,
-                                                 did_you_mean(name, self.tops)))
+                                "constants" % (self._script, name, data_set_name)
+                                + did_you_mean(name, self.tops))
 
     def check(self, name, value):
         """Convert `value` to the kind of the constant `name`. Raises UserError."""
@@ -146,7 +140,7 @@ class _Reader(object):
             if values[name] is None:
                 values[name] = self._published_value(name, data_set_name)
             values[name] = self.check(name, values[name])
-        own = {name: value for name, value in given.items() if name not in self.tops}
+        own = {name: given[name] for name in given if name not in self.tops}
         values["cell_hyperparameters"] = self._hyperparameters(values, own)
         return {name: values[name] for name in self.tops}
 
@@ -181,62 +175,63 @@ class _Reader(object):
         folder = run_path(settings, values["name"])
         if not is_begun(folder):
             return settings
-        return self.of_run(folder, {name: value for name, value in given.items()
-                                    if name not in ("resume", "name")})
+        later = set(given) - {"resume", "name"}
+        return self.of_run(folder, {name: given[name] for name in later})
 
     def of_run(self, folder, given, evaluate=False):
         """The settings of the run to resume or to evaluate, with what is `given` anew."""
         with hint("give the folder of a run that this script made"):
             content = load_settings(folder)
-        saved = self._saved(folder, content)
-        before = self.settings(saved, content.get("given", ()))
-        then, published = dict(saved, **saved["cell_hyperparameters"]), before.published()
-        changes = {}
+        saved, path = self._saved(folder, content), os.path.join(folder, "settings.json")
+        with reading(path):
+            given_then = set(content["given"]) if "given" in content else None
+            changed_before = list(map(dict, content.get("changed_on_resume", [])))
+        published = self.settings(saved, None).published()
+        then, changes, marked = dict(saved, **saved["cell_hyperparameters"]), {}, {}
         for name, value in given.items():
             value = published.get(name) if value is None else value
             if then.get(name) != value and name not in ("resume", "evaluate"):
                 self._check_change(name, then, evaluate)
                 changes[name] = value
-        actions = {"resume": "" if evaluate else folder, "evaluate": folder if evaluate else ""}
-        return self.settings(
-            dict(saved, **dict(changes, **actions)), before.given,
-            notes=self._edited(content, saved),
-            changes={name: [then[name], value] for name, value in changes.items()
-                     if self.constants[name].is_of_computation},
-            changed_before=content.get("changed_on_resume", ()))
+                if self.constants[name].is_of_computation:
+                    marked[name] = [then[name], value]
+        given_now = None if given_then is None else given_then | set(changes)
+        changes.update(resume="" if evaluate else folder, evaluate=folder if evaluate else "")
+        return self.settings(dict(saved, **changes), given_now, changes=marked,
+                             changed_before=changed_before, notes=self._edited(given_then, saved))
 
     def _check_change(self, name, then, evaluate):
-        """Refuse to change a setting of a run that exists, unless its group allows it."""
+        """Refuse to change a setting of a run, unless its group allows it."""
         may_change = "may_change_on_evaluate" if evaluate else "may_change_on_resume"
         if name == "name" or not getattr(self.constants[name], may_change):
-            able = [constant.name for constant in self.constants.values()
-                    if getattr(constant, may_change) and constant.name not in (
-                        "name", "resume", "evaluate")]
+            able = [other for other, constant in self.constants.items() if getattr(
+                constant, may_change) and other not in ("name", "resume", "evaluate")]
             raise UserError("%s cannot be changed in a run that %s; only %s can" % (
                 name, "is only evaluated" if evaluate else "exists", ", ".join(able)))
         if name == "epochs" and then.get("linear_decay"):
             raise UserError("epochs cannot be changed in a run with linear_decay, whose learning "
                             "rates follow from it (%s)" % then[name], "start a new run")
 
-    def _edited(self, content, saved):
+    def _edited(self, given_then, saved):
         """Lines that name the constants whose value at the top the run does not have."""
-        lines = []
-        table = self._table[saved["data_set_name"]]
+        lines, table = [], self._table[saved["data_set_name"]]
         for name, top in self.tops.items():
             now = table.get(name) if top is None else top
-            known = "given" in content and name not in content["given"] or top and name in table
-            if known and now != saved[name] and self.constants[name].is_of_computation and (
-                    name != "cell_hyperparameters" or top):
+            if given_then is None:  # a run by an earlier version
+                known = top is not None and name in table
+            else:
+                known = name not in given_then | {"name", "resume", "evaluate"} and top != {}
+            if known and now != saved[name]:
                 lines.append("%s is edited at the top of %s (%s), but the run keeps %s" % (
                     name, self._script, now, saved[name]))
         return lines
 
     def _saved(self, folder, content):
         """The values in settings.json of a run, checked."""
-        task, saved = content["task"], content["settings"]
-        if task != self._task:
-            raise UserError("%s is a run of the task %s, not %s" % (folder, task, self._task),
-                            "use the script that made it")
+        saved = content["settings"]
+        if content["task"] != self._task:
+            raise UserError("%s is a run of the task %s, not %s" % (
+                folder, content["task"], self._task), "use the script that made it")
         known = {name: value for name, value in saved.items() if name in self.tops}
         path = os.path.join(folder, "settings.json")
         if saved.get("do_hyperparameter_optimization"):

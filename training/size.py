@@ -1,16 +1,22 @@
 """How many hidden units a model of a given number of parameters has."""
 
-import numpy as np
-
 from cells import registry
 from files.errors import TrainingFailed
 
 
 def stack(settings, units, input_depth):
-    """The cells of a model, bottom first, each with its input's depth: [(cell, depth), ..]."""
+    """The cells of a model, bottom first, each with its input's depth: [(cell, depth), ..].
+
+    Raises UserError if a weight of theirs would have no elements.
+    """
     layers = []
     for _ in range(settings.number_of_layers):
         cell = registry.make_cell(settings.cell_name, units, settings.cell_hyperparameters)
+        for name, shape in cell.weight_shapes(input_depth).items():
+            if 0 in shape:
+                raise UserError("%s of the cell %s would be empty with %s and %d hidden units" % (
+                    name, settings.cell_name, settings.cell_hyperparameters, units),
+                    "give the cell larger values")
         layers.append((cell, input_depth))
         input_depth = cell.output_size
     return layers
@@ -18,7 +24,13 @@ def stack(settings, units, input_depth):
 
 def count(shapes):
     """Number of elements in all of `shapes` (tuples of ints)."""
-    return sum(int(np.prod(shape)) for shape in shapes)
+    total = 0
+    for shape in shapes:
+        elements = 1
+        for size in shape:  # in Python's integers: NumPy's would overflow
+            elements *= int(size)
+        total += elements
+    return total
 
 
 def model_parameters(settings, units, input_depth, head_outputs, head_reads_state, embedding_rows):
