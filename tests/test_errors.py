@@ -27,8 +27,8 @@ def test_a_user_error_is_one_line_and_status_2(capsys):
 def test_a_reader_that_goes_away_ends_a_script_quietly(unbuffered, main):
     code = ("import sys; sys.stdin.read(1); from files.errors import run_as_script; "
             "run_as_script(%s)" % main)
-    process = subprocess.Popen([sys.executable] + unbuffered + ["-c", code], cwd=ROOT,
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    pipes = dict.fromkeys(["stdin", "stdout", "stderr"], subprocess.PIPE)
+    process = subprocess.Popen([sys.executable] + unbuffered + ["-c", code], cwd=ROOT, **pipes)
     process.stdout.close()
     _, errors = process.communicate(b"x")
     assert (process.returncode, errors) == (141, b"")

@@ -1,4 +1,4 @@
-"""The ground floor: damaged and hostile files are one line each, and nothing of ours follows a stranger's link."""
+"""The ground floor: a damaged or hostile file is one line, and a stranger's link is not followed."""
 
 import errno
 import gzip
@@ -96,8 +96,10 @@ import sys
 from files import arrays, errors
 for path in sys.argv[1:]:
     try:
-        content = arrays.load_object_array(path, "x") if path.endswith("npz") else arrays.load_pickle(path)
-        print("READ", path, content)
+        if path.endswith("npz"):
+            print("READ", path, arrays.load_object_array(path, "x"))
+        else:
+            print("READ", path, arrays.load_pickle(path))
     except errors.UserError as error:
         print(error)
 """
@@ -137,7 +139,7 @@ def test_hostile_pickles_end_in_one_line_each(tmp_path):
     assert len(lines) == len(paths)
     for path, line in zip(paths, lines):
         assert line.startswith("%s cannot be read (" % path), line
-        # A key as deep as this one overruns the C stack, which ends the reading process and not ours.
+        # A key as deep as this one overruns the C stack, which ends the reading process only.
         assert path.stem == "a deep key" or "ended with status" not in line
     assert not os.path.exists(os.path.join(ROOT, "made by the pickle"))
 
@@ -187,7 +189,7 @@ DAMAGED_ARRAYS = {
     "a shape of texts": header(shape=("1",)),
     "too many dimensions": header(shape=(1,) * 100),
     "a deep header": with_header("(" * 9000),
-    "a deep sum": with_header("{'descr': '<f8', 'fortran_order': False, 'shape': (%s1,)}" % ("1+" * 300000), 2),
+    "a deep sum": with_header("{'shape': (%s1,)}" % ("1+" * 300000), 2),
     "a long header": with_header("[" * 60000),
     "a header cut short": b"\x93NUMPY\x01\x00\xff\x0f{",
     "another version": b"\x93NUMPY\x09\x00" + bytes(80),
@@ -252,8 +254,8 @@ def test_an_archive_that_unpacks_to_far_more_is_refused(tmp_path, packing):
 # --- Reading ---
 
 @pytest.mark.parametrize("content, reason", [
-    (b"\xff\xfe", "UnicodeDecodeError"), (b"[" * 100000, "RecursionError"), (b"{", "JSONDecodeError"),
-    (b"", "JSONDecodeError")])
+    (b"\xff\xfe", "UnicodeDecodeError"), (b"[" * 100000, "RecursionError"),
+    (b"{", "JSONDecodeError"), (b"", "JSONDecodeError")])
 def test_a_damaged_json_file_is_named(tmp_path, content, reason):
     path = tmp_path / "a.json"
     path.write_bytes(content)
@@ -271,8 +273,9 @@ def test_a_packed_json_file_that_grows_without_end_is_refused(tmp_path):
     assert reading.load_json(str(path)) == {"a": [1, 2]}
 
 
-@pytest.mark.parametrize("error", [RecursionError(), MemoryError(), KeyError("train"), OSError(5, "bad"),
-                                   ZeroDivisionError("two\nlines")])
+@pytest.mark.parametrize("error", [
+    RecursionError(), MemoryError(), KeyError("train"), OSError(5, "bad"),
+    ZeroDivisionError("two\nlines")])
 def test_whatever_goes_wrong_while_a_file_is_taken_apart_names_it(tmp_path, error):
     path = tmp_path / "a"
     path.write_text("")
@@ -280,7 +283,8 @@ def test_whatever_goes_wrong_while_a_file_is_taken_apart_names_it(tmp_path, erro
         with reading.reading(str(path)):
             raise error
     line = str(caught.value)
-    assert line.startswith("%s cannot be read (%s" % (path, type(error).__name__)) and "\n" not in line
+    assert line.startswith("%s cannot be read (%s" % (path, type(error).__name__))
+    assert "\n" not in line
 
 
 def test_what_is_no_file_is_named(tmp_path):
@@ -335,7 +339,8 @@ def test_a_folder_is_locked_for_one_process_at_a_time(tmp_path):
     writing.lock_folder(str(tmp_path), wait=True).close()
 
 
-@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK, errno.EPERM, errno.EINVAL])
+@pytest.mark.parametrize("number", [
+    errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK, errno.EPERM, errno.EINVAL])
 def test_a_file_system_without_locks_is_told_once_and_used(tmp_path, monkeypatch, capsys, number):
     def refuse(*_):
         raise OSError(number, os.strerror(number))
@@ -359,7 +364,8 @@ def test_a_lock_that_is_held_is_not_taken_for_one_that_cannot_be_had(tmp_path, m
 # --- Names and paths ---
 
 @pytest.mark.parametrize("name, meant", [
-    ("JSB", "JSB Chorales"), ("nottingam", "Nottingham"), ("PENN", "penn"), ("xyz", None), ("", None)])
+    ("JSB", "JSB Chorales"), ("nottingam", "Nottingham"), ("PENN", "penn"), ("xyz", None),
+    ("", None)])
 def test_did_you_mean(name, meant):
     names = ["JSB Chorales", "Nottingham", "penn", "pennchar"]
     assert did_you_mean(name, names) == (", did you mean %r?" % meant if meant else "")

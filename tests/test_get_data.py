@@ -34,7 +34,8 @@ def sha256(content):
 def tgz(contents, prefix="./simple/data/", extra=()):
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        for name, content in [(prefix + name, content) for name, content in contents.items()] + list(extra):
+        members = [(prefix + name, content) for name, content in contents.items()]
+        for name, content in members + list(extra):
             info = tarfile.TarInfo(name)
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
@@ -52,8 +53,9 @@ def zipped(name, content):
 class Server(object):
     """Serves `files` (path -> bytes) and notes what was asked for.
 
-    `stop_after` (path -> [bytes, times]) breaks the connection there; a path in `hold` pauses in the middle until
-    `go_on` is set; one in `no_range` ignores Range; `raw` has whole answers, header and all.
+    `stop_after` (path -> [bytes, times]) breaks the connection there; a path in `hold` pauses in
+    the middle until `go_on` is set; one in `no_range` ignores Range; `raw` has whole answers,
+    header and all.
     """
 
     def __init__(self):
@@ -70,7 +72,8 @@ class Server(object):
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        serve = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        serve = threading.Thread(target=self._server.serve_forever, daemon=True,
+                                 kwargs={"poll_interval": 0.01})
         serve.start()
         self.url = "http://127.0.0.1:%d" % self._server.server_port
 
@@ -89,7 +92,8 @@ class Server(object):
             if start >= len(content):
                 return handler.send_error(416)
             handler.send_response(206)
-            handler.send_header("Content-Range", "bytes %d-%d/%d" % (start, len(content) - 1, len(content)))
+            sent = "bytes %d-%d/%d" % (start, len(content) - 1, len(content))
+            handler.send_header("Content-Range", sent)
         else:
             handler.send_response(200)
         handler.send_header("Content-Length", str(len(content) - start))
@@ -125,7 +129,7 @@ def server():
 
 @pytest.fixture
 def downloads(server):
-    """A file with a blank in its name, a tar archive for two sets and a zip; on the server at /one and /two."""
+    """A file with a blank in its name, a tar archive for two sets and a zip; at /one and /two."""
     others = [("../../outside", b"x"), ("simple/data/c.txt", b"y")]
     for source in ("/one/", "/two/"):
         server.files[source + "Old Songs.pickle"] = MUSIC
@@ -133,16 +137,19 @@ def downloads(server):
         server.files[source + "wiki.zip"] = zipped("wiki", WIKI)
 
     def urls(name):
-        return tuple("%s/%s/%s" % (server.url, source, urllib.parse.quote(name)) for source in ("one", "two"))
+        name = urllib.parse.quote(name)
+        return tuple("%s/%s/%s" % (server.url, source, name) for source in ("one", "two"))
 
     def file(name, content, member=None):
-        return File(name, hashlib.md5(content).hexdigest() if member else sha256(content), len(content), member)
+        checksum = hashlib.md5(content).hexdigest() if member else sha256(content)
+        return File(name, checksum, len(content), member)
 
     return (
         Download("Old Songs.pickle", ("Old Songs",), "mm", urls("Old Songs.pickle"),
                  (file("Old Songs.pickle", MUSIC),)),
         Download("simple.tgz", ("words", "characters"), "lm", urls("simple.tgz"),
-                 tuple(file(name, content, "simple/data/" + name) for name, content in sorted(WORDS.items()))),
+                 tuple(file(name, content, "simple/data/" + name)
+                       for name, content in sorted(WORDS.items()))),
         Download("wiki.zip", ("wiki",), "lm", urls("wiki.zip"), (file("wiki", WIKI, "wiki"),)),
     )
 
@@ -321,7 +328,8 @@ def test_an_unreachable_host_is_tried_once(run, downloads, tmp_path, monkeypatch
     monkeypatch.delenv("RRU_DATA_MIRROR", raising=False)
     assert get_data.main(["--data_folder", str(tmp_path / "data")], dead) == 1
     output = capsys.readouterr().out
-    assert output.count("no: [Errno") == 1 and output.count("no: its host could not be reached before") == 2
+    assert output.count("no: [Errno") == 1
+    assert output.count("no: its host could not be reached before") == 2
     reason = ", because of\n    %sx: its host could not be reached before\n" % closed
     assert output.count(", because of\n") == 2 and "  a.txt, b.txt, wiki" + reason in output
 
@@ -345,7 +353,8 @@ def test_what_only_the_mirror_vouches_for_is_taken_reported_and_kept(run, server
     status, output = run(mirror=mirror)
     assert status == 0
     prefix_only = "taken on the mirror's word: only a prefix, 7.35 %: 5,000 bytes instead of 68,000"
-    assert prefix_only in output and "taken on the mirror's word: 8 bytes instead of 256,000" in output
+    assert prefix_only in output
+    assert "taken on the mirror's word: 8 bytes instead of 256,000" in output
     assert output.count("taken on the mirror's word") == 2
     del server.requests[:]
     status, output = run()
@@ -382,7 +391,8 @@ def test_output_that_nobody_reads_ends_it_quietly(downloads, tmp_path):
     assert process.stderr.read() == "" and process.wait() == 141
 
 
-@pytest.mark.parametrize("mirror", ["/no/such/folder", "ftp://host/data", "http://[bad", "http://a..b/data"])
+@pytest.mark.parametrize("mirror", [
+    "/no/such/folder", "ftp://host/data", "http://[bad", "http://a..b/data"])
 def test_an_unusable_mirror_is_named(run, mirror):
     status, output = run(mirror=mirror)
     assert status == 2 and mirror in output and output.count("\n") == 1
@@ -448,18 +458,20 @@ def test_of_two_runs_at_once_the_second_waits(server, downloads, tmp_path):
 
 # --- Servers and archives that mean ill ---
 
+OK = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 LONG_LABEL = b"http://%s.example/" % (b"a" * 70)
 NONSENSE = {
     "a length in letters": b"HTTP/1.1 200 OK\r\nContent-Length: abc\r\n\r\nwrong",
     "a negative length": b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nwrong",
-    "a length of many digits": b"HTTP/1.1 200 OK\r\nContent-Length: %s\r\n\r\nwrong" % (b"9" * 6000),
+    "a length of many digits": OK + b"Content-Length: %s\r\n\r\nwrong" % (b"9" * 6000),
     "a redirect to half an address": b"HTTP/1.1 302 Found\r\nLocation: http://[\r\n\r\n",
     "a redirect to no host": b"HTTP/1.1 302 Found\r\nLocation: %s\r\n\r\n" % LONG_LABEL,
     "a redirect to a file": b"HTTP/1.1 302 Found\r\nLocation: file:///etc/hostname\r\n\r\n",
     "a redirect to nowhere": b"HTTP/1.1 302 Found\r\n\r\n",
     "a redirect to a wrong port": b"HTTP/1.1 302 Found\r\nLocation: http://h:99999999/\r\n\r\n",
-    "a negative chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nwrong\r\n0\r\n\r\n",
-    "a chunk in letters": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\nwrong",
+    "a negative chunk": CHUNKED + b"-5\r\nwrong\r\n0\r\n\r\n",
+    "a chunk in letters": CHUNKED + b"xyz\r\nwrong",
     "a status in letters": b"HTTP/1.1 abc OK\r\n\r\n",
     "no status": b"\x00\x01\x02\x1b[2J\r\n\r\n",
     "a header without end": b"HTTP/1.1 200 OK\r\nX: %s\r\n\r\n" % (b"x" * 100000),
@@ -469,7 +481,7 @@ NONSENSE = {
 
 
 @pytest.mark.parametrize("answer", sorted(NONSENSE))
-def test_nonsense_from_one_server_leaves_the_others_and_the_other_data_sets(run, server, tmp_path, answer):
+def test_nonsense_from_one_server_leaves_the_others(run, server, tmp_path, answer):
     server.raw["/one/Old Songs.pickle"] = NONSENSE[answer]
     status, output = run()
     assert status == 0, output
@@ -540,9 +552,10 @@ def linked(kind):
 
 
 @pytest.mark.parametrize("archive, problem", [
-    (linked("folder"), "no: simple/data in it is a link"), (linked("file"), "a.txt in it is a link"),
+    (linked("folder"), "no: simple/data in it is a link"),
+    (linked("file"), "a.txt in it is a link"),
     (tgz({name: b"x" for name in WORDS}), "1 bytes instead of")])
-def test_a_mirrors_word_does_not_cover_links_and_other_files_in_an_archive(run, tmp_path, archive, problem):
+def test_a_mirrors_word_does_not_cover_links_and_other_files(run, tmp_path, archive, problem):
     mirror = make_mirror(tmp_path / "mirror", {"simple.tgz": archive})
     status, output = run("--only", "words", mirror=mirror)
     assert status == 0 and problem in output
@@ -566,7 +579,8 @@ def test_a_file_of_ones_own_under_a_published_name_is_kept(run, tmp_path, option
     folder.mkdir(parents=True)
     (folder / "wiki").write_text("a text of my own")
     status, output = run("--only", "wiki", *options)
-    assert status == 0 and "kept the other file of this name that was there: %s" % (folder / "wiki.other-1") in output
+    kept = "kept the other file of this name that was there: %s" % (folder / "wiki.other-1")
+    assert status == 0 and kept in output
     assert (folder / "wiki").read_bytes() == WIKI
     assert (folder / "wiki.other-1").read_text() == "a text of my own"
     run("--only", "wiki", "--force")
@@ -574,14 +588,16 @@ def test_a_file_of_ones_own_under_a_published_name_is_kept(run, tmp_path, option
 
 
 @pytest.mark.parametrize("names, sets", [
-    (["SequentialMNIST", "penn-standard"], ["MNIST", "penn"]), (["p-mnist"], ["MNIST"]), (["jsb chorales"], ["JSB Chorales"])])
+    (["SequentialMNIST", "penn-standard"], ["MNIST", "penn"]), (["p-mnist"], ["MNIST"]),
+    (["jsb chorales"], ["JSB Chorales"])])
 def test_the_names_of_the_scripts_are_known(names, sets):
     assert get_data._parser(DOWNLOADS).parse_args(["--only"] + names).only == sets
 
 
 @pytest.mark.parametrize("name, told", [
     ("JSB", "did you mean 'JSB Chorales'?"), ("nottingam", "did you mean 'Nottingham'?"),
-    ("Bach Chorales", "needs no download"), ("SequentialDigits", "needs no download"), ("rubbish", "MuseData")])
+    ("Bach Chorales", "needs no download"), ("SequentialDigits", "needs no download"),
+    ("rubbish", "MuseData")])
 def test_a_wrong_name_is_told_what_is_meant(capsys, name, told):
     with pytest.raises(SystemExit) as ended:
         run_as_script(lambda: get_data.main(["--only", name]))
@@ -590,7 +606,7 @@ def test_a_wrong_name_is_told_what_is_meant(capsys, name, told):
     assert line.count("\n") == 1 and repr(name)[1:-1] in line and told in line
 
 
-def test_a_data_folder_may_be_in_the_home_and_a_relative_one_is_the_projects(monkeypatch, tmp_path, capsys):
+def test_a_data_folder_may_be_in_the_home_and_a_relative_one_is_the_projects(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("RRU_DATA_MIRROR", "")
     assert get_data.main(["--data_folder", "~/my data"], ()) == 0
@@ -611,7 +627,8 @@ def test_closed_streams_are_no_matter(downloads, tmp_path, closed):
             "get_data.run_as_script(lambda: get_data.main(['--data_folder', %r], %r))" % (
                 ROOT, str(tmp_path / "data"), downloads))
     environment = dict(os.environ, RRU_DATA_MIRROR="", no_proxy="*")
-    status = subprocess.call(["bash", "-c", '"$0" -c "$1" ' + closed, sys.executable, code], env=environment)
+    command = ["bash", "-c", '"$0" -c "$1" ' + closed, sys.executable, code]
+    status = subprocess.call(command, env=environment)
     assert status == 0 and contents(tmp_path / "data") == EVERYTHING
 
 

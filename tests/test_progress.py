@@ -7,8 +7,8 @@ from files.progress import ProgressLine, duration
 
 
 @pytest.mark.parametrize("seconds, text", [
-    (0, "0 s"), (0.6, "1 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (363, "6 min 3 s"), (3599.7, "1 h 0 min"),
-    (4830, "1 h 20 min"), (100000, "27 h 46 min")])
+    (0, "0 s"), (0.6, "1 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (363, "6 min 3 s"),
+    (3599.7, "1 h 0 min"), (4830, "1 h 20 min"), (100000, "27 h 46 min")])
 def test_durations(seconds, text):
     assert duration(seconds) == text
 
