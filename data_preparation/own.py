@@ -60,8 +60,9 @@ def files_below(folder, endings):
     found = {}
     for parent, _, names in os.walk(folder):
         for name in names:
-            if name.lower().endswith(endings) and not name.startswith("."):
-                path = os.path.join(parent, name)
+            path = os.path.join(parent, name)
+            if (name.lower().endswith(endings) and not name.startswith(".")
+                    and os.path.isfile(path)):
                 found[os.path.relpath(path, folder).replace(os.sep, "/")] = path
     if not found:
         raise UserError("%s has no file whose name ends with %s" % (folder, " or ".join(endings)))

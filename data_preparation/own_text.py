@@ -31,8 +31,10 @@ def find(given):
     path = user_path(given)
     if os.path.isdir(path):
         return files_below(path, (".txt", ".txt.gz"))
-    if os.path.exists(path):
+    if os.path.isfile(path):
         return {os.path.basename(path): path}
+    if os.path.exists(path):
+        raise UserError("own_text is %s, which is no file and no folder" % path)
     paths = [user_path(part.strip()) for part in given.split(",")]
     if len(paths) not in (1, len(SPLITS)):
         raise UserError("own_text names %d files" % len(paths),

@@ -93,7 +93,7 @@ def are_current(folder, sources, options):
         ready = {name: os.path.join(folder, name) for name in old["ready"]}
         new = dict(old, sources=dict(old["sources"], **_unchanged(present, old["sources"])),
                    ready=_unchanged(ready, old["ready"]))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    except Exception:  # whatever is wrong with the record: the files are made anew
         return False
     if new != old:
         with contextlib.suppress(OSError):

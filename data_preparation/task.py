@@ -13,6 +13,7 @@ from data_preparation.prepared import SPLITS
 from data_preparation.sources import DOWNLOADS
 from files.errors import OneLineParser, UserError, hint
 from files.project import project_path
+from files.writing import lock_folder
 
 # One data set on its way: its sources {name: path}, the options that its preparation depends on,
 # the folder of its ready files, and the advice if a source or a ready file is missing or damaged.
@@ -44,7 +45,7 @@ class Task(object):
         """
         options = dict(self._own.others if self._own else {}, **options)
         settings = argparse.Namespace(data_set_name=name, data_folder=data_folder, **options)
-        return self._prepare(name, self._place(settings))
+        return self._prepare(name, self._place(settings), anew=True)
 
     def load(self, settings):
         """The data set that `settings` names, prepared first if it is not, or its sources changed.
@@ -100,25 +101,34 @@ class Task(object):
                     print("%s: %s is not there: %s\n" % (name, missing[0], place.fetch), flush=True)
                     continue
                 if place.folder not in done:
-                    done.add(self._prepare(name, place))
+                    done.add(self._prepare(name, place, anew=True))
                 _analyse(self._data_class(settings, place), place)
             except UserError as error:
                 print("error: %s" % error, file=sys.stderr, flush=True)
                 status = 2
         return status
 
-    def _prepare(self, name, place):
+    def _prepare(self, name, place, anew=False):
+        """Write the ready files if they are not current, or in any case; one process at a time."""
         _check_presence(name, place)
+        ready = os.path.dirname(place.folder)
+        try:
+            os.makedirs(os.path.dirname(ready), exist_ok=True)
+            with lock_folder(os.path.dirname(ready), ".ready.lock", wait=True):
+                # Another process may have made them while this one waited.
+                if anew or not ready_files.are_current(place.folder, place.sources, place.options):
+                    self._write(name, place)
+        except OSError as error:
+            raise UserError("%s cannot be prepared (%s)" % (name, error),
+                            "check rights and free space of " + ready) from error
+        return place.folder
+
+    def _write(self, name, place):
         with hint(place.fetch):
             records = ready_files.file_records(place.sources)
             files, identity = self._make(name, place.sources, place.options)
         identity = identity or own.identity(records)
-        try:
-            ready_files.write(place.folder, files, records, identity, place.options)
-        except OSError as error:
-            raise UserError("%s cannot be prepared (%s): check rights and free space of %s" % (
-                name, error, place.folder)) from error
-        return place.folder
+        ready_files.write(place.folder, files, records, identity, place.options)
 
     def _is_own(self, name):
         return self._own is not None and name == self._own.name

@@ -233,7 +233,7 @@ def test_a_source_of_the_same_size_and_other_content_is_noticed(tmp_path):
 
 @pytest.mark.parametrize("content", [
     "", "{", "[]", '{"sources": {"text8": [1480, 1]}, "ready": {}}', '{"format": 2}',
-    '{"format": 2, "options": [], "sources": 5, "ready": null}'])
+    '{"format": 2, "options": [], "sources": 5, "ready": null}', "[" * 100000])
 def test_ready_folders_of_earlier_versions_are_prepared_anew(tmp_path, content):
     write_text8(tmp_path, CORPUS)
     expected = text(tmp_path).fingerprint
@@ -269,6 +269,20 @@ def test_a_preparation_killed_anywhere_is_done_again(tmp_path):
         assert not list(ready.glob("*.part"))
         write_text8(tmp_path, CORPUS)
         os.remove(str(ready / ready_files.MADE_FROM))
+
+
+def test_processes_that_start_at_once_prepare_once(tmp_path):
+    write_text8(tmp_path, CORPUS)
+    code = ("import test_lm_utils, lm_utils\n"
+            "data = lm_utils.load(test_lm_utils.settings(%r, 'text8'))\n"
+            "print(data.fingerprint, len(data.tokens('train')))" % str(tmp_path))
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join([ROOT, os.path.join(ROOT, "tests")]))
+    processes = [subprocess.Popen([sys.executable, "-c", code], env=environment,
+                                  stdout=subprocess.PIPE, universal_newlines=True)
+                 for _ in range(3)]
+    shown = [process.communicate()[0].splitlines()[-1] for process in processes]
+    assert len(set(shown)) == 1 and shown[0].endswith(" %d" % (len(CORPUS) * 90 // 100))
+    assert [process.returncode for process in processes] == [0, 0, 0]
 
 
 # --- Where data are ---

@@ -149,7 +149,7 @@ def test_what_is_no_music_is_one_line(tmp_path):
     (tmp_path / "b.mid").write_bytes(b"no midi")
     with pytest.raises(UserError, match="1 of 2 MIDI files can be used, but 3 are .*; b.mid: it "):
         load(tmp_path, tmp_path)
-    assert not (tmp_path / "data").exists()
+    assert not (tmp_path / "data" / "mm" / "ready").exists()
 
 
 @pytest.mark.parametrize("changes, message", [

@@ -155,7 +155,7 @@ def test_a_large_text_needs_little_memory(tmp_path):
 def test_what_is_no_text_is_one_line(tmp_path, content, message):
     with pytest.raises(UserError, match=message):
         load(tmp_path, write(tmp_path / "novel.txt", content))
-    assert not (tmp_path / "data").exists()
+    assert not (tmp_path / "data" / "lm" / "ready").exists()
 
 
 def test_damaged_archives_and_missing_files_are_one_line(tmp_path):
@@ -172,6 +172,8 @@ def test_damaged_archives_and_missing_files_are_one_line(tmp_path):
         load(tmp_path, "%s,%s" % (path, path))
     with pytest.raises(UserError, match="b.txt is missing"):
         load(tmp_path, "%s,%s,%s/b.txt" % (path, path, tmp_path))
+    with pytest.raises(UserError, match="own_text is /dev/zero, which is no file and no folder"):
+        load(tmp_path, "/dev/zero")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="empty has no file whose name ends with .txt or .txt.gz"):
         load(tmp_path, tmp_path / "empty")
