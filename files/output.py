@@ -11,18 +11,23 @@ def printable(text):
 
 def print_line(text=""):
     """Print a line to standard output at once; nothing if that is closed."""
-    print(text, flush=True)  # which does nothing if sys.stdout is None
+    if _is_open(sys.stdout):
+        print(text, flush=True)
 
 
 def print_error(text):
     """Print `text` as one line to standard error; nothing if that is closed."""
-    if sys.stderr is not None:
+    if _is_open(sys.stderr):
         print(printable(text), file=sys.stderr, flush=True)
 
 
 def is_terminal(stream):
     """Whether a stream, which may be None or closed, is a terminal."""
-    return stream is not None and not stream.closed and stream.isatty()
+    return _is_open(stream) and stream.isatty()
+
+
+def _is_open(stream):
+    return stream is not None and not stream.closed
 
 
 def open_closed_streams():

@@ -1,4 +1,4 @@
-"""The launchers run.sh, test.sh and .ci/run, in a copied folder with stand-ins for Python and conda."""
+"""The launchers run.sh, test.sh and .ci/run, in a copy with stand-ins for Python and conda."""
 
 import os
 import re
@@ -16,7 +16,8 @@ LAUNCHER_FILES = ["run.sh", "test.sh", ".ci/run", "tools/environment.sh", "requi
                   "requirements-tf2.txt", "requirements-spark.txt", "environment.yml"]
 SYSTEM_TOOLS = "bash cat cksum cp cut dirname flock grep mkdir mv rm sleep tail".split()
 
-# Answers the launcher's questions, makes a "virtual environment" that holds itself, notes every call in $CALLS.
+# Answers the launcher's questions, makes a "virtual environment" that holds itself, notes every
+# call in $CALLS.
 FAKE_PYTHON = """#!/bin/bash
 name=${0##*/}
 { printf '%s' "$name"; printf '|%s' "${@//$'\\n'/ }"; printf '\\n'; } >> "$CALLS"
@@ -82,10 +83,11 @@ class Launcher:
         return subprocess.Popen(
             ["bash", str(self.root / script)] + list(words),
             cwd=str(self.home), env=dict(self.variables, **variables),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, start_new_session=True)
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
+            start_new_session=True)
 
     def run(self, *words, **options):
-        """Run a script to its end; give (exit status, stdout, stderr) and forget the calls made before."""
+        """Run a script to its end, earlier calls forgotten; give (exit status, stdout, stderr)."""
         if self.calls_file.exists():
             self.calls_file.unlink()
         process = self.start(*words, **options)
@@ -115,7 +117,8 @@ def pins(text):
 def test_both_package_lists_hold_the_same_exact_pins():
     requirements = (ROOT / "requirements.txt").read_text()
     environment = (ROOT / "environment.yml").read_text()
-    wanted = [line for line in requirements.splitlines() if line.strip() and not line.startswith("#")]
+    lines = requirements.splitlines()
+    wanted = [line for line in lines if line.strip() and not line.startswith("#")]
     assert pins(requirements) == wanted
     assert pins(environment) == wanted
     assert "\nname: rru\n" in environment and "\n  - python=3.7\n" in environment
@@ -169,7 +172,8 @@ def test_spark_is_installed_for_tests_where_there_is_java(launcher):
     launcher.run()
     assert not launcher.calls(installs)
     status, _, err = launcher.run(script="test.sh", PIP_STATUS="1")
-    assert status == 0 and "tests of sweeps on Spark are skipped" in err and launcher.calls("|pytest|")
+    assert status == 0 and "tests of sweeps on Spark are skipped" in err
+    assert launcher.calls("|pytest|")
     for times in (1, 0):
         assert launcher.run(script="test.sh")[0] == 0
         assert len(launcher.calls(installs)) == times
@@ -179,7 +183,8 @@ def test_spark_is_installed_for_tests_where_there_is_java(launcher):
 
 
 @pytest.mark.parametrize("options, times", [
-    (["-k", "x"], 0), (["tests/test_cells.py"], 0), (["tests/test_sweep_spark.py"], 1), (["-k", "Spark"], 1)])
+    (["-k", "x"], 0), (["tests/test_cells.py"], 0), (["tests/test_sweep_spark.py"], 1),
+    (["-k", "Spark"], 1)])
 def test_options_install_spark_only_for_a_test_of_spark(launcher, options, times):
     launcher.add_python()
     write_program(launcher.bin / "java", "#!/bin/bash\n")
@@ -191,7 +196,8 @@ def test_options_install_spark_only_for_a_test_of_spark(launcher, options, times
 
 @pytest.mark.parametrize("script", [
     "mm_main.py", "lm_main.py", "sa_main.py", "mnist_main.py", "mm_utils.py", "lm_utils.py",
-    "sa_utils.py", "mnist_utils.py", "tools/results.py", "tools/reproduce.py", "tools/benchmark.py"])
+    "sa_utils.py", "mnist_utils.py", "tools/results.py", "tools/reproduce.py",
+    "tools/benchmark.py"])
 def test_a_python_without_the_packages_is_told_how_to_activate_the_environment(tmp_path, script):
     # -S leaves out the packages that were installed.
     done = subprocess.run([sys.executable, "-S", str(ROOT / script)], cwd=str(tmp_path),
@@ -201,7 +207,8 @@ def test_a_python_without_the_packages_is_told_how_to_activate_the_environment(t
 
 
 def test_a_python_without_tensorflow_is_told_how_to_activate_the_environment(tmp_path):
-    code = "import sys; sys.path.insert(0, %r); sys.modules['tensorflow'] = None; import mm_main" % str(ROOT)
+    code = "import sys; sys.path.insert(0, %r); sys.modules['tensorflow'] = None; import mm_main"
+    code %= str(ROOT)
     done = subprocess.run([sys.executable, "-c", code], cwd=str(tmp_path), stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, universal_newlines=True)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
@@ -298,8 +305,8 @@ def test_given_python_of_another_version_is_refused(launcher):
     for _ in range(2):
         status, out, err = launcher.run(PYTHON=str(python), FAKE_VERSION="CPython 3.8.18")
         assert (status, out) == (2, "")
-        assert err == "PYTHON={} is CPython 3.8.18: give the path of CPython 3.7 (TensorFlow 1.15) or of \
-3.11 or 3.12 (TensorFlow 2.x), with an RRU_TF that suits it, or unset it.\n".format(python)
+        assert err == "PYTHON={} is CPython 3.8.18: give the path of CPython 3.7 (TensorFlow 1.15) or \
+of 3.11 or 3.12 (TensorFlow 2.x), with an RRU_TF that suits it, or unset it.\n".format(python)
         launcher.run()
     status, _, err = launcher.run(PYTHON="/no/such")
     assert status == 2 and "not an interpreter that runs" in err
@@ -393,7 +400,8 @@ def test_a_given_python_312_means_tensorflow_2(launcher, tmp_path):
     launcher.add_python()
     python = launcher.add_python(tmp_path / "other" / "python3.12")
     status, _, err = launcher.run(PYTHON=str(python))
-    assert status == 0 and launcher.calls("python3.12|-m|venv|.venv.tf2") and "falling back" not in err
+    assert status == 0 and "falling back" not in err
+    assert launcher.calls("python3.12|-m|venv|.venv.tf2")
 
 
 def test_tests_run_on_both_unless_one_is_forced_or_options_are_given(launcher):
@@ -413,10 +421,12 @@ def test_tests_run_on_both_unless_one_is_forced_or_options_are_given(launcher):
 
 
 def test_environment_is_never_made_from_an_interpreter_inside_one():
-    """The environment that is activated may be the one to be removed; its base interpreter stays."""
+    """The environment that is active may be the one to be removed; its base interpreter stays."""
     base = subprocess.check_output(
-        ["bash", "-c", 'source "$1"; base_of "$2"', "-", str(ROOT / "tools/environment.sh"), sys.executable],
+        ["bash", "-c", 'source "$1"; base_of "$2"', "-", str(ROOT / "tools/environment.sh"),
+         sys.executable],
         universal_newlines=True).strip()
     inside = subprocess.check_output(
-        [base, "-c", "import sys; print(sys.prefix != sys.base_prefix)"], universal_newlines=True).strip()
+        [base, "-c", "import sys; print(sys.prefix != sys.base_prefix)"],
+        universal_newlines=True).strip()
     assert inside == "False"

@@ -1,4 +1,4 @@
-"""The ground floor: a damaged or hostile file is one line, and a stranger's link is not followed."""
+"""The ground floor: a damaged or hostile file is one line, no stranger's link is followed."""
 
 import errno
 import gzip

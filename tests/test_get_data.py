@@ -173,8 +173,8 @@ def run(downloads, tmp_path, monkeypatch, capsys):
 
 def contents(folder):
     """Relative path -> bytes of all files under data/, but for the lock."""
-    return {os.path.relpath(os.path.join(at, name), str(folder)): open(os.path.join(at, name), "rb").read()
-            for at, _, names in os.walk(str(folder)) for name in names if name != ".get_data.lock"}
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != ".get_data.lock"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 EVERYTHING = {"mm/unchanged/Old Songs.pickle": MUSIC, "lm/unchanged/a.txt": WORDS["a.txt"],
@@ -635,20 +635,23 @@ def test_closed_streams_are_no_matter(downloads, tmp_path, closed):
 def launch(script, *options, **environment):
     environment = {name: str(value) for name, value in environment.items()}
     folder = environment.pop("folder", "/")
-    return subprocess.run(["/bin/bash", str(script)] + [str(option) for option in options], cwd=folder, timeout=60,
-                          env=dict(os.environ, **environment), universal_newlines=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    command = ["/bin/bash", str(script)] + [str(option) for option in options]
+    return subprocess.run(command, cwd=folder, timeout=60, env=dict(os.environ, **environment),
+                          universal_newlines=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def test_the_script_runs_from_any_folder_with_the_users_mirror(tmp_path):
     mirror = make_mirror(tmp_path / "mirror",
                          {"JSB Chorales.pickle": b"tiny", "enwik8.zip": zipped("enwik8", b"wiki")})
-    result = launch(os.path.join(ROOT, "get_data.sh"), "--only", "JSB Chorales", "enwik8", "--data_folder",
-                    tmp_path / "data", folder=tmp_path, RRU_DATA_MIRROR="mirror", PYTHON="/bin/false")
+    options = ["--only", "JSB Chorales", "enwik8", "--data_folder", tmp_path / "data"]
+    result = launch(os.path.join(ROOT, "get_data.sh"), *options, folder=tmp_path,
+                    RRU_DATA_MIRROR="mirror", PYTHON="/bin/false")
     assert result.returncode == 0, result.stderr
     files = contents(tmp_path / "data")
-    assert files["mm/unchanged/JSB Chorales.pickle"] == b"tiny" and files["lm/unchanged/enwik8"] == b"wiki"
-    assert "taken on the mirror's word: only a prefix, 4e-06 %: 4 bytes instead of 100,000,000" in result.stdout
+    assert files["mm/unchanged/JSB Chorales.pickle"] == b"tiny"
+    assert files["lm/unchanged/enwik8"] == b"wiki"
+    told = "taken on the mirror's word: only a prefix, 4e-06 %: 4 bytes instead of 100,000,000"
+    assert told in result.stdout
     assert mirror.joinpath("enwik8.zip").exists()
 
 
@@ -656,9 +659,11 @@ def test_the_script_explains_itself_and_names_a_wrong_set(tmp_path):
     result = launch(os.path.join(ROOT, "get_data.sh"), "--help")
     assert result.returncode == 0
     assert "RRU_DATA_MIRROR" in result.stdout and "Piano-midi.de" in " ".join(result.stdout.split())
-    result = launch(os.path.join(ROOT, "get_data.sh"), "--only", "enwik9", "--data_folder", tmp_path / "data")
+    result = launch(os.path.join(ROOT, "get_data.sh"), "--only", "enwik9",
+                    "--data_folder", tmp_path / "data")
     assert result.returncode == 2 and result.stdout == ""
-    assert result.stderr.count("\n") == 1 and "enwik9" in result.stderr and "JSB Chorales" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert "enwik9" in result.stderr and "JSB Chorales" in result.stderr
 
 
 def test_the_script_says_what_to_install_when_there_is_no_python(tmp_path):
@@ -677,19 +682,21 @@ def test_files_and_hosts_are_the_published_ones():
     checksums = {file.name: file.checksum for download in DOWNLOADS for file in download.files}
     assert checksums["enwik8"] == "a1fa5ffddb56f4953e226637dabbb36a"
     assert checksums["text8"] == "3bea1919949baf155f99411df5fada7e"
-    assert checksums["imdb.npz"] == "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f"
-    original = {"mm": "http://www-etud.iro.umontreal.ca/~boulanni/", "sa": "https://storage.googleapis.com/",
-                "mnist": "https://storage.googleapis.com/"}
+    imdb = "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f"
+    assert checksums["imdb.npz"] == imdb
+    original = {"mm": "http://www-etud.iro.umontreal.ca/~boulanni/",
+                "sa": "https://storage.googleapis.com/", "mnist": "https://storage.googleapis.com/"}
     for download in DOWNLOADS:
-        texts = "http://mattmahoney.net/dc/" if download.name.endswith(".zip") else "http://www.fit.vutbr.cz/~imikolov/"
+        is_zip = download.name.endswith(".zip")
+        texts = "http://mattmahoney.net/dc/" if is_zip else "http://www.fit.vutbr.cz/~imikolov/"
         assert download.urls[0].startswith(original.get(download.task, texts))
         assert urllib.parse.unquote(download.urls[0]).endswith("/" + download.name)
 
 
 def test_the_table_of_sources_is_whole():
     sets = {name for download in DOWNLOADS for name in download.sets}
-    assert sets == {"JSB Chorales", "Nottingham", "MuseData", "Piano-midi.de", "penn", "pennchar", "enwik8",
-                    "text8", "IMDB", "MNIST"}
+    assert sets == {"JSB Chorales", "Nottingham", "MuseData", "Piano-midi.de", "penn", "pennchar",
+                    "enwik8", "text8", "IMDB", "MNIST"}
     files = [(download.task, file.name) for download in DOWNLOADS for file in download.files]
     assert len(set(files)) == len(files) == 15
     for download in DOWNLOADS:

@@ -29,6 +29,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
 # Nothing here may import TensorFlow: the interpreter with PyTorch has none.
+import files.environment  # noqa: F401: before packages of the environment
 from files.errors import OneLineParser, UserError, run_as_script
 from files.writing import atomic_write, save_json
 from training.constants import Constant
