@@ -349,3 +349,11 @@ def test_hostile_values_are_one_short_line(value, kind, capfd):
 def test_paths_that_no_file_system_takes_are_refused(path):
     with pytest.raises(UserError, match="the path of a file or folder"):
         Constant("name", None, "", "path", "Run").check(path)
+
+
+def test_the_command_leaves_out_what_is_of_another_data_set(tmp_path):
+    line = "steps = 2  # of large: steps in a bar [int >= 1]\n"
+    text = SCRIPT.replace("# ---- Model", line + "# ---- Model", 1)
+    script = script_of(tmp_path, text)
+    assert "--steps" not in read_settings(script, []).command()
+    assert "--steps 2" in read_settings(script, ["--data_set_name", "large"]).command()

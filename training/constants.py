@@ -68,6 +68,11 @@ class Constant(object):
         """Whether the trials of a sweep may differ in it; the seed only in a grid of seeds."""
         return self.is_of_computation and self.allowed.split()[0] in ("int", "float", "bool")
 
+    def is_for(self, data_set_name):
+        """Whether it matters for a data set; a meaning such as `of OwnText: ..` limits it."""
+        limited = re.match(r"of (\w+): ", self.meaning)
+        return not limited or limited.group(1) == data_set_name
+
     def check(self, value, choices=None):
         """Convert `value`, or its text on the command line, to the constant's kind.
 

@@ -20,9 +20,8 @@ class Settings(object):
     """The settings of one run, read as attributes.
 
     values: {name: value} of all. constants: {name: Constant} of the script and of all cells.
-    given: the names that the command line set, None if unknown. changes: {name: [old, new]}
-    of a resumed run whose training goes on otherwise; changed_before: earlier ones, in
-    settings.json. notes: lines to tell the user.
+    given: the names that the command line set, None if unknown. changes: {name: [old, new]} of a
+    resumed run; changed_before: earlier ones, in settings.json. notes: lines to tell the user.
     """
 
     def __init__(self, script, task, values, constants, table, given=(), changes=None,
@@ -54,9 +53,11 @@ class Settings(object):
         chosen = {"data_set_name": self.data_set_name, "cell_name": self.cell_name}
         sweeps = self.values.get("do_hyperparameter_optimization")
         for name, value in self.values.items():
-            of_sweep = sweeps and self.constants[name].group == "Sweep"
-            listed = self.constants[name].is_of_computation and name not in published
-            if (listed or of_sweep) and name != "cell_hyperparameters" and value not in ("", {}):
+            constant = self.constants[name]
+            listed = sweeps and constant.group == "Sweep" or (
+                constant.is_of_computation and constant.is_for(self.data_set_name))
+            known = name in published or name == "cell_hyperparameters" or value in ("", {})
+            if listed and not known:
                 chosen[name] = value
         return command_line(self.script, list(dict(chosen, **self.unpublished()).items()))
 
@@ -65,8 +66,7 @@ class Settings(object):
         of_one_call = {"resume": "", "evaluate": "", "other_data": False}
         changes = self.changed_before + ([dict(self.changes, step=step)] if self.changes else [])
         known = {} if self.given is None else {"given": sorted(self.given)}
-        if changes:
-            known["changed_on_resume"] = changes
+        known.update({"changed_on_resume": changes} if changes else {})
         return dict(known, task=self.task, script=self.script, command=self.command(),
                     settings=dict(self.values, **of_one_call), unpublished=self.unpublished())
 
@@ -77,9 +77,8 @@ def run_path(settings, name):
         raise UserError("name is %r, but must be the name of a folder, without .. in it" % name)
     if max(len(part.encode("utf-8")) for part in name.split(os.sep)) > 255:
         raise UserError("name is %.40r.., but a folder's name has at most 255 bytes" % name)
-    folder = project_path(settings.runs_folder)
-    return shown_path(os.path.join(folder, settings.task, data_set_title(settings),
-                                   settings.cell_name, name))
+    return shown_path(os.path.join(project_path(settings.runs_folder), settings.task,
+                                   data_set_title(settings), settings.cell_name, name))
 
 
 def read_settings(script_globals, arguments=None):
@@ -96,8 +95,7 @@ def read_settings(script_globals, arguments=None):
         given[name] = None if published else reader.check(name, value)
     resume, evaluate = [given.get(name, reader.tops.get(name)) for name in ("resume", "evaluate")]
     if resume and evaluate:
-        raise UserError("resume and evaluate are both given",
-                        "a run is either trained further or only evaluated")
+        raise UserError("resume and evaluate are both given", "leave one of them out")
     if resume == "auto":
         return reader.resume_or_begin(given)
     if resume or evaluate:
@@ -175,8 +173,7 @@ class _Reader(object):
         folder = run_path(settings, values["name"])
         if not is_begun(folder):
             return settings
-        later = set(given) - {"resume", "name"}
-        return self.of_run(folder, {name: given[name] for name in later})
+        return self.of_run(folder, {name: given[name] for name in set(given) - {"resume", "name"}})
 
     def of_run(self, folder, given, evaluate=False):
         """The settings of the run to resume or to evaluate, with what is `given` anew."""
