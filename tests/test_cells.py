@@ -11,6 +11,7 @@ import tensorflow.compat.v1 as tf
 
 from cell_cases import (CASES, flat_state, load, random_mask, random_states, random_weights,
                         state_like)
+from cells import registry
 from cells.gru import GRUCell
 from cells.lstm import LSTMCell
 from cells.mogrifier_lstm import MogrifierLSTMCell
@@ -332,3 +333,11 @@ def test_the_rru_works_alone_with_two_files(tmp_path):
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                             universal_newlines=True)
     assert result.returncode == 0, result.stderr[-2000:]
+
+
+def test_the_normalisation_is_published_and_in_no_sweep():
+    hyperparameter = registry.CELLS["RRU"].hyperparameters["normalize"]
+    assert hyperparameter.published == {None: True} and hyperparameter.search is None
+    own = registry.published_hyperparameters("RRU", "enwik8")
+    assert registry.make_cell("RRU", 5, own).normalize is RRUCell(5, 3).normalize is True
+    assert registry.make_cell("RRU", 5, dict(own, normalize=False)).normalize is False
