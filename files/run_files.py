@@ -89,22 +89,6 @@ def _entry(line):
     return dict(line, epoch=whole(line["epoch"], 1))
 
 
-def is_record(record, dimensions):
-    """Whether a value is a trial's record, as in trials.jsonl, with a point of `dimensions`."""
-    try:
-        whole(record["trial"])
-        text(record["reason"] or "")
-        point = dict(record["point"])
-        if record["loss"] is not None:
-            text(record["metric"])
-            whole(record["epochs"])
-            for name in ("loss", "value", "seconds"):
-                number(record[name])
-    except (LookupError, TypeError, ValueError):
-        return False
-    return set(dimensions) <= set(point)
-
-
 def text(value):
     """`value`, which must be a text. Raises TypeError."""
     return _of_type(str, value)

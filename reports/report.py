@@ -39,9 +39,20 @@ def final(trainer):
                                              results["parameters"])
     with _written(run.file("learning_curve.png")) as path:
         pictures.learning_curve(path, run.metrics(), results, title)
+    if not settings.evaluate:
+        run.hyperparameters(results["steps"], _tagged(results, evaluated))
     for line in summary(results, run.path):
         run.log(line)
     return results
+
+
+def _tagged(results, splits):
+    """The metrics of the best epoch as TensorBoard has them, {tag: number}."""
+    tagged = {}
+    for split in splits:
+        tagged.update(("best_%s/%s" % (split, name), value)
+                      for name, value in results[split].items())
+    return tagged
 
 
 def _identity(trainer):

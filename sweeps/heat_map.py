@@ -44,7 +44,7 @@ def draw(axes, grid, bounds, attribute="values", size=7):
     for axis, values, name in ((axes.xaxis, columns, grid.names[0]),
                                (axes.yaxis, rows, grid.names[1])):
         axis.set_ticks(range(len(values)))
-        axis.set_ticklabels([_short(value) for value in values], fontsize=size + 1)
+        axis.set_ticklabels([short(value) for value in values], fontsize=size + 1)
         axis.set_label_text(name)
     axes.tick_params(axis="x", rotation=45)
     return image
@@ -77,7 +77,7 @@ def _readable(colour):
     return "black" if 0.3 * red + 0.6 * green + 0.1 * blue > 0.5 else "white"
 
 
-def _short(value):
+def short(value):
     """A setting's value as a tick has it: 2600000 is 2.6 M."""
     if isinstance(value, (bool, str)):
         return str(value)

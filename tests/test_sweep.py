@@ -74,7 +74,8 @@ if order == "wait" and not options.get("resume"):
     time.sleep(600)
 value = float("inf") if order == "inf" else abs(settings["dropout"] - 0.3)
 results = {"valid": {"nll": value}, "monitor": "nll", "lower_is_better": True, "seconds": 1.0, "epochs": 4,
-           "best_epoch": 3, "parameters": 5, "hidden_units": 1, "seed": int(settings["seed"]), "stop_reason": "",
+           "best_epoch": 3, "parameters": 5, "hidden_units": 1, "seed": int(settings["seed"]),
+           "stop_reason": "pruned: it is worse" if order == "pruned" else "",
            "task": "toys", "data_set": "toy", "cell": "RRU", "data_fraction": 1,
            "environment": {"tensorflow": "none", "cores": 1}}
 if options["evaluate_on_test"] == "True":

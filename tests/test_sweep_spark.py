@@ -137,6 +137,27 @@ def test_a_machine_that_does_not_see_the_folder_is_named(toy, monkeypatch):
                 shutil.rmtree("runs-%d" % os.getpid())
 
 
+@needs_spark
+def test_an_end_of_java_is_one_line_and_the_sweep_goes_on(toy):
+    toy.orders(t2="wait")
+
+    def kill_java():
+        trials = folder_of(toy.folder) / "trials.jsonl"
+        begun = folder_of(toy.folder) / "trial-002" / "checkpoints" / "last.npz"
+        wait_for(lambda: trials.exists() and begun.exists(), "trial 2 does not train")
+        pyspark.SparkContext._gateway.proc.kill()
+    killer = threading.Thread(target=kill_java)
+    killer.start()
+    with pytest.raises(UserError, match="(Spark ended|Spark gave it up).*spark.log.*goes on") as error:
+        search(toy, "--sweep_trials", "4")
+    killer.join()
+    assert "\n" not in str(error.value) and len(str(error.value)) < 500
+    toy.orders()
+    pyspark.SparkContext._gateway = pyspark.SparkContext._jvm = None
+    pyspark.SparkContext._active_spark_context = None
+    assert numbers(search(toy, "--sweep_trials", "4")) == [1, 2, 3, 4]
+
+
 # --- A cluster: a master and two workers with a GPU each, by what they declare ---
 
 class Cluster(object):

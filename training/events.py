@@ -1,5 +1,7 @@
 """TensorBoard's view of a run. The horizontal axis of every curve is training steps."""
 
+from tensorboard.plugins.hparams import api_pb2, summary
+
 from training.quiet_tensorflow import tf
 
 _MEANINGS = {
@@ -30,6 +32,16 @@ class Events(object):
         self._writer.add_summary(tf.Summary(value=[
             tf.Summary.Value(tag=tag, simple_value=value, metadata=_metadata(tag))
             for tag, value in values.items()]), step)
+
+    def hyperparameters(self, step, values, metrics):
+        """Write what TensorBoard's HParams page compares runs by: settings and final metrics.
+
+        values: {name: bool, number or text}. metrics: {tag: number}, of the step.
+        """
+        start, end = summary.session_start_pb(values), summary.session_end_pb(api_pb2.STATUS_SUCCESS)
+        self._writer.add_summary(start.SerializeToString())
+        self.scalars(step, metrics)
+        self._writer.add_summary(end.SerializeToString())
 
     def flush(self):
         """Have everything on the disk, as a kill must not take what a checkpoint says is done."""

@@ -172,6 +172,16 @@ class RunFolder(object):
             self._events = Events(self.path)
         self._events.scalars(step, values)
 
+    def hyperparameters(self, step, metrics):
+        """Write the settings that change the numbers and the final metrics for TensorBoard."""
+        if self._events is None:
+            self._events = Events(self.path)
+        settings = self.settings
+        values = {name: value for name, value in settings.values.items()
+                  if settings.constants[name].is_of_computation and not isinstance(value, dict)}
+        values.update(settings.cell_hyperparameters)
+        self._events.hyperparameters(step, values, metrics)
+
     def flush(self):
         """Have on the disk what TensorBoard shows."""
         if self._events:

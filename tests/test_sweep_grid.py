@@ -1,0 +1,222 @@
+"""Grids, random search, heat maps, the summary of a sweep, and pruning."""
+
+import json
+import math
+import os
+
+import pytest
+
+import mm_main
+from files.errors import UserError
+from sweeps import grids, heat_map, winner
+from sweeps.pruning import medians
+from sweeps.search_space import points_in, search_space
+from sweeps.suggestions import next_point
+from sweeps.summary import summary
+from test_sweep import Toy, folder_of
+from tools import grids as tool
+from training.early_stopping import EarlyStopping
+from training.settings import read_settings
+
+GRID = {"dropout": ("grid", 0.1, 0.5, 3), "number_of_parameters": ("log_grid", 1000, 100000, 3)}
+
+
+@pytest.fixture
+def toy(tmp_path):
+    return Toy(tmp_path)
+
+
+def grid_words(search=None):
+    return ["--search_method", "grid", "--search", str(search or GRID), "--sweep_trials", "2"]
+
+
+def test_a_grid_is_all_combinations_and_sweep_trials_does_not_limit_it(toy):
+    toy.orders(t4="broken")
+    with toy.open(*grid_words()) as sweep:
+        with pytest.raises(UserError, match="3 times in a row"):
+            sweep.search()
+        assert len(sweep.records) == 3
+    toy.orders(t8="nan")
+    with toy.open(*grid_words()) as sweep:
+        sweep.search()
+        points = [tuple(sorted(record["point"].items())) for record in sweep.records]
+        assert len(points) == len(set(points)) == 9
+        assert {dict(point)["dropout"] for point in points} == {0.1, 0.3, 0.5}
+        assert {dict(point)["number_of_parameters"] for point in points} == {1000, 10000, 100000}
+        winner.finish(sweep)
+        report = json.loads(open(sweep.run.file("sweep.json")).read())
+        for name in ("heat_map.png", "epochs.png"):
+            assert os.path.getsize(sweep.run.file(name)) > 5000
+    assert report["summary"]["failed"] == 1 and report["summary"]["worst"] is None
+    assert report["summary"]["epochs"] == 8 * 4 and report["summary"]["trials"] == 9
+
+
+def test_seeds_may_be_a_dimension_of_a_grid_only(toy):
+    search = {"dropout": ("choice", [0.1, 0.3]), "seed": ("choice", [1, 2, 3])}
+    with toy.open(*grid_words(search)) as sweep:
+        sweep.search()
+        seeds = sorted((record["point"]["dropout"], record["point"]["seed"])
+                       for record in sweep.records)
+        assert seeds == [(rate, seed) for rate in (0.1, 0.3) for seed in (1, 2, 3)]
+        assert {call["seed"] for call in toy.calls()} == {"1", "2", "3"}
+    with pytest.raises(UserError, match="seed is the same in all trials"):
+        search_space(toy.settings("--search", str(search)))
+
+
+@pytest.mark.parametrize("search, words", [
+    ({}, "a grid needs dimensions"), ({"dropout": ("uniform", 0.1, 0.5)}, "a grid is of lists"),
+    ({"dropout": ("grid", 0.1, 0.5)}, "must be"), ({"dropout": ("grid", 0.1, 0.5, 1)}, "must be"),
+    ({"dropout": ("log_grid", 0, 0.5, 3)}, "must be"),
+    ({"dropout": ("grid", 0.5, 1.5, 3)}, "dropout is 1.0"),
+    ({"dropout": ("grid", 0.1, 0.5, 2.0)}, "must be")])
+def test_grids_that_cannot_be_are_named(search, words):
+    settings = read_settings(vars(mm_main), ["--search_method", "grid", "--search", str(search)])
+    with pytest.raises(UserError, match=words):
+        search_space(settings)
+
+
+def test_a_method_that_is_unknown_is_named():
+    with pytest.raises(UserError, match="search_method is 'grib', .* tpe, random, grid"):
+        search_space(read_settings(vars(mm_main), ["--search_method", "grib"]))
+
+
+def test_values_of_grids_are_short_and_keep_their_ends():
+    space = search_space(read_settings(vars(mm_main), grid_words({
+        "learning_rate": ("log_grid", 1e-4, 1e-2, 5), "batch_size": ("grid", 1, 4, 7)})))
+    assert space["learning_rate"][1] == [1e-4, 0.0003162, 0.001, 0.003162, 1e-2]
+    assert space["batch_size"][1] == [1, 2, 3, 4] and points_in(space) == 20
+
+
+def test_random_search_does_not_learn():
+    space = {"dropout": ("uniform", 0.0, 0.8)}
+    found = []
+    for losses in ([0.0, 1.0] * 10, [1.0, 0.0] * 10):
+        earlier = [{"point": {"dropout": 0.04 * number}, "loss": loss}
+                   for number, loss in enumerate(losses)]
+        found.append([next_point("random", space, earlier, (1, number)) for number in range(5)])
+    assert found[0] == found[1]
+
+
+def test_the_summary_of_a_sweep():
+    assert summary([2.0, 2.1, 3.0, None], [1, 2, 3, 0]) == {
+        "trials": 4, "failed": 1, "epochs": 6, "best": 2.0, "median": 2.55, "worst": None,
+        "within_5_percent": 0.5}
+    accuracies = summary([-0.9, -0.86, -0.5], [1, 1, 1], lower_is_better=False)
+    assert (accuracies["best"], accuracies["median"], accuracies["worst"]) == (0.9, 0.86, 0.5)
+    assert accuracies["within_5_percent"] == pytest.approx(2 / 3)
+
+
+# --- tools/grids.py ---
+
+def test_the_authors_grids_and_their_summary():
+    found = grids.load_paper_grids(tool.PAPER)
+    assert len(found) == 9 and {len(grid.values) for grid in found} == {100}
+    lines = "\n".join(tool.table(found))
+    for text in ("| Nottingham RRU, test window NLL | 2.961 (0.0008, 2.6 M) | 3.027 | 3.141 | 98 %"
+                 " | 0 of 100 | 4,027 |",
+                 "| penn LSTM, test perplexity | 142.40 (0.0013, 10 M) | 157.05 | failed | 12 % | "
+                 "17 of 100 | 3,174 |"):
+        assert text in lines
+
+
+def test_our_grids_are_drawn_and_set_beside_the_authors(toy, tmp_path, capsys):
+    search = {"learning_rate": ("choice", [0.001, 0.0013]),
+              "number_of_parameters": ("choice", [2600000, 3000000])}
+    with toy.open("--data_set_name", "Nottingham", *grid_words(search)) as sweep:
+        sweep.search()
+        folder = sweep.run.path
+        records = [dict(record, metric="window_nll", value=3.0, loss=3.0)
+                   for record in sweep.records]
+    with open(os.path.join(folder, "trials.jsonl"), "w") as file:
+        file.writelines(json.dumps(record) + "\n" for record in records)
+    tool.main([folder, "--output", str(tmp_path / "grid.png")])
+    assert (tmp_path / "grid.png").stat().st_size > 5000
+    shown = capsys.readouterr().out
+    assert "| Nottingham RRU, validation window NLL | 3.000 (" in shown
+    theirs = next(grid for grid in grids.load_paper_grids(tool.PAPER) if grid.cell == "RRU")
+    value = theirs.values[0.0013, 2600000]
+    assert "| Nottingham RRU | 0.0013, 2.6 M | 3.000 (validation) | %.3f | %+.3f |" % (
+        value, 3 - value) in shown
+    assert shown.count("(validation)") == 1
+
+
+def test_failed_fields_of_a_heat_map_are_marked(monkeypatch):
+    grid = grids.Grid("toy", "RRU", ("a", "b"), "accuracy", "validation",
+                      {(1, 2): 0.5, (2, 2): None}, {(1, 2): 3, (2, 2): 1})
+    figure, axes = heat_map.pyplot.subplots()
+    heat_map.draw(axes, grid, heat_map.limits([grid]))
+    assert sorted(text.get_text() for text in axes.texts) == ["50.00", "failed"]
+    heat_map.pyplot.close(figure)
+
+
+@pytest.mark.parametrize("words, named", [
+    ([], "no grid to draw"), (["/no/such"], "/no/such/settings.json is missing"),
+    (["--paper", "/no/such.csv"], "/no/such.csv is missing")])
+def test_grids_that_are_missing_are_named(tmp_path, words, named):
+    with pytest.raises(UserError, match=named):
+        tool.main(words + ["--output", str(tmp_path / "grid.png")])
+    assert not (tmp_path / "grid.png").exists()
+
+
+# --- Pruning ---
+
+def write_trials(folder, courses, **more):
+    records = []
+    for number, course in enumerate(courses, 1):
+        trial = folder / ("trial-%03d" % number)
+        trial.mkdir(parents=True)
+        lines = [{"epoch": epoch, "train": {"nll": value}, "valid": {"nll": value}}
+                 for epoch, value in enumerate(course, 1)]
+        (trial / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        record = {"trial": number, "point": {}, "reason": None, "metric": "nll", "seconds": 1,
+                  "loss": min(course), "value": min(course), "epochs": len(course)}
+        records.append(dict(record, **more.get("t%d" % number, {})))
+    (folder / "trials.jsonl").write_text("".join(json.dumps(line) + "\n" for line in records))
+
+
+def test_the_median_of_the_finished_trials_by_epoch(tmp_path):
+    courses = [[9, 8, 9, 4], [9, 7, 6, 6], [9, 6], [8, 5, 5, 5], [8, 4, 4, 4]]
+    write_trials(tmp_path, courses)
+    median = medians(str(tmp_path / "trial-006"), 2, True)
+    # The third one, which stopped after two epochs, counts with its best; best values so far.
+    assert [median(epoch) for epoch in (1, 2, 3, 4, 9)] == [None, 6, 6, 5, 5]
+    assert medians(str(tmp_path / "trial-006"), 0, True) is None
+
+
+@pytest.mark.parametrize("more", [{}, {"t5": {"pruned": True}}, {"t5": {"loss": None}}])
+def test_none_is_pruned_before_five_are_finished(tmp_path, more):
+    write_trials(tmp_path, [[5.0, 5.0]] * (5 if more else 4), **more)
+    assert medians(str(tmp_path / "trial-006"), 1, True)(2) is None
+
+
+def test_a_trial_that_is_worse_than_the_median_stops():
+    stopping = EarlyStopping(patience=9, epochs=9, lower_is_better=True)
+    stopping.median = lambda epochs_done: 5.0 if epochs_done >= 2 else None
+    reasons = []
+    for value in (7.0, 4.9, 6.0, 6.0):
+        stopping.update(value)
+        reasons.append(stopping.reason)
+    assert reasons == [None] * 4
+    stopping = EarlyStopping(patience=9, epochs=9, lower_is_better=False)
+    stopping.median = lambda epochs_done: 0.5 if epochs_done >= 2 else None
+    stopping.update(0.4)
+    assert stopping.reason is None
+    stopping.update(0.45)
+    assert stopping.reason.startswith("pruned: ")
+    again = EarlyStopping(patience=9, epochs=9, lower_is_better=False)
+    again.restore(json.loads(json.dumps(stopping.state())))
+    assert again.reason == stopping.reason
+
+
+def test_pruned_trials_are_recorded_as_such_and_their_value_is_learnt(toy):
+    toy.orders(t2="pruned")
+    with toy.open("--sweep_trials", "3", "--prune_after", "2") as sweep:
+        sweep.search()
+        first, second, _ = sweep.records
+        assert second["pruned"] and "pruned" not in first
+        assert second["reason"] is None and math.isfinite(second["loss"])
+        winner.finish(sweep)
+        report = json.loads(open(sweep.run.file("sweep.json")).read())
+    assert report["summary"]["pruned"] == 1 and report["summary"]["failed"] == 0
+    assert {call["prune_after"] for call in toy.calls() if "prune_after" in call} == {"2"}
+    assert (folder_of(toy.folder) / "trials.csv").read_text().count("True") == 1

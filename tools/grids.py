@@ -1,0 +1,114 @@
+"""Draw grids of several cells side by side on one scale of colours, with their summary as a table.
+
+    python -m tools.grids --paper docs/paper_grids.csv --output docs/paper_grids.png
+    python -m tools.grids "runs/music/JSB Chorales"/*/grid --output grids.png
+
+A grid is a sweep over two settings (search_method "grid"; see docs/sweeps.md). The grids of one data
+set share a row of the picture and its colours. The table is written as Markdown on standard output;
+where a grid of ours has a point of the authors', so is the difference.
+"""
+
+import argparse
+import os
+import sys
+
+from files.errors import OneLineParser, UserError, run_as_script
+from files.units import unit
+from reports.pictures import pyplot, save
+from reports.tables import CELL_TITLES
+from sweeps import grids, heat_map
+
+PAPER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
+                     "docs", "paper_grids.csv")
+_TITLES = dict(CELL_TITLES, **{"RRU-nonorm": "RRU, not normalised"})
+
+
+def main(arguments=None):
+    """Read the grids, draw them, and print their table."""
+    parser = OneLineParser(prog="grids.py", description=__doc__,
+                           formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="*", metavar="FOLDER", help="of a sweep over two settings")
+    parser.add_argument("--paper", metavar="CSV", help="draw the grids in this file, too")
+    parser.add_argument("--output", required=True, metavar="PNG", help="the picture to write")
+    parser.add_argument("--epochs", action="store_true", help="draw epochs instead of the metric")
+    given = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
+    own = sorted(map(grids.load_grid, given.folders), key=grids.cell_order)
+    shown = own + (grids.load_paper_grids(given.paper) if given.paper else [])
+    if not shown:
+        raise UserError("there is no grid to draw", "give folders of sweeps, or --paper CSV")
+    draw(shown, given.output, "epochs" if given.epochs else "values")
+    print("\n".join(table(shown)))
+    lines = compare(own, grids.load_paper_grids(PAPER)) if own else []
+    if lines:
+        print("\n" + "\n".join(lines))
+
+
+def rows_of(shown):
+    """Lists of the grids that share a row: of one data set, metric and part of the data."""
+    rows = {}
+    for grid in shown:
+        rows.setdefault((grid.data_set, grid.metric, grid.part), []).append(grid)
+    return list(rows.values())
+
+
+def draw(shown, path, attribute):
+    """Write the picture of all grids."""
+    rows = rows_of(shown)
+    across = max(map(len, rows))
+    figure, all_axes = pyplot.subplots(len(rows), across, squeeze=False, constrained_layout=True,
+                                       figsize=(4.4 * across + 1, 3.9 * len(rows)))
+    for row, row_axes in zip(rows, all_axes):
+        bounds = heat_map.limits(row, attribute)
+        for grid, axes in zip(row, row_axes):
+            image = heat_map.draw(axes, grid, bounds, attribute, size=6)
+            axes.set_title("%s, %s" % (grid.data_set, _title(grid)), fontsize=10)
+        for axes in row_axes[len(row):]:
+            axes.set_axis_off()
+        figure.colorbar(image, ax=list(row_axes), label=heat_map.label(row[0], attribute),
+                        fraction=0.02, pad=0.01)
+    save(figure, path)
+
+
+def table(shown):
+    """The lines of the Markdown table of summaries."""
+    lines = ["| grid | best (%s) | median | worst | within 5 %% of the best | failed | epochs |" % (
+        ", ".join(shown[0].names)), "| --- | --- |" + " ---: |" * 5]
+    form = ("| {grid.data_set} {title}, {grid.part} {label} | {best} ({place}) | {median} | {worst} "
+            "| {close:.0f} % | {failed} of {trials} | {epochs:,} |")
+    for grid in shown:
+        numbers = grids.grid_summary(grid)
+        place = next(place for place, value in grid.values.items() if value == numbers["best"])
+        texts = {name: _text(grid, numbers[name]) for name in ("best", "median", "worst")}
+        lines.append(form.format(
+            grid=grid, title=_title(grid), label=unit(grid.metric).label,
+            place=", ".join(map(heat_map.short, place)), close=100 * numbers["within_5_percent"],
+            failed=numbers["failed"], trials=numbers["trials"], epochs=numbers["epochs"], **texts))
+    return lines
+
+
+def compare(own, paper):
+    """The lines of the Markdown table of our points that the authors have, too."""
+    lines = []
+    for grid in own:
+        for across, down, ours, theirs in grids.differences(grid, paper):
+            point = "%s, %s" % (heat_map.short(across), heat_map.short(down))
+            off = "-" if None in (ours, theirs) else "%+.3f" % (
+                unit(grid.metric).factor * (ours - theirs))
+            lines.append("| %s | %s | %s | %s |" % (
+                "%s %s" % (grid.data_set, _title(grid)), point,
+                "%s (%s)" % (_text(grid, ours), grid.part), "%s | %s" % (_text(grid, theirs), off)))
+    head = ["| grid | point | ours | theirs (test) | difference |", "| --- | --- |" + " ---: |" * 3]
+    return head + lines if lines else []
+
+
+def _title(grid):
+    return _TITLES.get(grid.cell, grid.cell)
+
+
+def _text(grid, value):
+    known = unit(grid.metric)
+    return "failed" if value is None else "%.*f" % (known.digits, known.factor * value)
+
+
+if __name__ == "__main__":
+    run_as_script(main)
