@@ -1,14 +1,15 @@
-"""Where the published data sets come from, and the checksums that tell whether a file is the published one."""
+"""Where the published data sets come from, and the checksums that tell a published file."""
 
 from collections import namedtuple
 from urllib.parse import quote
 
-# A file as it ends up in data/<task>/unchanged. `checksum` is its published MD5 (32 digits) or SHA-256 (64),
-# `size` its bytes, `member` its name in the archive it comes in (None where it is fetched as it is).
+# A file as it ends up in data/<task>/unchanged. `checksum` is its published MD5 (32 digits) or
+# SHA-256 (64), `size` its bytes, `member` its name in the archive it comes in (None: in none).
 File = namedtuple("File", "name checksum size member")
 
-# One thing to fetch. `name` is its file name at the original address (a mirror uses the same one), `sets` the data
-# sets that need it, `task` the folder under data/, `urls` the addresses, tried in turn.
+# One thing to fetch. `name` is its file name at the original address (a mirror uses the same one),
+# `sets` the data sets that need it, `task` the folder under data/, `urls` the addresses, tried in
+# turn.
 Download = namedtuple("Download", "name sets task urls files")
 
 
@@ -57,7 +58,8 @@ DOWNLOADS = (
     _wikipedia("text8", "3bea1919949baf155f99411df5fada7e"),
     _keras("imdb.npz", "IMDB", "sa", 17464789,
            "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f", "text-datasets"),
-    _keras("imdb_word_index.json", "IMDB", "sa", 1641221, "bfafd718b763782e994055a2d397834f", "text-datasets"),
+    _keras("imdb_word_index.json", "IMDB", "sa", 1641221, "bfafd718b763782e994055a2d397834f",
+           "text-datasets"),
     _keras("mnist.npz", "MNIST", "mnist", 11490434,
            "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1", "img-datasets"),
 )
