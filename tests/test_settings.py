@@ -131,6 +131,8 @@ def test_hyperparameters_belong_to_the_cell_and_the_data_set(script):
     (["--batch_size", str(2 ** 31)], ["batch_size", "2147483648", "less than 2^31"]),
     (["--resume", "x\udcff"], ["resume", "text"]),
     (["--dropout", "1e999"], ["dropout", "float >= 0, < 1"]),
+    (["--middle_layer_size_multiplier", "1001"], ["float > 0, <= 1000"]),
+    (["--cell_name", "LSTM", "--forget_bias", "1e39"], ["forget_bias", "float"]),
     (["--resume", "nowhere"], ["nowhere", "missing"]),
 ])
 def test_what_is_wrong_is_named_in_one_line(script, arguments, words):

@@ -87,3 +87,11 @@ def test_largest_units_at_the_edges():
     assert size.largest_units(10, lambda n: 10 * n) == 1
     assert size.largest_units(29, lambda n: 10 * n) == 2
     assert size.largest_units(30, lambda n: 10 * n) == 3
+
+
+def test_a_weight_without_elements_is_refused():
+    settings = settings_for("music", "RRU")
+    settings.cell_hyperparameters = dict(settings.cell_hyperparameters,
+                                         middle_layer_size_multiplier=1e-9)
+    with pytest.raises(UserError, match="of the cell RRU would be empty with .*1e-09"):
+        size.stack(settings, 4, 88)

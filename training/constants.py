@@ -20,7 +20,6 @@ The comment above a group of constants, such as `# ---- Training`, says what may
 import ast
 import difflib
 import keyword
-import math
 import operator
 import os
 import re
@@ -35,6 +34,7 @@ _CONDITIONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": oper
 _EXPECTED = {"bool": "True or False", "dict": "a dict, such as {'relu_layers': 2}",
              "text": "text", "path": "the path of a file or folder"}
 _TYPES = {"int": int, "float": (int, float), "bool": bool, "text": str, "path": str, "dict": dict}
+LARGEST_FLOAT = 3e38  # float32, in which TensorFlow computes, holds no larger one
 LONGEST_DICT = 10000  # characters; more can exhaust the stack of Python's parser
 _TOO_DEEP = re.compile(r"([\[({][^\[({\])}]*){20}|([-+~]\s*){3}|(not\s+){3}")
 LONGEST_PATH = 1000  # bytes; file systems allow 4096, and the names of files come behind it
@@ -124,7 +124,7 @@ def _converted(kind, value):
     if kind == "path" and (len(value.encode("utf-8")) > LONGEST_PATH
                            or value.count(os.sep) > MOST_FOLDERS):
         raise ValueError
-    if kind == "float" and not math.isfinite(value):
+    if kind == "float" and not abs(value) <= LARGEST_FLOAT:  # neither infinite nor NaN
         raise ValueError
     return float(value) if kind == "float" else value
 
