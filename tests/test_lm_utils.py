@@ -1,4 +1,4 @@
-"""Language modelling data: tokens, vocabularies, ready files, and windows against plain loops over tokens."""
+"""Language data: tokens, vocabularies, ready files, and windows against plain loops over tokens."""
 
 import json
 import os
@@ -19,8 +19,8 @@ PENN_TRAIN = " the u.s. 's price is $ N \n the <unk> price fell \n"
 
 
 def settings(folder, name="pennchar", **changes):
-    values = dict(data_set_name=name, data_folder=str(folder), window_size=4, batch_size=2, seed=1, stateful=False,
-                  state_reset_probability=0.1)
+    values = dict(data_set_name=name, data_folder=str(folder), window_size=4, batch_size=2, seed=1,
+                  stateful=False, state_reset_probability=0.1)
     return SimpleNamespace(**dict(values, **changes))
 
 
@@ -36,7 +36,8 @@ def write_letters(folder, train, valid=9, test=9):
     """A pennchar data set whose splits have so many symbols; no two neighbours are alike."""
     text = (" ".join("abcdefghijklmnopqrstuvwxyz") + " ") * 40
     lengths = {"train": train, "valid": valid, "test": test}
-    write_unchanged(folder, **{"ptb_char_%s_txt" % split: text[:2 * count] for split, count in lengths.items()})
+    write_unchanged(folder, **{"ptb_char_%s_txt" % split: text[:2 * count]
+                               for split, count in lengths.items()})
     lm_utils.prepare("pennchar", str(folder))
 
 
@@ -47,13 +48,15 @@ def all_batches(batches):
 def windows_of(batch):
     """Each window of a batch as (inputs, targets), cut to its length."""
     cuts = enumerate(batch["lengths"])
-    return [(tuple(batch["inputs"][:length, i]), tuple(batch["targets"][:length, i])) for i, length in cuts]
+    return [(tuple(batch["inputs"][:length, i]), tuple(batch["targets"][:length, i]))
+            for i, length in cuts]
 
 
 # --- Tokens and vocabularies ---
 
 def test_words_of_the_paper():
-    assert texts.paper_words(b" The U.S. 's a-b $ <unk> N \n") == ["the", "u", "s", "'s", "a", "b", "unk", "n"]
+    words = texts.paper_words(b" The U.S. 's a-b $ <unk> N \n")
+    assert words == ["the", "u", "s", "'s", "a", "b", "unk", "n"]
 
 
 def test_words_of_the_literature():
@@ -71,11 +74,13 @@ def test_word_symbols_are_by_frequency_then_first_appearance():
 
 def test_penn_knows_the_9648_commonest_words_and_the_literature_all(tmp_path):
     words = " ".join("w%d" % i for i in range(9700))
-    write_unchanged(tmp_path, ptb_train_txt=words + " w9699\n", ptb_valid_txt="w9647\n", ptb_test_txt="w9646 w9698\n")
+    write_unchanged(tmp_path, ptb_train_txt=words + " w9699\n", ptb_valid_txt="w9647\n",
+                    ptb_test_txt="w9646 w9698\n")
     data = lm_utils.load(settings(tmp_path, "penn"))
     assert data.vocabulary_size == 9650
     assert data.tokens("train")[-2:].tolist() == [2, 2]  # w9699 is the commonest
-    assert (data.tokens("valid").tolist(), data.tokens("test").tolist()) == ([texts.UNKNOWN], [9649, texts.UNKNOWN])
+    assert data.tokens("valid").tolist() == [texts.UNKNOWN]
+    assert data.tokens("test").tolist() == [9649, texts.UNKNOWN]
     assert lm_utils.load(settings(tmp_path, "penn-standard")).vocabulary_size == 9703
 
 
@@ -108,7 +113,8 @@ def facts_of(folder):
 
 
 def test_penn_is_prepared_in_both_tokenisations(tmp_path):
-    write_unchanged(tmp_path, ptb_train_txt=PENN_TRAIN, ptb_valid_txt=" the dog \n", ptb_test_txt=" u.s. \n")
+    write_unchanged(tmp_path, ptb_train_txt=PENN_TRAIN, ptb_valid_txt=" the dog \n",
+                    ptb_test_txt=" u.s. \n")
     facts = facts_of(lm_utils.prepare("penn", str(tmp_path)))
     assert facts["tokens"] == {"train": 11, "valid": 2, "test": 2}
     assert facts["unknown"] == {"train": 0, "valid": 1, "test": 0}
@@ -122,7 +128,8 @@ def test_penn_is_prepared_in_both_tokenisations(tmp_path):
 
 
 def test_pennchar_leaves_line_ends_out_and_reads_blanks_as_underscores(tmp_path):
-    write_unchanged(tmp_path, ptb_char_train_txt="t o _ b e \n o r _ \n ", ptb_char_valid_txt="b e \n ",
+    write_unchanged(tmp_path, ptb_char_train_txt="t o _ b e \n o r _ \n ",
+                    ptb_char_valid_txt="b e \n ",
                     ptb_char_test_txt="z z \n ")
     data = lm_utils.load(settings(tmp_path))
     assert data.symbols[2:] == list("_beort") and data.characters
@@ -137,7 +144,8 @@ def test_enwik8_is_split_by_position_and_its_symbols_are_bytes(tmp_path):
     data = lm_utils.load(settings(tmp_path, "enwik8"))
     size = len(text) + 3
     lengths = [len(data.tokens(split)) for split in lm_utils.SPLITS]
-    assert lengths == [size * 90 // 100, size * 95 // 100 - size * 90 // 100, size - size * 95 // 100]
+    assert lengths == [size * 90 // 100, size * 95 // 100 - size * 90 // 100,
+                       size - size * 95 // 100]
     assert data.vocabulary_size == 2 + len(set(text))
     assert data.tokens("train").dtype == np.uint8 and isinstance(data.tokens("train"), np.memmap)
     assert data.decode(data.encode("“é” mama")) == "“é” mama"
@@ -147,7 +155,8 @@ def test_enwik8_is_split_by_position_and_its_symbols_are_bytes(tmp_path):
 
 
 def test_python_docs_need_no_download_and_are_prepared_by_load(tmp_path):
-    data = lm_utils.load(settings(tmp_path, "PythonDocs", stateful=True, window_size=64, batch_size=8))
+    data = lm_utils.load(settings(tmp_path, "PythonDocs", stateful=True, window_size=64,
+                                  batch_size=8))
     counts = [len(data.tokens(split)) for split in lm_utils.SPLITS]
     assert counts[0] == sum(counts) * 90 // 100 and sum(counts) > 300000
     facts = data.stats("train")
@@ -157,15 +166,18 @@ def test_python_docs_need_no_download_and_are_prepared_by_load(tmp_path):
     assert "assert" in data.decode(batch["inputs"][:, 0]) and data.characters
 
 
-@pytest.mark.parametrize("content, found", [(b"", "it is empty"), (b"an apple\0", "0x00"), (b"Capital", "0x43")])
+@pytest.mark.parametrize("content, found",
+                         [(b"", "it is empty"), (b"an apple\0", "0x00"), (b"Capital", "0x43")])
 def test_a_damaged_source_is_named(tmp_path, content, found):
     write_unchanged(tmp_path, text8=content)
-    with pytest.raises(UserError, match="text8 is not the published text .*%s.*get_data.sh --only text8" % found):
+    message = "text8 is not the published text .*%s.*get_data.sh --only text8" % found
+    with pytest.raises(UserError, match=message):
         lm_utils.prepare("text8", str(tmp_path))
 
 
 def test_a_missing_source_and_an_unknown_set_are_named(tmp_path):
-    with pytest.raises(UserError, match="ptb.train.txt is missing: run `bash get_data.sh --only penn --data_"):
+    with pytest.raises(UserError,
+                       match="ptb.train.txt is missing: run `bash get_data.sh --only penn --data_"):
         lm_utils.load(settings(tmp_path, "penn-standard"))
     with pytest.raises(UserError, match="'tex8': choose one of penn, "):
         lm_utils.load(settings(tmp_path, "tex8"))
@@ -220,7 +232,8 @@ def test_a_preparation_that_is_cut_short_is_done_again(tmp_path, monkeypatch):
 
 
 def run_script(folder):
-    return subprocess.run([sys.executable, "-u", os.path.join(ROOT, "lm_utils.py"), "--data_folder", str(folder)],
+    return subprocess.run([sys.executable, "-u", os.path.join(ROOT, "lm_utils.py"),
+                           "--data_folder", str(folder)],
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
 
 
@@ -232,14 +245,17 @@ def test_script_prepares_what_is_there_and_names_what_is_not(tmp_path):
         assert "run `bash get_data.sh --only %s --data_folder" % name in done.stdout
     shown = " ".join(done.stdout.split())
     assert "text8 12 ids (10 characters, padding, unknown), commonest: " in shown
-    assert "from 230 bytes, other data than the published text8" in shown and "PythonDocs in" in shown
+    assert "from 230 bytes, other data than the published text8" in shown
+    assert "PythonDocs in" in shown
     assert (tmp_path / "lm" / "ready" / "text8" / "train.npy").exists()
 
 
 def test_script_ends_with_one_line_and_status_2_on_a_damaged_file(tmp_path):
     write_unchanged(tmp_path, text8=b"\x1f\x8b not text8")
     done = run_script(tmp_path)
-    assert done.returncode == 2 and done.stderr.startswith("error: text8: ") and done.stderr.count("\n") == 1
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: text8: ")
+    assert done.stderr.count("\n") == 1
 
 
 # --- Windows ---
@@ -249,7 +265,8 @@ def test_evaluation_predicts_every_target_once_and_with_the_most_context(tmp_pat
     write_letters(tmp_path, 40, valid=count)
     for window in (1, 2, 3, 4, 5, 8, 9, 30):
         for batch_size, stateful in ((1, False), (3, True)):
-            data = lm_utils.load(settings(tmp_path, window_size=window, batch_size=batch_size, stateful=stateful))
+            data = lm_utils.load(settings(tmp_path, window_size=window, batch_size=batch_size,
+                                          stateful=stateful))
             text, stride = data.tokens("valid").tolist(), max(window // 2, 1)
             expected, starts = [], []
             for target in range(1, count):
@@ -265,7 +282,8 @@ def test_evaluation_predicts_every_target_once_and_with_the_most_context(tmp_pat
                 assert batch["inputs"].shape == batch["targets"].shape == shape
                 assert not stateful or batch["reset_state"]
                 for i, length in enumerate(batch["lengths"]):
-                    assert not batch["inputs"][length:, i].any() and not batch["targets"][length:, i].any()
+                    assert not batch["inputs"][length:, i].any()
+                    assert not batch["targets"][length:, i].any()
                     for t in range(batch["first_counted"][i], length):
                         context = batch["inputs"][:t + 1, i].tolist()
                         found.append((position + t + 1, context, batch["targets"][t, i]))
@@ -277,13 +295,15 @@ def test_evaluation_predicts_every_target_once_and_with_the_most_context(tmp_pat
             assert facts["windows"] == sum(len(batch["lengths"]) for batch in batches)
 
 
-@pytest.mark.parametrize("count, window", [(5, 4), (6, 4), (31, 4), (31, 5), (30, 1), (32, 8), (33, 7)])
+@pytest.mark.parametrize("count, window",
+                         [(5, 4), (6, 4), (31, 4), (31, 5), (30, 1), (32, 8), (33, 7)])
 def test_unstateful_training_has_each_full_window_once_an_epoch(tmp_path, count, window):
     write_letters(tmp_path, count)
     data = lm_utils.load(settings(tmp_path, window_size=window, batch_size=3))
     text, expected, start = data.tokens("train").tolist(), [], 0
     while start + window < count:
-        expected.append((tuple(text[start:start + window]), tuple(text[start + 1:start + window + 1])))
+        expected.append((tuple(text[start:start + window]),
+                         tuple(text[start + 1:start + window + 1])))
         start += max(window // 2, 1)
     batches = all_batches(data.batches("train", epoch=3))
     found = [pair for batch in batches for pair in windows_of(batch)]
@@ -307,12 +327,14 @@ def test_order_depends_on_seed_and_epoch_alone(tmp_path):
     assert order(1, 2) != order(1, 3) and order(1, 2) != order(2, 2)
 
 
-@pytest.mark.parametrize("count, window, streams", [(9, 4, 2), (16, 4, 2), (50, 3, 4), (101, 5, 3), (100, 7, 1)])
+@pytest.mark.parametrize("count, window, streams",
+                         [(9, 4, 2), (16, 4, 2), (50, 3, 4), (101, 5, 3), (100, 7, 1)])
 def test_stateful_training_reads_contiguous_streams(tmp_path, count, window, streams):
     write_letters(tmp_path, count)
     data = lm_utils.load(settings(tmp_path, window_size=window, batch_size=streams, stateful=True))
     text = data.tokens("train").tolist()
-    steps = len([start for start in range(count) if start % window == 0 and start + window < count]) // streams
+    steps = len([start for start in range(count) if start % window == 0
+                 and start + window < count]) // streams
     batches = all_batches(data.batches("train"))
     assert len(batches) == steps >= 1
     for stream in range(streams):
@@ -328,7 +350,8 @@ def test_state_is_reset_first_and_by_chance(tmp_path):
     write_letters(tmp_path, 1000)
 
     def resets(chance, epoch=0, seed=1):
-        changes = dict(stateful=True, state_reset_probability=chance, window_size=1, batch_size=1, seed=seed)
+        changes = dict(stateful=True, state_reset_probability=chance, window_size=1, batch_size=1,
+                       seed=seed)
         batches = lm_utils.load(settings(tmp_path, **changes)).batches("train", epoch)
         return [bool(batches[i]["reset_state"]) for i in reversed(range(len(batches)))][::-1]
 

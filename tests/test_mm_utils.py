@@ -1,4 +1,4 @@
-"""The music data: preparation, windows, batches, the frequency baseline, and the chorales that ship."""
+"""The music data: preparation, windows, batches, the baseline, and the chorales that ship."""
 
 import argparse
 import gzip
@@ -28,13 +28,15 @@ def python_2_style(splits, container=list):
 
 def made_up(generator, songs, longest):
     """Songs of 2..longest steps with 0 to 4 notes each."""
-    return [[sorted(generator.choice(np.arange(21, 109), generator.integers(0, 5), replace=False).tolist())
+    return [[sorted(generator.choice(np.arange(21, 109), generator.integers(0, 5),
+                                     replace=False).tolist())
              for _ in range(generator.integers(2, longest + 1))] for _ in range(songs)]
 
 
 def made_up_splits():
     generator = np.random.default_rng(7)
-    return {split: made_up(generator, songs, 60) for split, songs in (("train", 13), ("valid", 7), ("test", 6))}
+    return {split: made_up(generator, songs, 60)
+            for split, songs in (("train", 13), ("valid", 7), ("test", 6))}
 
 
 def write_source(folder, content, name=NAME):
@@ -45,7 +47,8 @@ def write_source(folder, content, name=NAME):
 
 
 def settings_for(folder, **changed):
-    values = dict(data_set_name=NAME, data_folder=str(folder), window_size=20, batch_size=4, seed=1, transpose=0)
+    values = dict(data_set_name=NAME, data_folder=str(folder), window_size=20, batch_size=4,
+                  seed=1, transpose=0)
     return argparse.Namespace(**dict(values, **changed))
 
 
@@ -72,7 +75,8 @@ def plain_windows(songs, window_size, step):
         song = [notes for notes in song if notes]
         n, rest = len(song), 0
         for start in range(0, n - window_size, step):
-            windows.append((song[start:start + window_size], song[start + 1:start + window_size + 1]))
+            windows.append((song[start:start + window_size],
+                            song[start + 1:start + window_size + 1]))
             rest = start + step
         if n - rest >= 2:
             windows.append((song[rest:-1], song[rest + 1:]))
@@ -131,7 +135,8 @@ def test_training_windows_are_those_of_the_definition(prepared, window_size):
     assert sorted(windows_of(data.batches("train"))) == sorted(expected)
 
 
-@pytest.mark.parametrize("length", list(range(0, 12)) + [199, 200, 201, 202, 399, 400, 401, 402, 601])
+@pytest.mark.parametrize("length",
+                         list(range(0, 12)) + [199, 200, 201, 202, 399, 400, 401, 402, 601])
 @pytest.mark.parametrize("step", [100, 200])
 def test_window_starts_around_the_edges(length, step):
     song = [[21 + i % 88] for i in range(length)]
@@ -168,7 +173,8 @@ def test_frequency_baseline_equals_plain_loops(prepared):
 
     def loss(step):
         return -sum(np.log(p if note in step else 1 - p) for note, p in probability.items())
-    windows = [[loss(step) for step in targets] for _, targets in plain_windows(splits["valid"], 20, 20)]
+    windows = [[loss(step) for step in targets]
+               for _, targets in plain_windows(splits["valid"], 20, 20)]
     baseline = mm_utils.load(settings_for(folder)).baseline("valid")
     assert baseline["window_nll"] == pytest.approx(np.mean([np.mean(window) for window in windows]))
     assert baseline["frame_nll"] == pytest.approx(np.mean(sum(windows, [])))
@@ -178,7 +184,8 @@ def test_test_data_are_opened_only_when_asked_for(prepared):
     data = mm_utils.load(settings_for(prepared[0]))
     (prepared[0] / "mm" / "ready" / NAME / "test.npz").write_bytes(b"not an archive")
     assert data.batches("train")[0] and data.stats("valid") and data.baseline("valid")
-    with pytest.raises(UserError, match=r"test\.npz cannot be read .* run `python -u mm_utils\.py --data_folder"):
+    message = r"test\.npz cannot be read .* run `python -u mm_utils\.py --data_folder"
+    with pytest.raises(UserError, match=message):
         data.batches("test")
 
 
@@ -187,11 +194,13 @@ def test_ready_file_with_other_content_is_refused(prepared):
     arrays = dict(np.load(path))
     data = mm_utils.load(settings_for(prepared[0]))
     np.savez(path, **dict(arrays, steps=arrays["steps"][:-1]))
-    with pytest.raises(UserError, match="is not what mm_utils.py writes: run `python -u mm_utils.py"):
+    with pytest.raises(UserError,
+                       match="is not what mm_utils.py writes: run `python -u mm_utils.py"):
         data.batches("valid")
 
 
-@pytest.mark.parametrize("change", [lambda path: path.unlink(), lambda path: path.write_bytes(path.read_bytes()[:-9])])
+@pytest.mark.parametrize("change", [lambda path: path.unlink(),
+                                    lambda path: path.write_bytes(path.read_bytes()[:-9])])
 def test_ready_files_that_are_gone_or_cut_are_made_again_at_once(prepared, change):
     path = prepared[0] / "mm" / "ready" / NAME / "test.npz"
     whole = path.read_bytes()
@@ -208,9 +217,13 @@ def test_a_cut_archive_is_one_line(prepared):
     """Of such a file numpy 1.19 leaves an object whose end Python tells of on standard error."""
     path = prepared[0] / "mm" / "ready" / NAME / "test.npz"
     path.write_bytes(path.read_bytes()[:-9])
-    code = "from files import arrays, errors; errors.run_as_script(lambda: arrays.load_arrays(%r))" % str(path)
-    ended = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, universal_newlines=True)
-    assert ended.returncode == 2 and ended.stderr.count("\n") == 1 and "test.npz cannot be read" in ended.stderr
+    code = ("from files import arrays, errors\n"
+            "errors.run_as_script(lambda: arrays.load_arrays(%r))" % str(path))
+    ended = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE,
+                           universal_newlines=True)
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+    assert "test.npz cannot be read" in ended.stderr
 
 
 def test_preparing_again_repairs_and_changes_nothing_else(prepared, monkeypatch, capsys):
@@ -238,7 +251,8 @@ WRONG = [
     ({"train": [[60, 61]]}, "train: a time step is not a list of notes"),
     ({"valid": [[[60], [61.5]]]}, "valid: a note is not an integer"),
     ({"valid": [[[60], [None]]]}, "valid: a note is not an integer"),
-    ({"test": [[[60]], [[np.int64(60)], [np.int64(109)]]]}, r"test: song 2 has the note 109, .* 21\.\.108"),
+    ({"test": [[[60]], [[np.int64(60)], [np.int64(109)]]]},
+     r"test: song 2 has the note 109, .* 21\.\.108"),
     ({"test": [[[60], [2 ** 70]]]}, "song 1 has the note 1180591620717411303424"),
     ({"test": [[[-1], [60]]]}, "song 1 has the note -1"),
     ({"train": []}, "train: no song has two steps with notes"),
@@ -247,7 +261,8 @@ WRONG = [
 
 
 @pytest.mark.parametrize("content, message", WRONG, ids=[str(i) for i in range(len(WRONG))])
-def test_wrong_sources_are_named_and_leave_the_others_alone(tmp_path, monkeypatch, capsys, content, message):
+def test_wrong_sources_are_named_and_leave_the_others_alone(tmp_path, monkeypatch, capsys, content,
+                                                            message):
     if isinstance(content, dict) and len(content) == 1:
         content = dict({split: [[[60], [61]]] for split in mm_utils.SPLITS}, **content)
     path = write_source(tmp_path, content)
@@ -255,7 +270,8 @@ def test_wrong_sources_are_named_and_leave_the_others_alone(tmp_path, monkeypatc
     with pytest.raises(UserError, match=message) as raised:
         mm_utils.prepare(NAME, str(tmp_path))
     assert str(path) in str(raised.value)
-    assert "move it away and run `bash get_data.sh --only Nottingham --data_folder" in str(raised.value)
+    advice = "move it away and run `bash get_data.sh --only Nottingham --data_folder"
+    assert advice in str(raised.value)
     assert not (tmp_path / "mm" / "ready").exists()
 
     status, output, errors = run(monkeypatch, capsys, tmp_path)
@@ -271,13 +287,16 @@ def test_missing_sets_are_one_line_each_and_the_sample_is_prepared(tmp_path, mon
     path = tmp_path / "mm" / "unchanged" / "JSB Chorales.pickle"
     command = "bash get_data.sh --only 'JSB Chorales' --data_folder %s" % tmp_path
     assert lines[0] == "JSB Chorales: %s is not there: run `%s`" % (path, command)
-    assert [line.split(":")[0] for line in lines if "is not there" in line] == list(mm_utils.DATA_SETS)[:4]
+    missing = [line.split(":")[0] for line in lines if "is not there" in line]
+    assert missing == list(mm_utils.DATA_SETS)[:4]
     sample = output[output.index("Bach Chorales in "):].splitlines()
-    assert sample[2].split() == ["train", "valid", "test"] and sample[3].split() == ["songs", "298", "36", "37"]
+    assert sample[2].split() == ["train", "valid", "test"]
+    assert sample[3].split() == ["songs", "298", "36", "37"]
 
 
 def test_load_prepares_what_is_there_and_says_how_to_get_the_rest(tmp_path, capsys):
-    with pytest.raises(UserError, match="pickle is missing: run `bash get_data.sh --only Nottingham"):
+    with pytest.raises(UserError,
+                       match="pickle is missing: run `bash get_data.sh --only Nottingham"):
         mm_utils.load(settings_for(tmp_path))
     assert not capsys.readouterr().out
     path = write_source(tmp_path, python_2_style(made_up_splits()))
@@ -288,7 +307,8 @@ def test_load_prepares_what_is_there_and_says_how_to_get_the_rest(tmp_path, caps
     write_source(tmp_path, dict(made_up_splits(), train=[[[60], [62]]]))
     os.utime(str(path), (1, 1))  # an older file than before is another one, too
     assert mm_utils.load(settings_for(tmp_path)).stats("train")["songs"] == 1
-    with pytest.raises(UserError, match="data_set_name is 'Notingham': choose one of JSB Chorales, Nottingham"):
+    message = "data_set_name is 'Notingham': choose one of JSB Chorales, Nottingham"
+    with pytest.raises(UserError, match=message):
         mm_utils.load(settings_for(tmp_path, data_set_name="Notingham"))
 
 
@@ -330,31 +350,37 @@ def test_the_sample_is_what_its_readme_says():
     assert os.path.getsize(mm_utils.SAMPLE_PATH) < 200000
     with gzip.open(mm_utils.SAMPLE_PATH, "rt") as file:
         splits = json.load(file)
-    assert {split: len(songs) for split, songs in splits.items()} == {"train": 298, "valid": 36, "test": 37}
+    counts = {split: len(songs) for split, songs in splits.items()}
+    assert counts == {"train": 298, "valid": 36, "test": 37}
     steps = [step for songs in splits.values() for song in songs for step in song]
     assert len(steps) == 20247 and sum(not step for step in steps) == 295
     assert all(step == sorted(set(step)) for step in steps)
-    assert {note for step in steps for note in step} <= set(range(36, 82)) and max(map(len, steps)) == 5
+    assert {note for step in steps for note in step} <= set(range(36, 82))
+    assert max(map(len, steps)) == 5
 
 
 def test_no_piece_of_the_sample_is_in_two_splits():
-    """Compared without silent steps and from the same bass note, so that a version in another key is the same."""
+    """Compared without silent steps and from the same bass note: another key is the same piece."""
     with gzip.open(mm_utils.SAMPLE_PATH, "rt") as file:
         splits = json.load(file)
     pieces = {}
     for split, songs in splits.items():
         for song in songs:
             song = [step for step in song if step]
-            pieces.setdefault(str([[note - song[0][0] for note in step] for step in song]), set()).add(split)
+            pieces.setdefault(str([[note - song[0][0] for note in step] for step in song]),
+                              set()).add(split)
     assert len(pieces) < 371 and all(len(found_in) == 1 for found_in in pieces.values())
 
 
 def test_quarter_steps_hold_what_sounds_at_the_beginning_of_a_quarter():
     def part(name, *notes):
-        notes = [argparse.Namespace(offset=offset, duration=argparse.Namespace(quarterLength=length),
-                                    pitches=[argparse.Namespace(midi=midi)]) for midi, offset, length in notes]
+        notes = [argparse.Namespace(offset=offset,
+                                    duration=argparse.Namespace(quarterLength=length),
+                                    pitches=[argparse.Namespace(midi=midi)])
+                 for midi, offset, length in notes]
         return argparse.Namespace(partName=name, flatten=lambda: argparse.Namespace(notes=notes))
-    voices = [part("Soprano", (72, 0, 1.5), (74, 1.5, 0.5), (72, 4, 1)), part("Alto", (64, 0, 0.5), (65, 0.5, 1)),
+    voices = [part("Soprano", (72, 0, 1.5), (74, 1.5, 0.5), (72, 4, 1)),
+              part("Alto", (64, 0, 0.5), (65, 0.5, 1)),
               part("Tenor", (60, 0, 2)), part("Bass", (48, 0, 1), (60, 1, 1))]
     expected = [[48, 60, 64, 72], [60, 65, 72], [], [], [72]]
     assert make_sample_data.quarter_steps(argparse.Namespace(parts=voices)) == expected
@@ -364,7 +390,8 @@ def test_quarter_steps_hold_what_sounds_at_the_beginning_of_a_quarter():
 
 def test_versions_of_a_piece_are_dealt_to_one_split():
     generator = np.random.default_rng(3)
-    songs = [[sorted(generator.choice(np.arange(40, 80), 4, replace=False).tolist()) for _ in range(20)]
+    songs = [[sorted(generator.choice(np.arange(40, 80), 4, replace=False).tolist())
+              for _ in range(20)]
              for _ in range(30)]
     for i in range(10):
         songs.append([[note + 2 for note in step] for step in songs[i]])
@@ -372,26 +399,31 @@ def test_versions_of_a_piece_are_dealt_to_one_split():
     assert groups == [[i, i + 30] if i < 10 else [i] for i in range(30)]
     splits = make_sample_data.split_groups(groups, 40)
     assert sorted(sum(splits.values(), [])) == list(range(40))
-    assert all((i in indices) == (i + 30 in indices) for indices in splits.values() for i in range(10))
-    # A part ends at the group that fills its share, so it has at most one chorale too many (a group has 1 or 2).
+    assert all((i in indices) == (i + 30 in indices) for indices in splits.values()
+               for i in range(10))
+    # A part ends at the group that fills its share (a group has 1 or 2): at most one chorale more.
     assert 0 <= len(splits["train"]) - make_sample_data.TRAIN_END * 40 < 2
     assert splits == make_sample_data.split_groups(groups, 40)
 
 
 def test_transposed_windows_keep_their_intervals_and_stay_on_the_keyboard(tmp_path):
     plain = settings_for(tmp_path, data_set_name=mm_utils.SAMPLE, window_size=200, batch_size=16)
-    shifted = settings_for(tmp_path, data_set_name=mm_utils.SAMPLE, window_size=200, batch_size=16, transpose=50)
+    shifted = settings_for(tmp_path, data_set_name=mm_utils.SAMPLE, window_size=200, batch_size=16,
+                           transpose=50)
     batches = [mm_utils.load(settings).batches("train", 3) for settings in (plain, shifted)]
     seen = set()
     for i in range(3):
         before, after = batches[0][i], batches[1][i]
         np.testing.assert_array_equal(before["lengths"], after["lengths"])
         for window in range(len(before["lengths"])):
-            (_, old), (_, new) = [np.nonzero(batch["inputs"][:, window]) for batch in (before, after)]
+            (_, old), (_, new) = [np.nonzero(batch["inputs"][:, window])
+                                  for batch in (before, after)]
             assert len(set(new - old)) == 1
-            (_, old), (_, new_targets) = [np.nonzero(batch["targets"][:, window]) for batch in (before, after)]
-            assert set(new_targets - old) == {new[0] - np.nonzero(before["inputs"][:, window])[1][0]}
-            seen.add(new[0] - np.nonzero(before["inputs"][:, window])[1][0])
+            (_, old), (_, new_targets) = [np.nonzero(batch["targets"][:, window])
+                                          for batch in (before, after)]
+            shift = new[0] - np.nonzero(before["inputs"][:, window])[1][0]
+            assert set(new_targets - old) == {shift}
+            seen.add(shift)
     assert len(seen) > 20 and min(seen) < 0 < max(seen)
     valid = [mm_utils.load(settings).batches("valid")[0]["inputs"] for settings in (plain, shifted)]
     np.testing.assert_array_equal(*valid)

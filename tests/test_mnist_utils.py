@@ -15,14 +15,16 @@ def settings(folder, name="SequentialMNIST", **changes):
 
 def made_up_digits():
     random = np.random.RandomState(1)
-    return {"x_train": random.randint(0, 256, (18, 28, 28)).astype(np.uint8), "y_train": np.arange(18) % 10,
+    return {"x_train": random.randint(0, 256, (18, 28, 28)).astype(np.uint8),
+            "y_train": np.arange(18) % 10,
             "x_test": random.randint(0, 256, (7, 28, 28)).astype(np.uint8), "y_test": np.arange(7)}
 
 
 def write_unchanged(folder, **changes):
     unchanged = folder / "mnist" / "unchanged"
     unchanged.mkdir(parents=True, exist_ok=True)
-    arrays = {name: array for name, array in dict(made_up_digits(), **changes).items() if array is not None}
+    arrays = {name: array for name, array in dict(made_up_digits(), **changes).items()
+              if array is not None}
     np.savez(str(unchanged / "mnist.npz"), **arrays)
     return unchanged / "mnist.npz"
 
@@ -108,7 +110,8 @@ def test_attributes_and_facts(folder):
 def test_test_digits_are_not_read_before_they_are_asked_for(folder, monkeypatch):
     read = []
     real = data.load_arrays
-    monkeypatch.setattr(data, "load_arrays", lambda path, *others: read.append(path) or real(path, *others))
+    monkeypatch.setattr(data, "load_arrays",
+                        lambda path, *others: read.append(path) or real(path, *others))
     digits = mnist_utils.load(settings(folder))
     digits.batches("train")
     digits.batches("valid")
@@ -142,7 +145,8 @@ def test_prepared_digits_are_found_again_and_preparing_repeats_them(tmp_path):
 ])
 def test_wrong_arrays_are_named_in_one_line(tmp_path, changes):
     write_unchanged(tmp_path, **changes)
-    with pytest.raises(UserError, match="mnist.npz .*run `bash get_data.sh --only MNIST --data_folder"):
+    with pytest.raises(UserError,
+                       match="mnist.npz .*run `bash get_data.sh --only MNIST --data_folder"):
         mnist_utils.load(settings(tmp_path))
     assert not (tmp_path / "mnist" / "ready").exists()
 
@@ -158,7 +162,8 @@ def test_missing_and_cut_files_name_the_command(tmp_path):
     archive.write_bytes(whole)
     data = mnist_utils.load(settings(tmp_path))
     (tmp_path / "mnist" / "ready" / "MNIST" / "train.npz").write_bytes(b"half a file")
-    with pytest.raises(UserError, match="train.npz cannot be read .* run `python -u mnist_utils.py"):
+    with pytest.raises(UserError,
+                       match="train.npz cannot be read .* run `python -u mnist_utils.py"):
         data.batches("train")
 
 
@@ -170,7 +175,8 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 
 
 def test_an_unknown_data_set_is_named():
-    with pytest.raises(UserError, match="'MNIST': choose one of SequentialMNIST, P-MNIST, SequentialDigits"):
+    with pytest.raises(UserError,
+                       match="'MNIST': choose one of SequentialMNIST, P-MNIST, SequentialDigits"):
         mnist_utils.load(settings("data", "MNIST"))
 
 
@@ -178,15 +184,18 @@ def test_the_script_prints_an_analysis(folder, capsys, monkeypatch):
     monkeypatch.setattr("sys.argv", ["mnist_utils.py", "--data_folder", str(folder)])
     mnist_utils.main()
     shown = capsys.readouterr().out
-    assert "MNIST\n  784 pixels from 0 to 255, row by row\n" in shown and "in one fixed random order" in shown
+    assert "MNIST\n  784 pixels from 0 to 255, row by row\n" in shown
+    assert "in one fixed random order" in shown
     counts = [line.split()[1:] for line in shown.splitlines() if line.startswith("  digits ")]
     assert counts == [["15", "3", "7"]] * 2 + [["1,257", "270", "270"]]
     assert max(len(line) for line in shown.splitlines() if line.startswith("  ")) <= 100
     digits = [line[-23:] for line in shown[shown.rindex("of each class"):].splitlines()[:2]]
-    assert " ".join(digits).split() == ["27"] * 6 + ["28", "26", "27", "27"]  # the test part's, on two lines
+    # The test part's, on two lines.
+    assert " ".join(digits).split() == ["27"] * 6 + ["28", "26", "27", "27"]
 
 
 def test_the_script_goes_on_without_mnist(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("sys.argv", ["mnist_utils.py", "--data_folder", str(tmp_path)])
     assert mnist_utils.main() == 0
-    assert capsys.readouterr().out.count("mnist.npz is not there: run `bash get_data.sh --only MNIST") == 2
+    advice = "mnist.npz is not there: run `bash get_data.sh --only MNIST"
+    assert capsys.readouterr().out.count(advice) == 2

@@ -199,7 +199,8 @@ def test_a_sample_written_as_midi_is_read_back(tmp_path):
 def test_training_and_evaluation(folder, tmp_path):
     words = ["--data_folder", str(tmp_path / "data"), "--runs_folder", str(tmp_path / "runs")]
     mm_main.main(["--data_set_name", "OwnMusic", "--own_music", str(folder), "--epochs", "1",
-                  "--cell_name", "GRU", "--number_of_parameters", "30000", "--number_of_layers", "1",
+                  "--cell_name", "GRU", "--number_of_parameters", "30000",
+                  "--number_of_layers", "1",
                   "--name", "one"] + words)
     run = tmp_path / "runs" / "music" / "OwnMusic songs" / "GRU" / "one"
     results = json.loads((run / "results.json").read_text())
