@@ -46,8 +46,11 @@ def _run_one(settings, data, build_model, show, started):
                         trainer.stopping.median = medians(
                             folder.path, settings.prune_after, model.lower_is_better)
                         trainer.fit()
-                    report.final(trainer)
-                    if settings.evaluate_on_test:
+                    if settings.values.get("sample"):
+                        trainer.load_best()
+                    else:
+                        report.final(trainer)
+                    if settings.evaluate_on_test or settings.evaluate:
                         show(trainer)
         except (tf.errors.ResourceExhaustedError, MemoryError):
             raise out_of_memory(settings)

@@ -13,7 +13,7 @@ docs/own_data.md:
 import experiment
 import lm_utils
 from files.errors import run_as_script
-from reports import samples
+from reports.text_sample import text
 from training.model import Metric, Model, Network, outputs_for_sampling
 from training.quiet_tensorflow import tf
 
@@ -69,12 +69,15 @@ data_folder = "data"  # where get_data.sh and lm_utils.py put the data [path]
 runs_folder = "runs"  # runs go to <runs_folder>/<task>/<data set>/<cell>/<name> [path]
 resume = ""  # a run's folder: continue it; auto: the run `name`, if it has begun [path]
 evaluate = ""  # a run's folder: evaluate its best checkpoint, without training [path]
+sample = ""  # a run's folder: make only its samples, from its best checkpoint [path]
 other_data = False  # evaluate on other data than those trained on; marks the results [bool]
 evaluate_on_test = True  # evaluate on the test split at the end; trials of a sweep do not [bool]
 checkpoint_minutes = 5.0  # time between checkpoints within an epoch [float > 0]
 summary_steps = 20  # steps between TensorBoard's scalars within an epoch [int >= 1]
 temperature = 1.0  # of sampling: < 1 more deterministic, > 1 more random [float >= 0.01]
 prompt = ""  # text that the sample continues; empty: the beginning of the test text [text]
+prompt_file = ""  # a UTF-8 file whose text the sample continues [path]
+sample_steps = 0  # tokens to sample; 0: 500 characters or 200 words [int >= 0]
 
 # ---- GPU
 gpu = ""  # its number, "0" for the first; empty: TensorFlow's choice, or none [text]
@@ -149,7 +152,7 @@ def build_model(settings, data):
 
 def main(arguments=None):
     """Train (or resume, or only evaluate) a model and report it, or sweep over many."""
-    return experiment.run(globals(), lm_utils.load, build_model, samples.text, arguments)
+    return experiment.run(globals(), lm_utils.load, build_model, text, arguments)
 
 
 if __name__ == "__main__":

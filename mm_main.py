@@ -13,7 +13,7 @@ your own, see docs/own_data.md:
 import experiment
 import mm_utils
 from files.errors import run_as_script
-from reports import samples
+from reports.music_sample import music
 from training.model import Metric, Model, Network, outputs_for_sampling
 from training.quiet_tensorflow import tf
 
@@ -67,11 +67,15 @@ data_folder = "data"  # where get_data.sh and mm_utils.py put the data [path]
 runs_folder = "runs"  # runs go to <runs_folder>/<task>/<data set>/<cell>/<name> [path]
 resume = ""  # a run's folder: continue it; auto: the run `name`, if it has begun [path]
 evaluate = ""  # a run's folder: evaluate its best checkpoint, without training [path]
+sample = ""  # a run's folder: make only its samples, from its best checkpoint [path]
 other_data = False  # evaluate on other data than those trained on; marks the results [bool]
 evaluate_on_test = True  # evaluate on the test split at the end; trials of a sweep do not [bool]
 checkpoint_minutes = 5.0  # time between checkpoints within an epoch [float > 0]
 summary_steps = 20  # steps between TensorBoard's scalars within an epoch [int >= 1]
 temperature = 1.0  # of sampling: < 1 more deterministic, > 1 more random [float >= 0.01]
+prompt = ""  # a MIDI file that the sample continues; empty: a song of the test split [path]
+prompt_steps = 16  # so many first steps of the prompt are continued [int >= 1]
+sample_steps = 0  # time steps to sample; 0: up to 100 with those of the prompt [int >= 0]
 
 # ---- GPU
 gpu = ""  # its number, "0" for the first; empty: TensorFlow's choice, or none [text]
@@ -126,7 +130,7 @@ def build_model(settings, data):
 
 def main(arguments=None):
     """Train (or resume, or only evaluate) a model and report it, or sweep over many."""
-    return experiment.run(globals(), mm_utils.load, build_model, samples.music, arguments)
+    return experiment.run(globals(), mm_utils.load, build_model, music, arguments)
 
 
 if __name__ == "__main__":

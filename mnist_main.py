@@ -10,7 +10,7 @@ Data: bash get_data.sh --only MNIST. "SequentialDigits" comes with scikit-learn.
 import experiment
 import mnist_utils
 from files.errors import run_as_script
-from reports import samples
+from reports.confusion import confusion_matrix
 from training.classifier import classifier
 from training.model import Network
 from training.quiet_tensorflow import tf
@@ -95,7 +95,7 @@ def build_model(settings, data):
 
 def main(arguments=None):
     """Train (or resume, or only evaluate) a model and report it, or sweep over many."""
-    return experiment.run(globals(), mnist_utils.load, build_model, samples.confusion_matrix,
+    return experiment.run(globals(), mnist_utils.load, build_model, confusion_matrix,
                           arguments)
 
 

@@ -12,7 +12,7 @@ import lm_main
 import mm_main
 import mnist_main
 from reports import pictures
-from reports import samples
+from reports import music_sample, sampling, text_sample
 from data_preparation.batches import generator
 from files.errors import UserError
 from training.run_folder import RunFolder
@@ -46,7 +46,7 @@ def test_music_is_saved_to_be_seen_and_heard(music_run):
     played = mido.MidiFile(str(music_run / "sample.mid"))
     notes = [message.note for message in played if message.type == "note_on"]
     assert notes and 21 <= min(notes) <= max(notes) <= 108
-    assert 0 < played.length <= 0.5 * samples.MUSIC_STEPS
+    assert 0 < played.length <= 0.5 * music_sample.MUSIC_STEPS
     assert (music_run / "pianoroll.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -60,7 +60,7 @@ def test_evaluating_again_gives_the_same_sample_and_another_temperature_another(
 
 def test_midi_holds_notes_that_go_on(tmp_path):
     keys = np.array([[1, 0], [1, 1], [0, 1]], np.uint8)
-    samples._save_midi(str(tmp_path / "a.mid"), keys, 60)
+    music_sample._save_midi(str(tmp_path / "a.mid"), keys, 60)
     played = mido.MidiFile(str(tmp_path / "a.mid"))
     found = [(message.type, message.note, message.time) for message in played.tracks[0] if not message.is_meta]
     assert found == [("note_on", 60, 0), ("note_on", 61, 480), ("note_off", 60, 480), ("note_off", 61, 480)]
@@ -99,7 +99,7 @@ def test_carried_states_give_the_logits_of_a_whole_pass(script, name, request, t
             def choose(logits, _):
                 seen.append(logits)
                 return inputs[2 + len(seen)]
-            samples.continuation(trainer, inputs[:3], 6, choose)
+            sampling.continuation(trainer, inputs[:3], 6, choose)
             feed = {model.inputs["inputs"]: inputs[:8, None], model.inputs["lengths"]: [8]}
             if "reset_state" in model.inputs:
                 feed[model.inputs["reset_state"]] = True
@@ -110,15 +110,74 @@ def test_carried_states_give_the_logits_of_a_whole_pass(script, name, request, t
 def test_choices_follow_the_likelihoods():
     random = generator(1, 0)
     logits = np.log([9, 9, 1, 3, 1e-12])  # the first two ids are no text
-    tokens = [samples._choose_token(logits, random) for _ in range(4000)]
+    tokens = [text_sample._choose_token(logits, random) for _ in range(4000)]
     assert set(tokens) == {2, 3} and abs(np.mean(np.equal(tokens, 3)) - 0.75) < 0.03
-    assert samples._choose_notes(np.array([-50., -40., -60.]), random).tolist() == [0, 1, 0]
+    assert music_sample._choose_notes(np.array([-50., -40., -60.]), random).tolist() == [0, 1, 0]
 
 
 def test_an_empty_prompt_is_named(text_run, monkeypatch):
     monkeypatch.setattr("lm_utils.LanguageData.encode", lambda *_: np.zeros(0, np.int32))
     with pytest.raises(UserError, match="prompt is ' '"):
         lm_main.main(["--evaluate", str(text_run), "--prompt", " "])
+
+
+def test_unknown_characters_of_a_prompt_are_counted(text_run, capsys):
+    lm_main.main(["--sample", str(text_run), "--prompt", "the ZZ dog"])
+    assert "the prompt has 2 unknown characters of 10" in capsys.readouterr().out
+
+
+def test_a_prompt_without_a_known_character_is_refused_before_training(text_run, tmp_path):
+    with pytest.raises(UserError, match="prompt is 'ZZ', but must have"):
+        lm_main.main(["--sample", str(text_run), "--prompt", "ZZ"])
+    (tmp_path / "prompt.txt").write_text("ZZ\n")
+    with pytest.raises(UserError, match="prompt_file is 'ZZ', but must have"):
+        lm_main.main(["--sample", str(text_run), "--prompt_file", str(tmp_path / "prompt.txt")])
+
+
+def test_a_prompt_may_stand_in_a_file(text_run, tmp_path):
+    (tmp_path / "prompt.txt").write_text("a cat sat\n")
+    lm_main.main(["--sample", str(text_run), "--prompt_file", str(tmp_path / "prompt.txt"),
+                  "--sample_steps", "30"])
+    shown = (text_run / "sample.txt").read_text()
+    assert shown.startswith("prompt:\na cat sat\n\nsampled (30 characters, ")
+    with pytest.raises(UserError, match="prompt and prompt_file are both given"):
+        lm_main.main(["--sample", str(text_run), "--prompt", "a", "--prompt_file", "b"])
+    with pytest.raises(UserError, match="nowhere.txt is missing"):
+        lm_main.main(["--sample", str(text_run), "--prompt_file", "nowhere.txt"])
+
+
+def test_samples_alone_leave_the_results_as_they_are(text_run, music_run, capsys):
+    for script, run, name in ((lm_main, text_run, "sample.txt"), (mm_main, music_run, "sample.mid")):
+        before = (run / "results.json").read_bytes()
+        os.remove(str(run / name))
+        capsys.readouterr()
+        script.main(["--sample", str(run)])
+        assert (run / name).exists() and (run / "results.json").read_bytes() == before
+        assert "window_nll" not in capsys.readouterr().out
+    with pytest.raises(UserError, match="evaluate and sample are both given"):
+        lm_main.main(["--evaluate", str(text_run), "--sample", str(text_run)])
+
+
+def test_without_the_test_split_samples_start_from_validation(text_run, capsys):
+    os.remove(str(text_run / "sample.txt"))
+    lm_main.main(["--evaluate", str(text_run), "--evaluate_on_test", "False"])
+    assert (text_run / "sample.txt").exists()
+
+
+def test_a_midi_file_is_continued(music_run, tmp_path, capsys):
+    keys = np.zeros([12, 88], np.uint8)
+    keys[np.arange(12), 30 + np.arange(12)] = 1
+    path = str(tmp_path / "prompt.mid")
+    music_sample._save_midi(path, keys, 21)
+    mm_main.main(["--sample", str(music_run), "--prompt", path, "--prompt_steps", "5",
+                  "--sample_steps", "7"])
+    assert "5 steps of %s, then 7 sampled ones" % path in capsys.readouterr().out
+    played = mido.MidiFile(str(music_run / "sample.mid"))
+    notes = [message.note for message in played if message.type == "note_on"]
+    assert notes[:5] == [51, 52, 53, 54, 55] and played.length <= 0.5 * 12
+    (tmp_path / "no.mid").write_bytes(b"no music")
+    with pytest.raises(UserError, match="no.mid"):
+        mm_main.main(["--sample", str(music_run), "--prompt", str(tmp_path / "no.mid")])
 
 
 def test_classifiers_leave_a_confusion_matrix_of_all_test_examples(tmp_path, monkeypatch):

@@ -15,6 +15,8 @@ from files.run_files import is_begun, load_settings
 from training.constants import cell_constants, did_you_mean, read_constants
 from training.options import command_line, parse
 
+_FOLDERS = ("resume", "evaluate", "sample")  # of a run that exists; for one call only
+
 
 class Settings(object):
     """The settings of one run, read as attributes.
@@ -63,7 +65,7 @@ class Settings(object):
 
     def record(self, step=None):
         """The settings' part of settings.json; `step`: at which a resumed run has `changes`."""
-        of_one_call = {"resume": "", "evaluate": "", "other_data": False}
+        of_one_call = dict(dict.fromkeys(set(_FOLDERS) & set(self.values), ""), other_data=False)
         changes = self.changed_before + ([dict(self.changes, step=step)] if self.changes else [])
         known = {} if self.given is None else {"given": sorted(self.given)}
         known.update({"changed_on_resume": changes} if changes else {})
@@ -93,13 +95,16 @@ def read_settings(script_globals, arguments=None):
     for name, value in parse(script_globals, list(reader.constants.values()), arguments).items():
         published = value == "None" and name in reader.published_names
         given[name] = None if published else reader.check(name, value)
-    resume, evaluate = [given.get(name, reader.tops.get(name)) for name in ("resume", "evaluate")]
-    if resume and evaluate:
-        raise UserError("resume and evaluate are both given", "leave one of them out")
+    folders = {name: given.get(name, reader.tops.get(name)) for name in _FOLDERS}
+    wanted = [name for name in _FOLDERS if folders[name]]
+    if len(wanted) > 1:
+        raise UserError("%s and %s are both given" % tuple(wanted[:2]), "leave one of them out")
+    resume, evaluate = folders["resume"], folders["evaluate"] or folders["sample"]
     if resume == "auto":
         return reader.resume_or_begin(given)
     if resume or evaluate:
-        return reader.of_run(existing_path(resume or evaluate), given, bool(evaluate))
+        found = reader.of_run(existing_path(resume or evaluate), given, bool(evaluate))
+        return found.changed(sample=folders["sample"]) if folders["sample"] else found
     return reader.settings(reader.complete(reader.tops, given), given)
 
 
@@ -187,7 +192,7 @@ class _Reader(object):
         then, changes, marked = dict(saved, **saved["cell_hyperparameters"]), {}, {}
         for name, value in given.items():
             value = published.get(name) if value is None else value
-            if then.get(name) != value and name not in ("resume", "evaluate"):
+            if then.get(name) != value and name not in _FOLDERS:
                 self._check_change(name, then, evaluate)
                 changes[name] = value
                 if self.constants[name].is_of_computation:
@@ -202,7 +207,7 @@ class _Reader(object):
         may_change = "may_change_on_evaluate" if evaluate else "may_change_on_resume"
         if name == "name" or not getattr(self.constants[name], may_change):
             able = [other for other, constant in self.constants.items() if getattr(
-                constant, may_change) and other not in ("name", "resume", "evaluate")]
+                constant, may_change) and other not in ("name",) + _FOLDERS]
             raise UserError("%s cannot be changed in a run that %s; only %s can" % (
                 name, "is only evaluated" if evaluate else "exists", ", ".join(able)))
         if name == "epochs" and then.get("linear_decay"):

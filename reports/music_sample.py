@@ -1,0 +1,77 @@
+"""Sampled music: sample.mid to hear, pianoroll.png to see."""
+
+import mido
+import numpy as np
+
+import mm_utils
+from files.errors import UserError
+from files.writing import atomic_write
+from reports import pictures
+from reports.sampling import continuation, prompt_split
+
+MUSIC_STEPS = 100  # of prompt and continuation together
+TICKS_PER_STEP = 480  # with MIDI's own tempo half a second, as the data have none
+# The grid that the published songs are on; others have that of the settings.
+STEPS_PER_QUARTER = {"JSB Chorales": 1, "Bach Chorales": 1}
+
+
+def music(trainer):
+    """Write sample.mid and pianoroll.png: what the model plays after the first steps of a song.
+
+    The song is the MIDI file settings.prompt, or else one of the test part (of validation, if test
+    is not to be read).
+    """
+    settings, data, run = trainer.settings, trainer.data, trainer.run
+    song = read_prompt(settings) if settings.prompt else _song(data, prompt_split(settings))
+    most = len(song) if settings.prompt else min(len(song), MUSIC_STEPS) // 2
+    prompt = song[:min(settings.prompt_steps, most)]
+    left = MUSIC_STEPS if settings.prompt else min(len(song), MUSIC_STEPS)
+    steps = settings.sample_steps or max(left - len(prompt), 1)
+    song = song[:len(prompt) + steps]
+    sampled = np.concatenate([prompt, continuation(trainer, prompt, steps, _choose_notes)])
+    _save_midi(run.file("sample.mid"), sampled, data.lowest_note)
+    title = "%s, %s, temperature %g" % (data.title, settings.cell_name, settings.temperature)
+    pictures.piano_roll(run.file("pianoroll.png"), sampled, song, len(prompt), data.lowest_note,
+                        title)
+    of = settings.prompt or "a %s song" % prompt_split(settings).replace("valid", "validation")
+    run.log("sample.mid and pianoroll.png: %d steps of %s, then %d sampled ones" % (
+        len(prompt), of, steps))
+
+
+def _song(data, split):
+    """The steps of the longest song in the first batch of a split, uint8 [T, notes]."""
+    batch = data.batches(split)[0]
+    longest = batch["lengths"].argmax()
+    length = batch["lengths"][longest]
+    return np.concatenate([batch["inputs"][:1, longest], batch["targets"][:length, longest]])
+
+
+def read_prompt(settings):
+    """The sounding steps of the MIDI file settings.prompt, uint8 [T, 88]. Raises UserError."""
+    per_quarter = STEPS_PER_QUARTER.get(settings.data_set_name, settings.steps_per_quarter)
+    keys = mm_utils.read_midi(settings.prompt, per_quarter)
+    if not len(keys):
+        raise UserError("%s has no notes" % settings.prompt, "give another MIDI file as prompt")
+    return keys
+
+
+def _choose_notes(logits, random):
+    notes = random.random(len(logits)) < 1 / (1 + np.exp(-logits))
+    if not notes.any():
+        notes[logits.argmax()] = True  # the data have no silent steps
+    return notes.astype(np.uint8)
+
+
+def _save_midi(path, keys, lowest_note):
+    """A MIDI file of keys [T, notes], lasting a step each; adjacent steps hold a note."""
+    track, waited = mido.MidiTrack(), 0
+    before = np.zeros_like(keys[:1])
+    for change in np.diff(np.concatenate([before, keys, before]).astype(int), axis=0):
+        for note in np.flatnonzero(change):
+            kind = "note_on" if change[note] > 0 else "note_off"
+            track.append(mido.Message(kind, note=int(note + lowest_note), velocity=64,
+                                      time=waited))
+            waited = 0
+        waited += TICKS_PER_STEP
+    with atomic_write(path) as file:
+        mido.MidiFile(tracks=[track], ticks_per_beat=TICKS_PER_STEP).save(file=file)

@@ -1,0 +1,35 @@
+"""How a model continues a prompt, in all tasks that have one."""
+
+import numpy as np
+
+from data_preparation.batches import generator
+
+SAMPLE_PURPOSE = 2  # of the random generator; 0 and 1 are those of the batches
+
+
+def prompt_split(settings):
+    """The split that a prompt is taken from: test, or validation if test is not to be read."""
+    return "test" if settings.evaluate_on_test else "valid"
+
+
+def continuation(trainer, prompt, steps, choose):
+    """Sample `steps` inputs after `prompt` [T, ..], one at a time; returns them [steps, ..].
+
+    choose(logits of the next step, random generator) gives the next input. A function of weights
+    and seed.
+    """
+    model, random = trainer.model, generator(trainer.settings.seed, 0, SAMPLE_PURPOSE)
+    first, final = model.outputs["first_states"], model.outputs["final_states"]
+    last_logits = model.outputs["logits"][-1, 0]
+    read, states, sampled = np.asarray(prompt), None, []
+    for _ in range(steps):
+        feed = {model.inputs["inputs"]: read[:, None], model.inputs["lengths"]: [len(read)]}
+        if "reset_state" in model.inputs:
+            feed[model.inputs["reset_state"]] = False
+        if states is not None:
+            feed.update(zip(first, states))
+        logits, states = trainer.session.run([last_logits, final], feed)
+        scaled = logits.astype(np.float64) / trainer.settings.temperature
+        sampled.append(choose(scaled, random))
+        read = np.asarray(sampled[-1:])
+    return np.asarray(sampled)

@@ -1,0 +1,63 @@
+"""Sampled text: sample.txt."""
+
+import numpy as np
+
+from files.errors import UserError
+from files.reading import load_bytes, reading
+from files.writing import atomic_write
+from reports.sampling import continuation, prompt_split
+
+TEXT_PROMPT = {"characters": 100, "words": 20}
+TEXT_LENGTH = {"characters": 500, "words": 200}
+UNKNOWN = 1  # the id of what is not in the vocabulary; 0 is padding
+
+
+def text(trainer):
+    """Write sample.txt: how the model continues settings.prompt, or the beginning of a split."""
+    data, settings = trainer.data, trainer.settings
+    unit = "characters" if data.characters else "words"
+    prompt = given_prompt(settings)
+    if prompt:
+        ids = data.encode(prompt)
+        unknown = int((ids == UNKNOWN).sum())
+        if unknown:
+            trainer.run.log("the prompt has %d unknown %s of %d" % (unknown, unit, len(ids)))
+    else:
+        ids = np.array(data.tokens(prompt_split(settings))[:TEXT_PROMPT[unit]], np.int32)
+    steps = settings.sample_steps or TEXT_LENGTH[unit]
+    sampled = continuation(trainer, ids, steps, _choose_token)
+    with atomic_write(trainer.run.file("sample.txt")) as file:
+        made = "sampled (%d %s, temperature %g, seed %d):" % (
+            len(sampled), unit, settings.temperature, settings.seed)
+        lines = ["prompt:", data.decode(ids), "", made, data.decode(sampled), ""]
+        file.write("\n".join(lines).encode("utf-8"))
+    trainer.run.log("sample.txt: %d sampled %s" % (len(sampled), unit))
+
+
+def given_prompt(settings):
+    """The text of settings.prompt or settings.prompt_file; "" for none. Raises UserError."""
+    if not settings.prompt_file:
+        return settings.prompt
+    if settings.prompt:
+        raise UserError("prompt and prompt_file are both given", "give one of them")
+    content = load_bytes(settings.prompt_file)
+    with reading(settings.prompt_file):
+        return content.decode("utf-8-sig").rstrip("\n")
+
+
+def check(settings, data):
+    """Refuse a prompt without anything that the data have; before training. Raises UserError."""
+    prompt = given_prompt(settings)
+    name = "prompt_file" if settings.prompt_file else "prompt"
+    if settings.prompt_file and not prompt:
+        raise UserError("%s is empty" % settings.prompt_file, "give another prompt_file")
+    if prompt and not (data.encode(prompt) > UNKNOWN).any():
+        raise UserError("%s is %.40r, but must have at least one word or character that %s can "
+                        "read" % (name, prompt, data.title))
+
+
+def _choose_token(logits, random):
+    weights = np.exp(logits - logits[2:].max())
+    weights[:2] = 0  # padding and the unknown are no text
+    sums = np.cumsum(weights)
+    return np.int32(np.searchsorted(sums, random.random() * sums[-1], side="right"))
