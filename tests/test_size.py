@@ -93,5 +93,5 @@ def test_a_weight_without_elements_is_refused():
     settings = settings_for("music", "RRU")
     settings.cell_hyperparameters = dict(settings.cell_hyperparameters,
                                          middle_layer_size_multiplier=1e-9)
-    with pytest.raises(UserError, match="of the cell RRU would be empty with .*1e-09"):
+    with pytest.raises(UserError, match="of the cell RRU would be empty: .*1e-09"):
         size.stack(settings, 4, 88)

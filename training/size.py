@@ -14,7 +14,7 @@ def stack(settings, units, input_depth):
         cell = registry.make_cell(settings.cell_name, units, settings.cell_hyperparameters)
         for name, shape in cell.weight_shapes(input_depth).items():
             if 0 in shape:
-                raise TrainingFailed("%s of the cell %s would be empty with %s and %d hidden units" % (
+                raise TrainingFailed("%s of the cell %s would be empty: %s, %d hidden units" % (
                     name, settings.cell_name, settings.cell_hyperparameters, units),
                     "give the cell larger values")
         layers.append((cell, input_depth))
