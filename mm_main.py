@@ -25,7 +25,7 @@ TASK = "music"
 data_set_name = "JSB Chorales"  # which pieces [data set]
 own_music = ""  # of OwnMusic: a folder of MIDI files (.mid, .midi), with those in it [text]
 steps_per_quarter = 2  # of OwnMusic: time steps in a quarter note [int >= 1]
-own_music = ""  # of OwnMusic: a folder of MIDI files (.mid, .midi), or of folders of them [text]
+own_music_outside = "shift"  # of OwnMusic: notes off the keyboard: shift by octaves, or drop [text]
 window_size = None  # time steps in a training window [int >= 2]
 transpose = None  # shift windows by up to so many semitones, anew each epoch; 0: never [int >= 0]
 
