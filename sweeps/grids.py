@@ -26,7 +26,7 @@ _SAME = 0.05  # two points are the same if their settings differ by no more than
 
 
 def two_settings(points):
-    """The names of the two settings that vary in points, besides seed; None if there are not two."""
+    """The names of the two settings that vary in points, besides seed; None if not two do."""
     names = sorted(set().union(*points) - {"seed"})
     return tuple(names) if len(names) == 2 else None
 
@@ -110,7 +110,7 @@ def lower_is_better(metric):
 
 
 def differences(own, others):
-    """[(across, down, value, the other's, other grid)] of the points that `own` shares with others."""
+    """[(across, down, value, the other's)] of the points that `own` shares with other grids."""
     found = []
     for other in others:
         alike = (other.data_set, other.cell, other.names) == (own.data_set, own.cell, own.names)

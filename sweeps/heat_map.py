@@ -12,8 +12,9 @@ _FAILED = "0.85"
 
 def limits(grids, attribute="values"):
     """The smallest and the largest number of grids, which share one scale of colours."""
-    numbers = [number for grid in grids for number in _shown(grid, attribute).values()
-               if number is not None]
+    numbers = []
+    for grid in grids:
+        numbers += filter(lambda number: number is not None, _shown(grid, attribute).values())
     low, high = min(numbers), max(numbers)
     return (low, high) if low < high else (low - 0.5, high + 0.5)
 
@@ -25,7 +26,7 @@ def draw(axes, grid, bounds, attribute="values", size=7):
     the letters.
     """
     numbers = _shown(grid, attribute)
-    columns, rows = (sorted({place[side] for place in numbers}) for side in (0, 1))
+    columns, rows = (sorted(set(values)) for values in zip(*numbers))
     field = np.full((len(rows), len(columns)), np.nan)
     for (across, down), number in numbers.items():
         if number is not None:

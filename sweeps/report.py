@@ -143,7 +143,7 @@ def _log_ticks(low, high):
 def _heat_maps(run, records, title):
     grid = grid_of_records(records, run.settings.data_set_name, run.settings.cell_name)
     for attribute, name in (("values", "heat_map.png"), ("epochs", "epochs.png")):
-        columns, rows = ({place[side] for place in grid.values} for side in (0, 1))
+        columns, rows = map(set, zip(*grid.values))
         size = 2.5 + 0.6 * len(columns), 1.8 + 0.4 * len(rows)
         figure, axes = pyplot.subplots(figsize=size)
         image = heat_map.draw(axes, grid, heat_map.limits([grid], attribute), attribute)

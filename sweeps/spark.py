@@ -1,7 +1,7 @@
 """The trials of a sweep side by side on Spark, through hyperopt's SparkTrials.
 
-Spark chooses the machine of a trial, and another if that one is lost. What is tried next and what is
-recorded stays with the sweep, in the process that the user started, so that such a sweep goes on
+Spark chooses the machine of a trial, and another if that one is lost. What is tried next and what
+is recorded stays with the sweep, in the process that the user started, so that such a sweep goes on
 like any other.
 """
 
@@ -26,7 +26,7 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def check_master(master):
-    """Raise UserError unless trials can be run on it; Spark would wait long for others, as "yarn"."""
+    """Raise UserError unless trials can be run on it; for "yarn" Spark would wait long."""
     if not re.match(r"(local(\[([1-9]\d*|\*)\])?|spark://\S+:\d+)$", master):
         raise UserError("spark_master is %r, but must be: local, local[n], local[*] or "
                         "spark://host:port" % master)

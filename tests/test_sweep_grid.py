@@ -9,6 +9,7 @@ import pytest
 import mm_main
 from files.errors import UserError
 from sweeps import grids, heat_map, winner
+from sweeps import report as sweep_report
 from sweeps.pruning import medians
 from sweeps.search_space import points_in, search_space
 from sweeps.suggestions import next_point
@@ -104,6 +105,52 @@ def test_the_summary_of_a_sweep():
     accuracies = summary([-0.9, -0.86, -0.5], [1, 1, 1], lower_is_better=False)
     assert (accuracies["best"], accuracies["median"], accuracies["worst"]) == (0.9, 0.86, 0.5)
     assert accuracies["within_5_percent"] == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("low, high", [(1e-4, 1e-2), (1e-3, 1e-2), (2e-4, 9e-3), (1e-6, 1)])
+def test_the_ticks_of_a_logarithmic_dimension_do_not_overlap(toy, monkeypatch, low, high):
+    drawn = {}
+    monkeypatch.setattr(sweep_report, "save",
+                        lambda figure, path: drawn.update({os.path.basename(path): figure}))
+    dimension = {"learning_rate": ("log", low, high)}
+    space = dict(dimension, dropout=("uniform", 0, 0.8), window_size=("integer", 2, 9))
+    rates = [low * (high / low) ** (number / 9) for number in range(10)]
+    records = [{"trial": number, "loss": rate, "value": rate, "metric": "window_nll",
+                "point": {"learning_rate": rate, "dropout": 0.1, "window_size": 3}}
+               for number, rate in enumerate(rates, 1)]
+    with toy.open() as sweep:
+        sweep_report.write(sweep.run, records, space)
+    figure = drawn["dimensions.png"]
+    figure.canvas.draw()
+    axes = figure.axes[1]
+    assert axes.get_xlabel() == "learning_rate"
+    left, right = axes.get_xlim()
+    boxes = [tick.label1.get_window_extent() for tick in axes.xaxis.get_major_ticks()
+             if left <= tick.get_loc() <= right]
+    assert len(boxes) >= 2
+    assert all(one.x1 < other.x0 for one, other in zip(boxes, boxes[1:]))
+
+
+@pytest.mark.tf2
+def test_tensorboard_compares_runs_by_settings_and_final_metrics(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams import metadata
+    from training.events import Events
+    from training.quiet_tensorflow import tf
+    with tf.Graph().as_default():
+        events = Events(str(tmp_path))
+        events.hyperparameters(7, {"learning_rate": 0.5, "cell_name": "RRU", "stateful": True},
+                               {"best_valid/bpc": 1.5})
+        events.close()
+    found = EventAccumulator(str(tmp_path))
+    found.Reload()
+    content = found.SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
+    values = metadata.parse_session_start_info_plugin_data(content).hparams
+    assert values["learning_rate"].number_value == 0.5
+    assert values["stateful"].bool_value or values["stateful"].number_value == 1  # on 1.15
+    assert values["cell_name"].string_value == "RRU"
+    assert metadata.SESSION_END_INFO_TAG in found.summary_metadata
+    assert [(event.step, event.value) for event in found.Scalars("best_valid/bpc")] == [(7, 1.5)]
 
 
 # --- tools/grids.py ---

@@ -3,9 +3,9 @@
     python -m tools.grids --paper docs/paper_grids.csv --output docs/paper_grids.png
     python -m tools.grids "runs/music/JSB Chorales"/*/grid --output grids.png
 
-A grid is a sweep over two settings (search_method "grid"; see docs/sweeps.md). The grids of one data
-set share a row of the picture and its colours. The table is written as Markdown on standard output;
-where a grid of ours has a point of the authors', so is the difference.
+A grid is a sweep over two settings (search_method "grid"; see docs/sweeps.md). The grids of one
+data set share a row of the picture and its colours. The table is printed as Markdown; if a grid of
+ours has a point of the authors', so is the difference.
 """
 
 import argparse
@@ -73,8 +73,9 @@ def table(shown):
     """The lines of the Markdown table of summaries."""
     lines = ["| grid | best (%s) | median | worst | within 5 %% of the best | failed | epochs |" % (
         ", ".join(shown[0].names)), "| --- | --- |" + " ---: |" * 5]
-    form = ("| {grid.data_set} {title}, {grid.part} {label} | {best} ({place}) | {median} | {worst} "
-            "| {close:.0f} % | {failed} of {trials} | {epochs:,} |")
+    form = " | ".join(["| {grid.data_set} {title}, {grid.part} {label}", "{best} ({place})",
+                       "{median}", "{worst}", "{close:.0f} %", "{failed} of {trials}",
+                       "{epochs:,} |"])
     for grid in shown:
         numbers = grids.grid_summary(grid)
         place = next(place for place, value in grid.values.items() if value == numbers["best"])

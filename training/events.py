@@ -38,9 +38,10 @@ class Events(object):
 
         values: {name: bool, number or text}. metrics: {tag: number}, of the step.
         """
-        start, end = summary.session_start_pb(values), summary.session_end_pb(api_pb2.STATUS_SUCCESS)
+        start = summary.session_start_pb(values)
         self._writer.add_summary(start.SerializeToString())
         self.scalars(step, metrics)
+        end = summary.session_end_pb(api_pb2.STATUS_SUCCESS)
         self._writer.add_summary(end.SerializeToString())
 
     def flush(self):
