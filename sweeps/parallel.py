@@ -59,8 +59,8 @@ class Worker(object):
             sys.stderr = open(os.devnull, "w")
         variables = {} if self._gpu is None else {"CUDA_VISIBLE_DEVICES": self._gpu}
         try:
-            record = train(self.trial, variables)
-            sender.send(record if isinstance(record, dict) else record[0])
+            record, _ = train(self.trial, variables)
+            sender.send(record)
         except KeyboardInterrupt:
             pass
         except UserError as error:

@@ -5,6 +5,7 @@ import math
 
 from matplotlib import ticker
 
+from files import units
 from files.writing import atomic_write
 from reports.pictures import AXIS_LABELS, pyplot, save, whole_numbers
 from sweeps import heat_map
@@ -24,8 +25,9 @@ def outcome(record):
     """How a trial ended, in one line; its time is that of training, start-up and evaluation."""
     if record["loss"] is None:
         return "failed: %s" % record["reason"]
-    text = "{metric} {value:.4f} {how} {epochs} epochs, {seconds:.0f} s"
-    return text.format(metric=record["metric"], value=record["value"], epochs=record["epochs"],
+    text = "{metric} {value} {how} {epochs} epochs, {seconds:.0f} s"
+    value = units.shown(record["metric"], record["value"])
+    return text.format(metric=record["metric"], value=value, epochs=record["epochs"],
                        how="pruned after" if record.get("pruned") else "after",
                        seconds=record.get("trial_seconds", record["seconds"]))
 
@@ -70,11 +72,17 @@ def write(run, records, space):
     succeeded = [row for row in rows if row["loss"] is not None]
     title = "{}, {}, {} trials, {} failed".format(
         run.settings.data_set_name, run.settings.cell_name, len(rows), len(rows) - len(succeeded))
-    _best_so_far(run, succeeded, title)
-    _dimensions(run, succeeded, space, title)
+    drawn = [_in_shown_unit(row) for row in succeeded]
+    _best_so_far(run, drawn, title)
+    _dimensions(run, drawn, space, title)
     lists = all(dimension[0] in LISTS for dimension in space.values())
     if lists and two_settings([record["point"] for record in records]):
         _heat_maps(run, records, title)
+
+
+def _in_shown_unit(row):
+    factor = units.unit(row["metric"]).factor
+    return dict(row, value=factor * row["value"], best_so_far=factor * row["best_so_far"])
 
 
 def _label(rows):

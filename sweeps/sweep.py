@@ -13,6 +13,7 @@ import sys
 
 import tqdm
 
+from files import units
 from files.errors import UserError
 from files.run_files import is_begun
 from sweeps import options, report, spark, winner
@@ -188,7 +189,10 @@ class Sweep(object):
         self._bar.update()
         self._show_best()
         best = self.best
-        so_far = "; best so far %.4f, trial %d" % (best["value"], best["trial"]) if best else ""
+        so_far = ""
+        if best:
+            value = units.shown(best["metric"], best["value"])
+            so_far = "; best so far %s, trial %d" % (value, best["trial"])
         self.log("trial {number} of {size}: {outcome}; {point}{so_far}".format(
             number=record["trial"], size=self.size, outcome=report.outcome(record),
             point=report.shown(record["point"]), so_far=so_far))
@@ -197,7 +201,8 @@ class Sweep(object):
         if self.best:
             point = {name: float("%.3g" % value) if isinstance(value, float) else value
                      for name, value in self.best["point"].items()}
-            self._bar.set_postfix_str("best %.4f: %s" % (self.best["value"], report.shown(point)))
+            value = units.shown(self.best["metric"], self.best["value"])
+            self._bar.set_postfix_str("best %s: %s" % (value, report.shown(point)))
 
     def _numbers_of_folders(self):
         found = (re.match(r"trial-(\d+)$", name) for name in os.listdir(self.run.path))
