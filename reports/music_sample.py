@@ -29,7 +29,7 @@ def music(trainer):
     steps = settings.sample_steps or max(left - len(prompt), 1)
     song = song[:len(prompt) + steps]
     sampled = np.concatenate([prompt, continuation(trainer, prompt, steps, _choose_notes)])
-    _save_midi(run.file("sample.mid"), sampled, data.lowest_note)
+    _save_midi(run.file("sample.mid"), sampled, data.lowest_note, data.steps_per_quarter)
     title = "%s, %s, temperature %g" % (data.title, settings.cell_name, settings.temperature)
     pictures.piano_roll(run.file("pianoroll.png"), sampled, song, len(prompt), data.lowest_note,
                         title)
@@ -62,7 +62,7 @@ def _choose_notes(logits, random):
     return notes.astype(np.uint8)
 
 
-def _save_midi(path, keys, lowest_note):
+def _save_midi(path, keys, lowest_note, steps_per_quarter=1):
     """A MIDI file of keys [T, notes], lasting a step each; adjacent steps hold a note."""
     track, waited = mido.MidiTrack(), 0
     before = np.zeros_like(keys[:1])
@@ -74,4 +74,5 @@ def _save_midi(path, keys, lowest_note):
             waited = 0
         waited += TICKS_PER_STEP
     with atomic_write(path) as file:
-        mido.MidiFile(tracks=[track], ticks_per_beat=TICKS_PER_STEP).save(file=file)
+        ticks_per_beat = min(TICKS_PER_STEP * steps_per_quarter, 2 ** 15 - 1)
+        mido.MidiFile(tracks=[track], ticks_per_beat=ticks_per_beat).save(file=file)

@@ -52,7 +52,7 @@ def piano_roll(path, sampled, real, prompt_steps, lowest_note, title):
 
     sampled, real: keys [T, notes], 1 if a note sounds. lowest_note: MIDI number of the first key.
     """
-    used = np.flatnonzero((sampled | real).any(axis=0)) + lowest_note
+    used = np.flatnonzero(sampled.any(axis=0) | real.any(axis=0)) + lowest_note
     bottom, top = used[0] - 2, used[-1] + 2
     figure, both = pyplot.subplots(2, 1, figsize=(9, 6.4), sharex=True, sharey=True)
     names = "sampled by the model", "as the composer went on"

@@ -14,7 +14,7 @@ import mm_utils
 import test_midi
 from data_preparation import own_music
 from files.errors import UserError
-from reports import samples
+from reports import music_sample
 from test_midi import off, on
 from training.run_folder import run_path
 from training.settings import read_settings
@@ -191,8 +191,10 @@ def test_the_fingerprint_tells_names_and_contents(folder, tmp_path):
 def test_a_sample_written_as_midi_is_read_back(tmp_path):
     keys = np.zeros((5, 88), np.uint8)
     keys[[0, 1, 1, 2, 4], [39, 39, 43, 50, 87]] = 1
-    samples._save_midi(str(tmp_path / "sample.mid"), keys, 21)
-    assert np.array_equal(mm_utils.read_midi(str(tmp_path / "sample.mid"), 1), keys[[0, 1, 2, 4]])
+    path = str(tmp_path / "sample.mid")
+    for steps_per_quarter in (1, 2, 4):
+        music_sample._save_midi(path, keys, 21, steps_per_quarter)
+        assert np.array_equal(mm_utils.read_midi(path, steps_per_quarter), keys[[0, 1, 2, 4]])
 
 
 @pytest.mark.tf2
@@ -206,6 +208,9 @@ def test_training_and_evaluation(folder, tmp_path):
     results = json.loads((run / "results.json").read_text())
     assert (results["data_set"], results["data_fraction"]) == ("OwnMusic songs", 1)
     assert results["paper"] is None and (run / "sample.mid").exists()
+    song = str(folder / "new" / "song0.mid")  # shorter than what is sampled
+    mm_main.main(["--sample", str(run), "--prompt", song, "--sample_steps", "40"])
+    assert len(mm_utils.read_midi(str(run / "sample.mid"), 2)) == 12 + 40
     mm_main.main(["--evaluate", str(run)])
     assert json.loads((run / "results.json").read_text())["test"] == results["test"]
 
