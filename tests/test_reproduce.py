@@ -76,7 +76,7 @@ def test_runs_are_made_shown_and_then_skipped(tmp_path, capsys):
 
 def test_what_failed_is_named_and_does_not_stop_the_rest(tmp_path, capsys):
     words = ["SequentialDigits", "--cells", "RRU", "GRU", "--epochs", "1", "--learning_rate",
-             "1e300", "--runs_folder", str(tmp_path)]
+             "1e37", "--runs_folder", str(tmp_path)]
     assert reproduce.main(words) == 1
     err = capsys.readouterr().err
     assert err.count(" failed: ") == 2 and "RRU/seed1 failed: " in err and "learning_rate" in err
