@@ -4,9 +4,11 @@ import glob
 import json
 import os
 import re
+import shutil
 
 import pytest
 
+import mnist_main
 from files.errors import UserError
 from reports import publishing, results_page, tables
 from reports.paper_results import CELL_NAMES, PAPER_RESULTS
@@ -390,3 +392,16 @@ def test_runs_that_were_not_tested_are_no_results(tmp_path):
 def test_an_unfinished_run_is_not_published(tmp_path):
     with pytest.raises(UserError, match="let the run finish"):
         publish(tmp_path, tmp_path)
+
+
+def test_published_weights_give_the_published_metrics_again(tmp_path):
+    folder = os.path.join(ROOT, "results", "mnist", "SequentialDigits", "RRU", "seed1")
+    shutil.copytree(folder, str(tmp_path / "seed1"))
+    mnist_main.main(["--evaluate", str(tmp_path / "seed1"), "--data_folder", str(tmp_path)])
+    published, again = (json.loads(read(path, "results.json"))
+                        for path in (folder, str(tmp_path / "seed1")))
+    for split in ("valid", "test"):
+        assert again[split] == pytest.approx(published[split], rel=1e-5)
+    for name in ("epochs", "best_epoch", "stop_reason", "seconds", "steps"):
+        assert again[name] == published[name]
+    assert not os.path.exists(str(tmp_path / "seed1" / "checkpoints" / "last.npz"))
