@@ -7,7 +7,7 @@ import numpy as np
 from data_preparation import ready_files
 from data_preparation.own import data_set_title
 from files.arrays import load_arrays
-from files.errors import hint
+from files.errors import UserError, hint
 
 SPLITS = ("train", "valid", "test")
 
@@ -41,7 +41,15 @@ class PreparedData(object):
         if split not in self._opened:
             with hint(self._prepare):
                 self._opened[split] = self._read(split)
+                self._check_unchanged()
         return self._opened[split]
+
+    def _check_unchanged(self):
+        """Refuse splits of other data: a process may have prepared them in our folder meanwhile."""
+        fingerprint, _ = ready_files.identity(self._folder)
+        if fingerprint != self.fingerprint:
+            raise UserError("%s was prepared from other data while it was in use" % self._folder,
+                            "put the data back; then --resume goes on, and --evaluate ends, a run")
 
     def _path(self, file):
         return os.path.join(self._folder, file)

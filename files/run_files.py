@@ -42,6 +42,8 @@ def load_settings(folder):
         for name in ("data_set_name", "cell_name"):
             text(settings[name])
         dict(settings["cell_hyperparameters"], **content["environment"])
+        if "data" in content:
+            text(content["data"]["fingerprint"])
         return content
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from files.errors import UserError
 from training.early_stopping import EarlyStopping
 
 
@@ -43,6 +44,21 @@ def test_goes_on_from_its_state():
     feed(first, [2.5, 2.5])
     feed(second, [2.5, 2.5])
     assert first.reason == second.reason and first.reason is not None
+
+
+def test_the_longest_wait_is_kept_in_the_state():
+    stopping = EarlyStopping(5, 100, lower_is_better=True)
+    feed(stopping, [3.0, 3.5, 3.5, 2.0, 2.5])
+    again = EarlyStopping(5, 100, lower_is_better=True)
+    again.restore(stopping.state())
+    assert stopping.longest_wait == again.longest_wait == 2
+    again.check_limits("run")
+    again.patience = 1
+    with pytest.raises(UserError, match="patience is 1, but run has waited 2 epochs"):
+        again.check_limits("run")
+    older = EarlyStopping(5, 100, lower_is_better=True)
+    older.restore({"best": 2.0, "best_epoch": 4, "epochs_done": 7})
+    assert older.longest_wait == 3
 
 
 def test_what_overflowed_is_never_the_best():

@@ -139,6 +139,19 @@ def test_what_comes_along_is_whole(tmp_path):
     assert digits.fraction == 1 and len(digits.fingerprint) == 64
 
 
+def test_data_that_are_prepared_anew_from_others_while_in_use_are_refused(tmp_path):
+    splits = test_mm_utils.made_up_splits()
+    test_mm_utils.write_source(tmp_path, splits)
+    in_training = music(tmp_path)
+    in_training.batches("train")
+    music(tmp_path).batches("test")  # the same data, for another run
+    splits["test"][0][0] = [60]
+    test_mm_utils.write_source(tmp_path, splits)
+    music(tmp_path).batches("test")
+    with pytest.raises(UserError, match="from other data while it was in use: put the data back"):
+        in_training.batches("test")
+
+
 @pytest.mark.parametrize("fraction, label", [
     (1, "text8"), (0.125, "12.5 % of the full text8"),
     (None, "other data than the published text8")])

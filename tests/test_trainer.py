@@ -76,8 +76,31 @@ def assert_same_run(one, other):
         assert read(one, "results.json")[key] == read(other, "results.json")[key]
 
 
-def start(*words):
-    return subprocess.Popen([sys.executable, "-u", "mm_main.py"] + list(words), cwd=ROOT,
+# mm_main.py, which trains to the last step of epoch 2 and waits there for a signal: however busy
+# the machine is, one that comes after its first step meets a run in mid-epoch.
+HELD_IN_EPOCH_2 = """
+import time
+import mm_main
+from files.errors import run_as_script
+from training.trainer import Trainer
+
+train_step = Trainer._train_step
+
+def held(trainer, batch):
+    last = len(trainer.data.batches("train", 2)) - 1
+    at_end = (trainer.progress["epoch"], trainer.progress["batch"]) == (2, last)
+    while at_end and not trainer.interruption.requested:
+        time.sleep(0.01)
+    return train_step(trainer, batch)
+
+Trainer._train_step = held
+run_as_script(mm_main.main)
+"""
+
+
+def start(*words, code=None):
+    program = ["mm_main.py"] if code is None else ["-c", code]
+    return subprocess.Popen([sys.executable, "-u"] + program + list(words), cwd=ROOT,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                             universal_newlines=True)
 
@@ -239,8 +262,8 @@ def test_same_seed_same_numbers_and_another_seed_others(finished):
 def test_killed_in_mid_epoch_and_resumed_equals_uninterrupted(finished, number, status):
     tmp_path, _ = finished
     name = "signal %d" % number
-    # A checkpoint after every step makes the run slow enough to be caught within an epoch.
-    process = start(*arguments(tmp_path, name, "--epochs", "4", "--checkpoint_minutes", "1e-9"))
+    process = start(*arguments(tmp_path, name, "--epochs", "4", "--checkpoint_minutes", "1e-9"),
+                    code=HELD_IN_EPOCH_2)
     wait_for_batch(folder(tmp_path, name), epoch=2, batch=1)
     process.send_signal(number)
     output = process.communicate()[0]
@@ -398,6 +421,40 @@ def test_a_damaged_best_checkpoint_is_not_mended_by_a_resume(finished, tmp_path)
         assert "--resume" not in str(caught.value)
 
 
+def test_a_lost_best_checkpoint_is_told_before_training_goes_on(finished, tmp_path, monkeypatch):
+    path = copy_of(finished, tmp_path)
+    os.remove(os.path.join(path, "checkpoints", "best.npz"))
+    monkeypatch.setattr(trainer_module.Trainer, "_train_step", lambda *_: pytest.fail("it trains"))
+    with pytest.raises(UserError, match="best.npz is missing: put it back .* or start a new run"):
+        mm_main.main(["--resume", path, "--epochs", "5"])
+
+
+def test_less_patience_than_a_run_had_is_refused(finished, tmp_path, monkeypatch):
+    def worse(trainer, split):
+        return {name: 9.0 + trainer.stopping.epochs_done * (trainer.stopping.epochs_done < 3)
+                for name in ("window_nll", "frame_nll", "batch_nll")}
+
+    with monkeypatch.context() as patch:  # 9, 10, 11, and from the fourth epoch on 9 again, or less
+        patch.setattr(trainer_module.Trainer, "evaluate", worse)
+        mm_main.main(arguments(tmp_path, "waited", "--epochs", "4", "--patience", "5"))
+    path = folder(tmp_path, "waited")
+    before = read(path, "settings.json")
+    with pytest.raises(UserError, match="patience is 2, but .* has waited 3 epochs .*as many"):
+        mm_main.main(["--resume", path, "--patience", "2", "--epochs", "9"])
+    assert read(path, "settings.json") == before
+
+
+def test_a_run_that_goes_on_with_other_versions_says_so(finished, tmp_path, capsys, monkeypatch):
+    path = copy_of(finished, tmp_path)
+    change_json(path, "settings.json", lambda saved: saved["environment"].update(
+        tensorflow="1.14.0"))
+    mm_main.main(["--resume", path, "--epochs", "5"])
+    now = trainer_module.tf.version.VERSION
+    assert "tensorflow is %s now, it was 1.14.0" % now in capsys.readouterr().out
+    changed, = read(path, "settings.json")["changed_on_resume"]
+    assert changed["tensorflow"] == ["1.14.0", now] and changed["epochs"] == [4, 5]
+
+
 def test_a_published_run_is_evaluated_from_its_best_checkpoint_alone(finished, tmp_path):
     path = copy_of(finished, tmp_path)
     os.remove(os.path.join(path, "checkpoints", "last.npz"))
@@ -530,7 +587,7 @@ def test_the_commit_of_a_repository_around_a_copy_is_not_ours(tmp_path, monkeypa
 
 def test_one_process_at_a_time(finished):
     tmp_path, _ = finished
-    process = start(*arguments(tmp_path, "held", "--epochs", "1000", "--patience", "1000"))
+    process = start(*arguments(tmp_path, "held", "--epochs", "3"), code=HELD_IN_EPOCH_2)
     wait_for_batch(folder(tmp_path, "held"), epoch=2, batch=0)
     with pytest.raises(UserError, match="in use by another process"):
         mm_main.main(["--evaluate", folder(tmp_path, "held")])

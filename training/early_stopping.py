@@ -2,13 +2,14 @@
 
 import math
 
+from files.errors import UserError
 from files.run_files import number, text, whole
 
 
 class EarlyStopping(object):
     """Follows a validation metric, the monitor. `reason`: why to stop, None if it should go on.
 
-    median: in a sweep that prunes, a function of the epochs done that gives the value to be no
+    longest_wait: the most epochs so far without a better value. median: in a sweep that prunes, a function of the epochs done that gives the value to be no
     worse than, or None.
     """
 
@@ -19,6 +20,7 @@ class EarlyStopping(object):
         self.best = None
         self.best_epoch = 0
         self.epochs_done = 0
+        self.longest_wait = 0
         self.median = None
         self._pruned = None
 
@@ -32,6 +34,7 @@ class EarlyStopping(object):
             value < self.best if self.lower_is_better else value > self.best))
         if better:
             self.best, self.best_epoch = value, self.epochs_done
+        self.longest_wait = max(self.longest_wait, self.epochs_done - self.best_epoch)
         self._prune()
         return better
 
@@ -52,15 +55,26 @@ class EarlyStopping(object):
             return "the limit of %d epochs is reached" % self.epochs
         return self._pruned
 
+    def check_limits(self, path):
+        """Refuse a limit below what the run in the folder `path` has done: UserError."""
+        if self.epochs < self.epochs_done:
+            raise UserError("epochs is %d, but %s has done %d" % (
+                self.epochs, path, self.epochs_done), "give at least as many")
+        if self.patience < self.longest_wait:
+            raise UserError("patience is %d, but %s has waited %d epochs for a better one" % (
+                self.patience, path, self.longest_wait), "give at least as many")
+
     def state(self):
         """The part of a checkpoint's progress that `restore` needs."""
         return {"best": self.best, "best_epoch": self.best_epoch, "epochs_done": self.epochs_done,
-                "pruned": self._pruned}
+                "longest_wait": self.longest_wait, "pruned": self._pruned}
 
     def restore(self, state):
         """Go on from what `state` gave. Raises various errors for anything else."""
         self.epochs_done = whole(state["epochs_done"])
         self.best_epoch = whole(state["best_epoch"])
+        waited = self.epochs_done - self.best_epoch
+        self.longest_wait = max(waited, whole(state.get("longest_wait", 0)))
         self._pruned = text(state.get("pruned") or "") or None
         best = state["best"]
         # Earlier versions took a value that overflowed for the best.

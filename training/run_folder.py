@@ -52,8 +52,19 @@ class RunFolder(object):
         made_in: the environment that trained it, if that is not this one. step: at which a resumed
         run goes on.
         """
+        if made_in is None:
+            made_in = environment()
+            if self.begun:
+                self._note_changes(self.environment(), made_in)
         save_json(self.file("settings.json"), dict(
-            self.settings.record(step), data=self.data, environment=made_in or environment()))
+            self.settings.record(step), data=self.data, environment=made_in))
+
+    def _note_changes(self, before, now):
+        """Log, and keep for settings.json, that a run goes on with another version."""
+        for name in ("tensorflow", "git_commit"):
+            if before.get(name) != now.get(name):
+                self.settings.changes[name] = [before.get(name), now.get(name)]
+                self.log("%s is %s now, it was %s" % (name, now.get(name), before.get(name)))
 
     def check_data(self, data, path):
         """Refuse data other than those of the run, whose identity `data` the file `path` holds.

@@ -10,6 +10,7 @@ import time
 import numpy as np
 from training.quiet_tensorflow import tf
 
+from files.arrays import load_arrays
 from files.errors import TrainingFailed, UserError, hint
 from files.progress import ProgressLine
 from files.reading import reading
@@ -21,6 +22,7 @@ from training.interruption import Clock, Interruption
 from training.journal import Journal
 
 MAX_SKIPPED_STEPS = 20  # steps in a row that mixed precision may leave out
+_BEST_IS_LOST = "put it back from a copy, or start a new run"
 
 
 class Trainer(object):
@@ -106,7 +108,7 @@ class Trainer(object):
             raise TrainingFailed("no epoch had a validation %s that is finite" % self.model.monitor,
                                  "start a new run with a lower learning_rate")
         path = self.run.file(BEST)
-        with hint("put it back from a copy, or start a new run"):
+        with hint(_BEST_IS_LOST):
             progress, _ = self._weights.load(self.session, path)
             with reading(path):
                 self.run.check_data(progress.get("data"), path)
@@ -222,11 +224,12 @@ class Trainer(object):
                 self.progress = checked_progress(progress, self.model.metrics)
                 self._carried = checked_state(
                     carried, self.model.state_in, self.settings.batch_size) if carried else None
-        done = self.stopping.epochs_done
-        if self.settings.epochs < done and not self.settings.evaluate:
-            raise UserError("epochs is %d, but %s has done %d" % (
-                self.settings.epochs, self.run.path, done), "give at least as many")
-        self.journal.lost_epochs(done)
+        if not self.settings.evaluate:
+            self.stopping.check_limits(self.run.path)
+            if self.stopping.best_epoch:  # it is needed at the end, which may be days away
+                with hint(_BEST_IS_LOST):
+                    load_arrays(self.run.file(BEST), ["progress"], texts=["progress"])
+        self.journal.lost_epochs(self.stopping.epochs_done)
 
     def _restore_published(self):
         """Set what an evaluation needs of a published run, which has only its best checkpoint."""
