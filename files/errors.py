@@ -2,8 +2,8 @@
 
 import argparse
 import contextlib
-import errno
 import difflib
+import errno
 import os
 import signal
 import sys
@@ -48,12 +48,28 @@ def hint(text):
         raise
 
 
-def did_you_mean(name, names):
-    """Give ", did you mean 'penn'?" with the one of `names` most like `name`; "" if none is."""
-    name, by_lower_case = name.lower(), {known.lower(): known for known in names}
-    close = [known for known in by_lower_case if name and known.startswith(name)]
-    close = close or difflib.get_close_matches(name, by_lower_case, n=1)
-    return ", did you mean %r?" % by_lower_case[close[0]] if close else ""
+def did_you_mean(given, names, prefix=""):
+    """", did you mean NAME?" for the name that is nearest to what was given, or "" for none."""
+    near = _nearest(str(given), list(names))
+    return ", did you mean %s%s?" % (prefix, near) if near else ""
+
+
+def _nearest(given, names):
+    wanted = given.lower().replace("-", "_")
+    plain = {name: name.lower().replace("-", "_") for name in names}
+    for is_near in (lambda name: plain[name] == wanted,
+                    lambda name: len(wanted) > 1 and wanted == _initials(plain[name]),
+                    lambda name: len(wanted) > 2 and plain[name].startswith(wanted),
+                    lambda name: len(wanted) > 2 and wanted in plain[name]):
+        for name in names:
+            if is_near(name):
+                return name
+    near = difflib.get_close_matches(wanted, list(plain.values()), 1)
+    return next((name for name in names if plain[name] in near), None)
+
+
+def _initials(name):
+    return "".join(word[0] for word in name.split("_") if word)
 
 
 # Errors that are the disk's or the file system's, and not defects of ours.
@@ -86,13 +102,14 @@ def run_as_script(main):
 
     The value of `main` is the exit status (None counts as 0). Ctrl-C gives 130; a training under
     way saves itself first, see training/trainer.py. If the reader of a pipe went away it is 141, as
-    if SIGPIPE had ended us. Every other exception keeps its traceback: it is a defect of ours, not
-    of the input. Standard streams may be closed.
+    if SIGPIPE had ended us. An error of the disk is the user's to mend, too. Every other exception
+    keeps its traceback: it is a defect of ours, not of the input. Standard streams may be closed.
     """
     open_closed_streams()
     try:
         try:
-            sys.exit(main())
+            with disk_errors("when that is mended, give the same command again"):
+                sys.exit(main())
         finally:
             sys.stdout.flush()  # here, not when Python ends, so that a broken pipe is met below
     except BrokenPipeError:

@@ -1,5 +1,6 @@
 """How scripts end: one line for what a user can mend, nothing for a reader that went away."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -79,6 +80,21 @@ def test_a_training_goes_to_its_end_with_closed_streams(tmp_path):
     assert "epoch 1" in (run / "log.txt").read_text()
     for path in run.rglob("*"):  # nothing that was meant for a stream is in a file
         assert path.suffix != ".json" or json.loads(path.read_text())
+
+
+def test_an_error_of_the_disk_that_nobody_foresaw_is_one_line(capsys):
+    def main():
+        raise PermissionError(errno.EPERM, "Operation not permitted", "/data/immutable")
+    with pytest.raises(SystemExit) as caught:
+        run_as_script(main)
+    assert caught.value.code == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1 and "/data/immutable" in message and "mended" in message
+
+    def no_error_of_the_disk():
+        raise OSError(errno.EBADF, "Bad file descriptor")
+    with pytest.raises(OSError):
+        run_as_script(no_error_of_the_disk)
 
 
 def test_an_error_cannot_command_the_terminal(capsys):

@@ -368,7 +368,7 @@ def test_a_lock_that_is_held_is_not_taken_for_one_that_cannot_be_had(tmp_path, m
     ("", None)])
 def test_did_you_mean(name, meant):
     names = ["JSB Chorales", "Nottingham", "penn", "pennchar"]
-    assert did_you_mean(name, names) == (", did you mean %r?" % meant if meant else "")
+    assert did_you_mean(name, names) == (", did you mean %s?" % meant if meant else "")
 
 
 def test_a_relative_path_begins_at_the_project_and_a_home_is_expanded(monkeypatch):

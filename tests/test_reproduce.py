@@ -19,10 +19,10 @@ def plan(*words):
 
 
 @pytest.mark.parametrize("words, message", [
-    (["SequentialMNSIT"], "SequentialMNSIT is not a data set: did you mean SequentialMNIST"),
-    (["IMDB", "--cells", "RUU"], "RUU is not a cell: did you mean RRU"),
+    (["SequentialMNSIT"], "SequentialMNSIT is not a data set, did you mean SequentialMNIST"),
+    (["IMDB", "--cells", "RUU"], "RUU is not a cell, did you mean RRU"),
     (["IMDB", "--tuned"], "no sweep's winner of RRU on IMDB is published"),
-    (["IMDB", "--epoch", "1"], "--epoch is not an option: did you mean --epochs"),
+    (["IMDB", "--epoch", "1"], "--epoch is not an option, did you mean --epochs"),
     (["IMDB", "--epochs", "none"], "epochs is 'none', but must be"),
     (["IMDB", "--seed", "2"], "--seed cannot be given here"),
     (["IMDB", "--parallel", "0"], "must be at least 1"), ([], "give data sets, --all or --check"),

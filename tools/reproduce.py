@@ -24,7 +24,7 @@ sys.path.insert(0, ROOT)
 
 import files.environment  # noqa: F401: before packages of the environment
 from cells.registry import CELLS
-from files.errors import OneLineParser, UserError, hint, run_as_script
+from files.errors import OneLineParser, UserError, did_you_mean, hint, run_as_script
 from files.progress import duration
 from files.run_files import load_results, load_settings
 from reports import rows
@@ -32,7 +32,7 @@ from reports.paper_results import PAPER_RESULTS
 from reports.runs import find_winners
 from sweeps import check, parallel
 from sweeps.trial import Trial
-from tools.reproduce_plan import PUBLISHED, SCRIPTS, announce, did_you_mean, plan, script_of
+from tools.reproduce_plan import PUBLISHED, SCRIPTS, announce, plan, script_of, unknown
 from training.constants import read_constants
 from training.quiet_tensorflow import tf
 from training.settings import read_settings, run_path
@@ -128,17 +128,18 @@ def _names_of_settings():
 def _options(arguments):
     """(our own options, {name: value} of the scripts'). Raises UserError."""
     parser = _parser()
-    options, unknown = parser.parse_known_args(arguments)
-    if unknown:
-        raise UserError("%s is not an option" % unknown[0], did_you_mean(
-            unknown[0], ["--" + name for name in list(vars(options)) + _names_of_settings()]))
+    options, others = parser.parse_known_args(arguments)
+    if others:
+        names = list(vars(options)) + _names_of_settings()
+        near = did_you_mean(others[0].partition("=")[0].lstrip("-"), names, "--")
+        raise UserError("%s is not an option%s" % (others[0], near), None if near else "see --help")
     further = {name: value for name, value in vars(options).items()
                if name in _names_of_settings()}
     for name in sorted(set(further) & set(_OWN)):
         raise UserError("--%s cannot be given here" % name, "reproduce.py sets it for each run")
     for name in options.cells:
         if name not in CELLS:
-            raise UserError("%s is not a cell" % name, did_you_mean(name, list(CELLS)))
+            raise unknown("cell", name, list(CELLS))
     if min(options.parallel, options.epochs_to_check) < 1:
         raise UserError("--parallel and --epochs_to_check must be at least 1")
     if options.all:

@@ -1,7 +1,6 @@
-"""What reproduce.py has to do: the runs it is asked for, what is there of them, how long it takes."""
+"""What reproduce.py has to do: the runs asked for, what is there of them, how long it takes."""
 
 import collections
-import difflib
 import itertools
 import os
 
@@ -9,7 +8,7 @@ import lm_main
 import mm_main
 import mnist_main
 import sa_main
-from files.errors import UserError, hint
+from files.errors import UserError, did_you_mean, hint
 from files.progress import duration
 from files.run_files import load_results
 from reports import rows
@@ -30,14 +29,14 @@ def script_of(data_set):
         if data_set in script.PUBLISHED:
             return script
     names = list(itertools.chain(*[script.PUBLISHED for script in SCRIPTS]))
-    raise UserError("%s is not a data set" % data_set, did_you_mean(data_set, names))
+    raise unknown("data set", data_set, names)
 
 
-def did_you_mean(name, names):
-    near = difflib.get_close_matches(name, names, 1, 0.4)
-    if near:
-        return "did you mean %s?" % near[0]
-    return "choose from " + ", ".join(names) if len(names) < 30 else "see --help"
+def unknown(kind, name, names):
+    """The UserError for a name of no `kind`; it tells the nearest of `names`, or else all."""
+    near = did_you_mean(name, names)
+    return UserError("%s is not a %s%s" % (name, kind, near),
+                     None if near else "choose from " + ", ".join(names))
 
 
 def plan(options, further):

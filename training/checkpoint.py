@@ -52,6 +52,11 @@ class Checkpoint(object):
             raise UserError(problem % (path, difference, name, variable.shape))
 
 
+def check_whole(path):
+    """Raise UserError if a checkpoint is missing, or damaged as kills and full disks leave one."""
+    load_arrays(path, ["progress"], texts=["progress"])
+
+
 def checked_progress(progress, names):
     """The numbers of a checkpoint's progress; raises various errors. names: of the metrics."""
     sums = {}

@@ -26,7 +26,7 @@ import re
 import tokenize
 
 from cells import registry
-from files.errors import UserError
+from files.errors import UserError, did_you_mean
 
 _MEANING = re.compile(r"# (.+) \[([^\]]+)\]$")
 _GROUP = re.compile(r"# ---- (.+)")
@@ -147,35 +147,12 @@ def _read(kind, text):
     return ast.literal_eval(text)
 
 
-def did_you_mean(given, names, prefix=""):
-    """", did you mean NAME?" for the name that is nearest to what was given, or "" for none."""
-    near = _nearest(str(given), list(names))
-    return ", did you mean %s%s?" % (prefix, near) if near else ""
-
-
-def _nearest(given, names):
-    wanted = given.lower().replace("-", "_")
-    plain = {name: name.lower().replace("-", "_") for name in names}
-    for is_near in (lambda name: plain[name] == wanted,
-                    lambda name: len(wanted) > 1 and wanted == _initials(plain[name]),
-                    lambda name: len(wanted) > 2 and plain[name].startswith(wanted),
-                    lambda name: len(wanted) > 2 and wanted in plain[name]):
-        for name in names:
-            if is_near(name):
-                return name
-    near = difflib.get_close_matches(wanted, list(plain.values()), 1)
-    return next((name for name in names if plain[name] in near), None)
-
-
-def _initials(name):
-    return "".join(word[0] for word in name.split("_") if word)
-
-
 def read_constants(script_globals):
     """The constants of a script in order, with the values that its globals have now.
 
-    Raises UserError for a constant without its comment, for one that is there twice, and for an
-    assignment that is none but has nearly the name of one.
+    Raises UserError for a constant without its comment, for one that is there twice, for an
+    assignment that is none but has nearly the name of one, and for a value in the table PUBLISHED
+    that is of none.
     """
     constants, others = {}, []
     script = os.path.basename(script_globals["__file__"])
@@ -190,6 +167,11 @@ def read_constants(script_globals):
             others.append((name, line))
     for name, line in others:
         _check_other(name, "line %d of %s" % (line, script), constants)
+    for data_set_name, values in script_globals["PUBLISHED"].items():
+        for name in set(values) - set(constants):
+            raise UserError("the table PUBLISHED of %s has %s for %s, which is none of its "
+                            "constants%s" % (script, name, data_set_name,
+                                             did_you_mean(name, constants)))
     return list(constants.values())
 
 

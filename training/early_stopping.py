@@ -9,8 +9,8 @@ from files.run_files import number, text, whole
 class EarlyStopping(object):
     """Follows a validation metric, the monitor. `reason`: why to stop, None if it should go on.
 
-    longest_wait: the most epochs so far without a better value. median: in a sweep that prunes, a function of the epochs done that gives the value to be no
-    worse than, or None.
+    longest_wait: the most epochs so far without a better value. median: in a sweep that prunes, a
+    function of the epochs done that gives the value to be no worse than, or None.
     """
 
     def __init__(self, patience, epochs, lower_is_better):

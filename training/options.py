@@ -6,8 +6,7 @@ import shlex
 import textwrap
 
 from cells import registry
-from files.errors import OneLineParser
-from training.constants import did_you_mean
+from files.errors import OneLineParser, did_you_mean
 
 _FOOT = """
 Relative data and run folders are those of the project's folder, and ~ is your home."""

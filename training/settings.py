@@ -8,11 +8,11 @@ import os
 
 from cells import registry
 from data_preparation.own import data_set_title
-from files.errors import UserError, hint
+from files.errors import UserError, did_you_mean, hint
 from files.project import existing_path, project_path, shown_path
 from files.reading import reading
 from files.run_files import is_begun, load_settings
-from training.constants import cell_constants, did_you_mean, read_constants
+from training.constants import cell_constants, read_constants
 from training.options import command_line, parse
 
 _FOLDERS = ("resume", "evaluate", "sample")  # of a run that exists; for one call only
@@ -118,13 +118,8 @@ class _Reader(object):
         self._choices = {"data set": list(self._table), "cell": list(registry.CELLS)}
         self.tops = {constant.name: constant.value for constant in constants}
         self.constants = {constant.name: constant for constant in constants + cell_constants()}
-        self.published_names = set(self.constants) - set(self.tops)
-        for data_set_name, values in self._table.items():
-            self.published_names.update(values)
-            for name in set(values) - set(self.tops):
-                raise UserError("the table PUBLISHED of %s has %s for %s, which is none of its "
-                                "constants" % (self._script, name, data_set_name)
-                                + did_you_mean(name, self.tops))
+        self.published_names = set(self.constants).difference(self.tops).union(
+            *self._table.values())
 
     def check(self, name, value):
         """Convert `value` to the kind of the constant `name`. Raises UserError."""

@@ -10,13 +10,12 @@ import time
 import numpy as np
 from training.quiet_tensorflow import tf
 
-from files.arrays import load_arrays
 from files.errors import TrainingFailed, UserError, hint
 from files.progress import ProgressLine
 from files.reading import reading
 from files.run_files import BEST, LAST, has_only_best, load_results, number, whole
 from training import metrics
-from training.checkpoint import Checkpoint, checked_progress, checked_state
+from training.checkpoint import Checkpoint, check_whole, checked_progress, checked_state
 from training.early_stopping import EarlyStopping
 from training.interruption import Clock, Interruption
 from training.journal import Journal
@@ -228,7 +227,7 @@ class Trainer(object):
             self.stopping.check_limits(self.run.path)
             if self.stopping.best_epoch:  # it is needed at the end, which may be days away
                 with hint(_BEST_IS_LOST):
-                    load_arrays(self.run.file(BEST), ["progress"], texts=["progress"])
+                    check_whole(self.run.file(BEST))
         self.journal.lost_epochs(self.stopping.epochs_done)
 
     def _restore_published(self):
