@@ -71,7 +71,8 @@ def _copy(names, source, target):
         if not os.path.exists(path):
             continue
         if name == "log.txt":
-            with open(path) as log, open(copy, "w") as file:
+            text = {"encoding": "utf-8", "errors": "surrogateescape"}  # whatever bytes are in it
+            with open(path, **text) as log, open(copy, "w", **text) as file:
                 file.writelines(shortened(list(log)))
         elif name.endswith(".json"):
             save_json(copy, with_new_names(load_json(path)))

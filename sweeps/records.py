@@ -6,7 +6,7 @@ import os
 from files.errors import UserError, hint
 from files.reading import reading
 from files.run_files import number, text, whole
-from files.writing import atomic_write
+from files.writing import atomic_write, open_own
 from sweeps.search_space import check_value
 
 
@@ -39,7 +39,7 @@ class Records(object):
             self.failed_before.remove(again[0])
             self._write(self.all + [record] + self.failed_before)
         else:
-            with open(self._path, "a") as file:
+            with open_own(self._path, "a") as file:
                 file.write(_line(record))
                 file.flush()
                 os.fsync(file.fileno())

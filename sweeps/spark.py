@@ -20,6 +20,7 @@ import warnings
 from hyperopt import STATUS_FAIL, STATUS_OK, SparkTrials, fmin, hp
 
 from files.errors import UserError
+from files.writing import open_own
 from sweeps.trial import Trial, train
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -39,7 +40,7 @@ def search(sweep):
     folder is not seen.
     """
     settings, interrupt = sweep.settings, signal.getsignal(signal.SIGINT)
-    with open(sweep.run.file("spark.log"), "a") as log:
+    with open_own(sweep.run.file("spark.log"), "a") as log:
         logging.getLogger("hyperopt-spark").handlers[:] = [logging.StreamHandler(log)]
         session = _connect(settings.spark_master, log)
         queue = _Queue(sweep, session)

@@ -157,9 +157,10 @@ class Sweep(object):
     def add(self, record, kind=DONE):
         """Take the record of a trial that ended, and whether it is DONE, AGAIN or UNCLEAR.
 
-        Raises UserError if it makes no sense to go on.
+        Raises UserError if it makes no sense to go on, or if it was trained on other data.
         """
         if kind == DONE:
+            winner.check_data(self, self.run.file("trial-%03d" % record["trial"]))
             self._settle()
             self._add(record)
             if self.best is None and len(self.records) >= HOPELESS:

@@ -1,8 +1,10 @@
 """The end of a sweep: its winner, chosen on validation, is tested, with several seeds if wanted."""
 
+import os
 import statistics
 
 from files.errors import UserError
+from files.run_files import load_settings
 from files.writing import save_json
 from sweeps import options, report
 from sweeps.summary import summary, summary_lines
@@ -61,8 +63,22 @@ def _other_seeds(sweep, best):
         reason = train(trial)[0]["reason"]
         if reason:
             raise UserError("the winner failed with seed %d: %s" % (seed, reason))
+        check_data(sweep, trial.folder)
         found.append(results(trial.folder))
     return found
+
+
+def check_data(sweep, folder):
+    """Raise UserError if the run in `folder` has other data than the sweep: someone changed them.
+
+    A run that ended before it had its settings.json says nothing of data.
+    """
+    if os.path.exists(os.path.join(folder, "settings.json")):
+        data = load_settings(folder).get("data")
+        if data and data["fingerprint"] != sweep.run.data["fingerprint"]:
+            raise UserError("%s was trained on other data than %s was begun with" % (
+                folder, sweep.run.path), "put them back, remove this folder, and give the same "
+                "command again")
 
 
 def _by_metric(finals, split):

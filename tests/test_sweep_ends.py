@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import types
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 import experiment
 import mm_main
 from files.errors import UserError
+from sweeps import spark
 from sweeps import sweep as sweep_module
 from sweeps import trial as trial_module
 from sweeps import winner
@@ -118,6 +120,30 @@ def test_failed_trials_are_tried_again_if_asked(toy):
     assert found[2]["reason"] and not found[3]["reason"]
     assert {number: record["point"] for number, record in found.items()} == {
         record["trial"]: record["point"] for record in before}
+
+
+def test_a_trial_on_data_that_were_replaced_meanwhile_ends_the_sweep(toy):
+    toy.orders(t3="other data")
+    with toy.open("--sweep_trials", "4") as sweep, pytest.raises(
+            UserError, match="trial-003 was trained on other data .* put them back, remove"):
+        sweep.search()
+    toy.orders()
+    trial = os.path.join(sweep.run.path, "trial-003")
+    with toy.open("--sweep_trials", "4") as sweep:
+        assert [record["trial"] for record in sweep.records] == [1, 2]
+        shutil.rmtree(trial)
+        sweep.search()
+        assert [record["loss"] is None for record in sweep.records] == 4 * [False]
+
+
+@pytest.mark.parametrize("name", ["trials.jsonl", "spark.log"])
+def test_a_sweep_follows_no_link(toy, tmp_path, name):
+    with toy.open("--sweep_trials", "1") as sweep:
+        path = sweep.run.file(name)
+        os.symlink(str(tmp_path / "target"), path)
+        with pytest.raises(UserError, match="%s is a link" % name):
+            spark.search(sweep) if name == "spark.log" else sweep.search()
+    assert not (tmp_path / "target").exists()
 
 
 def test_failures_are_kept_until_they_are_tried_again(toy):
