@@ -14,7 +14,6 @@ nothing else run meanwhile. The rows are written to benchmarks/latest.json.
 import argparse
 import contextlib
 import datetime
-import errno
 import importlib
 import itertools
 import json
@@ -28,10 +27,9 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
-# Nothing here may import TensorFlow: the interpreter with PyTorch has none.
-import files.environment  # noqa: F401: before packages of the environment
+# Nothing here may import the environment's packages: the interpreter with PyTorch has none.
 from files.errors import OneLineParser, UserError, run_as_script
-from files.writing import atomic_write, save_json
+from files.writing import save_json
 from training.constants import Constant
 
 SHAPES = {"music": {"D": 88, "N": 1034, "B": 16, "T": 200, "output_size": 64},
@@ -71,9 +69,7 @@ def cell_step(spec):
         own["output_size"] = spec["output_size"]
     cell = registry.make_cell(spec["cell"], spec["N"], own)
     x = tf.placeholder(tf.float32, [None, None, spec["D"]])
-    parts = spec["parts"] if spec["path"] == "sequence" else None
-    outputs, _ = unroll([cell], x, dropout=spec["dropout"], seed=tf.constant([1, 2]),
-                        path=spec["path"], parts=parts)
+    outputs, _ = unroll([cell], x, path=spec["path"])
     loss = tf.reduce_mean(tf.square(outputs))
     update = RectifiedAdam(1e-3, True, 1.5).minimize(loss, tf.trainable_variables())
     inputs = np.random.RandomState(1).normal(size=(spec["T"], spec["B"], spec["D"]))
@@ -178,8 +174,7 @@ class Worker(object):
 
 def specs(shape, cell, options):
     """[(interpreter, spec)] of the workers for a cell at a shape."""
-    spec = dict(SHAPES[shape], shape=shape, cell=cell, dropout=options.dropout,
-                parts=options.parts)
+    spec = dict(SHAPES[shape], shape=shape, cell=cell)
     spec["columns"] = COLUMNS[cell] * spec["N"] if COLUMNS[cell] else 2 * (spec["D"] + spec["N"])
     found = [(python, dict(spec, path=path))
              for python, path in itertools.product([sys.executable, options.tf2_python], TF_PATHS)]
@@ -189,21 +184,11 @@ def specs(shape, cell, options):
 
 
 def measure(workers, repeats):
-    """The rows of some workers, which start together and then take turns.
-
-    A path of comparison that fails is left out, with a line that says so. Raises UserError if ours
-    fails.
-    """
+    """The rows of some workers, which start together and then take turns. Raises UserError."""
     try:
         for act in [Worker.wait] + repeats * [Worker.turn]:
-            for worker in list(workers):
-                try:
-                    act(worker)
-                except UserError as error:
-                    if worker.spec["path"] == "sequence":
-                        raise
-                    print("left out: %s" % error, file=sys.stderr, flush=True)
-                    workers.remove(worker)
+            for worker in workers:
+                act(worker)
         return [worker.finish() for worker in workers]
     finally:
         for worker in workers:  # after an error they would measure on, for nobody
@@ -226,36 +211,6 @@ def markdown(rows):
     return "\n".join(lines)
 
 
-def allowed(option, kind):
-    """A type for argparse: `kind` in the notation of the constants. It raises UserError."""
-    return Constant(option, None, "", kind, "").check
-
-
-def check_interpreter(option, path, package):
-    """Raises UserError unless `path` is a Python that has `package`."""
-    code = "import importlib.util; print(importlib.util.find_spec(%r))" % package
-    found = b""
-    with contextlib.suppress(OSError):
-        found = subprocess.run([path, "-c", code], stdout=subprocess.PIPE,
-                               stderr=subprocess.DEVNULL).stdout
-    if not found.startswith(b"ModuleSpec"):
-        raise UserError("%s is %r, which is no Python with %s" % (option, path, package),
-                        "give the path of one")
-
-
-def check_writable(path):
-    """Raises UserError if the rows cannot be written to `path`; what is there stays as it is."""
-    try:
-        if os.path.isdir(path) or not os.path.basename(path):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        with atomic_write(path + ".check"):
-            pass
-        os.remove(path + ".check")
-    except OSError as error:
-        raise UserError("--out is %r, which cannot be written (%s)" % (path, error.strerror),
-                        "give another file")
-
-
 def read_options():
     """Read and check the command line. Raises UserError."""
     parser = OneLineParser(description=__doc__,
@@ -263,22 +218,12 @@ def read_options():
     add = parser.add_argument
     add("--shapes", nargs="*", choices=list(SHAPES), default=list(SHAPES), help="of %(choices)s")
     add("--cells", nargs="+", choices=list(COLUMNS), default=list(COLUMNS), help="of %(choices)s")
-    add("--repeats", type=allowed("--repeats", "int >= 1"), default=7,
+    add("--repeats", type=Constant("--repeats", None, "", "int >= 1", "").check, default=7,
         help="steps of each path (default: %(default)s)")
-    add("--dropout", type=allowed("--dropout", "float >= 0, < 1"), default=0.0,
-        help="PyTorch's layers have none (default: 0)")
-    add("--parts", type=allowed("--parts", "int >= 1"),
-        help="of a batch, unrolled side by side (default: as the scripts do)")
     add("--torch_python", help="an interpreter with PyTorch, to compare with its layers")
     add("--tf2_python", help="an interpreter with TensorFlow 2.x, to measure it too")
     add("--out", default=os.path.join(ROOT, "benchmarks", "latest.json"), help="file of the rows")
-    options = parser.parse_args()
-    for path, option, package in [(options.tf2_python, "--tf2_python", "tensorflow"),
-                                  (options.torch_python, "--torch_python", "torch")]:
-        if path:
-            check_interpreter(option, path, package)
-    check_writable(options.out)
-    return options
+    return parser.parse_args()
 
 
 def main():
@@ -286,14 +231,14 @@ def main():
     if sys.argv[1:2] == ["--worker"]:
         return work(json.loads(sys.argv[2]))
     options, rows = read_options(), []
+    importlib.import_module("files.environment")  # before packages of the environment
     machine = importlib.import_module("training.provenance").environment()
     machine.update(load_before=os.getloadavg()[0], date=datetime.date.today().isoformat())
     for shape in options.shapes:
         for cell in options.cells:
             workers = [Worker(*found) for found in specs(shape, cell, options)]
             rows += measure(workers, options.repeats)
-            save_json(options.out, {"machine": machine, "dropout": options.dropout,
-                                    "parts": options.parts, "rows": rows})
+            save_json(options.out, {"machine": machine, "rows": rows})
             print("measured: %s %s" % (shape, cell), file=sys.stderr, flush=True)
     print("%s\nwritten to %s" % (markdown(rows), options.out))
 
