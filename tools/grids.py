@@ -1,7 +1,7 @@
 """Draw grids of several cells side by side on one scale of colours, with their summary as a table.
 
-    python -m tools.grids --paper docs/paper_grids.csv --output docs/paper_grids.png
-    python -m tools.grids "runs/music/JSB Chorales"/*/grid --output grids.png
+    python -u tools/grids.py --paper docs/paper_grids.csv --output docs/paper_grids.png
+    python -u tools/grids.py "runs/music/JSB Chorales"/*/grid --output grids.png
 
 A grid is a sweep over two settings (search_method "grid"; see docs/sweeps.md). The grids of one
 data set share a row of the picture and its colours. The table is printed as Markdown; if a grid of
@@ -12,14 +12,17 @@ import argparse
 import os
 import sys
 
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, ROOT)
+
+import files.environment  # noqa: F401: before packages of the environment
 from files.errors import OneLineParser, UserError, run_as_script
 from files.units import unit
 from reports.pictures import pyplot, save
 from reports.tables import CELL_TITLES
 from sweeps import grids, heat_map
 
-PAPER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
-                     "docs", "paper_grids.csv")
+PAPER = os.path.join(ROOT, "docs", "paper_grids.csv")
 _TITLES = dict(CELL_TITLES, **{"RRU-nonorm": "RRU, not normalised"})
 
 
