@@ -18,6 +18,7 @@ from data_preparation.task import Task
 from files.arrays import map_array
 from files.errors import UserError, hint, run_as_script
 from files.reading import load_json, reading
+from files.units import shown
 
 STATE_RESET_PURPOSE = 1
 
@@ -75,7 +76,8 @@ class LanguageData(PreparedData):
     def remarks(self):
         """The unigram baseline of a text of the user's own, which no table has."""
         values = self.baseline("valid") if self._own else {}
-        return ["unigram baseline, valid: %s %.4f" % item for item in values.items()]
+        return ["unigram baseline, valid: %s %s" % (name, shown(name, value))
+                for name, value in values.items()]
 
     @property
     def _stride(self):

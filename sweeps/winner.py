@@ -5,6 +5,7 @@ import statistics
 
 from files.errors import UserError
 from files.run_files import load_settings
+from files.units import shown
 from files.writing import save_json
 from sweeps import options, report
 from sweeps.summary import summary, summary_lines
@@ -35,9 +36,9 @@ def finish(sweep):
     for line in report.table(records, sweep.space) + summary_lines(numbers, best["metric"]):
         sweep.log(line)
     for name, values in sorted(test.items()):
-        spread = ", standard deviation %.4f over %d seeds" % (
-            values["std"], len(finals)) if values["std"] else ""
-        sweep.log("test %s of the winner: %.4f%s" % (name, values["mean"], spread))
+        spread = ", standard deviation %s over %d seeds" % (
+            shown(name, values["std"]), len(finals)) if values["std"] else ""
+        sweep.log("test %s of the winner: %s%s" % (name, shown(name, values["mean"]), spread))
     sweep.log("the winner again: " + command)
 
 

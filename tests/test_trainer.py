@@ -524,6 +524,7 @@ def test_a_run_that_diverges_says_so_once():
     data = types.SimpleNamespace(baseline=lambda split: {"perplexity": 600.0})
     journal = Journal(types.SimpleNamespace(), model, data, run)
     progress = {"epoch": 1, "step": 2, "seconds": 3.0}
+    journal.epoch(progress, {"perplexity": 1.0}, {"perplexity": 3000.0}, True)  # untrained yet
     for value in (1000.0, 2000.0, float("inf")):
         journal.epoch(progress, {"perplexity": 1.0}, {"perplexity": value}, False)
     assert [line for line in logged if "diverges" in line] == [

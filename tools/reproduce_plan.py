@@ -84,10 +84,11 @@ def _state(script, settings, folder):
     with hint("remove it, or give another --runs_folder"):
         found = read_settings(vars(script), ["--evaluate=" + folder])
         theirs, ours = found.unpublished(), settings.unpublished()
-        if (theirs, found.seed) != (ours, settings.seed):
+        if found.seed != settings.seed:
+            theirs, ours = dict(theirs, seed=found.seed), dict(ours, seed=settings.seed)
+        if theirs != ours:
             raise UserError("%s has other settings: %s, not %s" % (
-                folder, _as_text(dict(theirs, seed=found.seed)),
-                _as_text(dict(ours, seed=settings.seed))))
+                folder, _as_text(theirs), _as_text(ours)))
         results = {}
         if os.path.exists(os.path.join(folder, "results.json")):
             results = load_results(folder)

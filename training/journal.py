@@ -64,7 +64,8 @@ class Journal(object):
             epoch=progress["epoch"], name=name, train=shown(name, train[name]),
             valid=shown(name, valid[name]), best=", the best so far" if improved else "",
             time=duration(progress["seconds"])))
-        self._warn_if_diverged(valid[name])
+        if not improved:  # an untrained model may be as bad, but gets better
+            self._warn_if_diverged(valid[name])
 
     def _warn_if_diverged(self, loss):
         """Log once that a validation loss is far beyond that of knowing frequencies only."""

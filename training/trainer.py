@@ -107,7 +107,7 @@ class Trainer(object):
             raise TrainingFailed("no epoch had a validation %s that is finite" % self.model.monitor,
                                  "start a new run with a lower learning_rate")
         path = self.run.file(BEST)
-        with hint(_BEST_IS_LOST):
+        with hint("%s: %s" % (_BEST_IS_LOST, self.settings.command())):
             progress, _ = self._weights.load(self.session, path)
             with reading(path):
                 self.run.check_data(progress.get("data"), path)
