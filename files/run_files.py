@@ -58,7 +58,10 @@ def load_results(folder):
             whole(results[name])
         for split in {"valid", "test"} & set(results):
             number(results[split][results["monitor"]])
-        number(results["seconds"])
+        seconds(results["seconds"])
+        number(results["data_fraction"] or 1)
+        if "data" in results:
+            text(results["data"]["fingerprint"])
         text(results["stop_reason"] or "")
         text(results["environment"]["tensorflow"])
         whole(results["environment"]["cores"])
@@ -97,9 +100,18 @@ def text(value):
 
 
 def whole(value, least=0):
-    """`value`, which must be a whole number, not below `least`. Raises TypeError or ValueError."""
+    """`value`, which must be a whole number from `least` on, of 64 bits. Raises various errors."""
     if _of_type(int, value) < least:
         raise ValueError("%r is below %d" % (value, least))
+    if value >= 2 ** 63:
+        raise ValueError("it has a number of more than 64 bits")
+    return value
+
+
+def seconds(value):
+    """`value`, which must be a time in seconds. Raises TypeError or ValueError."""
+    if not 0 <= number(value) < 1e12:
+        raise ValueError("%r is no time in seconds" % value)
     return value
 
 

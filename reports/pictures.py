@@ -43,8 +43,9 @@ def learning_curve(path, epochs, results, title):
 
 
 def _shown(metric, values):
-    """The value that is drawn of a metric; nan if it overflowed, as files have None for that."""
-    return math.nan if values[metric] is None else unit(metric).factor * values[metric]
+    """The value that is drawn of a metric; nan if it is missing, or None because it overflowed."""
+    value = values.get(metric)
+    return math.nan if value is None else unit(metric).factor * value
 
 
 def piano_roll(path, sampled, real, prompt_steps, lowest_note, title):

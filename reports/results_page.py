@@ -122,7 +122,7 @@ def check_table(runs):
 
 def _check_line(run):
     results, known = run.results, unit(run.results["monitor"])
-    by_epoch = {line["epoch"]: line["valid"][results["monitor"]]
+    by_epoch = {line["epoch"]: line["valid"].get(results["monitor"])
                 for line in load_metrics(run.folder)}
     wanted = CHECKED_EPOCHS + (results["best_epoch"],)
     values = [_value(known, by_epoch.get(epoch)) for epoch in wanted]

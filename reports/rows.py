@@ -27,9 +27,10 @@ def lines(folders, winners):
     others = {}
     for run in runs:
         if run.kind == "other" or run.results["data_set"] not in PAPER_RESULTS:
-            key = run.results["data_set"], run.results["cell"], ", ".join(run.differences())
+            key = (run.results["data_set"], run.results["cell"], ", ".join(run.differences()),
+                   run.fingerprint)
             others.setdefault(key, []).append(run)
-    return found + [_other(*key, runs=group) for key, group in others.items()]
+    return found + [_other(*key[:3], runs=group) for key, group in others.items()]
 
 
 def _other(data_set, cell, differences, runs):

@@ -6,6 +6,7 @@ import statistics
 
 from files.errors import UserError, hint
 from files.run_files import load_results, load_settings, load_sweep
+from reports.paper_results import PAPER_RESULTS
 
 UNKNOWN = "unknown"  # of runs by versions that did not write what is asked for
 
@@ -41,6 +42,12 @@ class Run(object):
     def tensorflow(self):
         """The version of TensorFlow that trained it."""
         return self.results["environment"]["tensorflow"]
+
+    @property
+    def fingerprint(self):
+        """That of its data; None for the paper's and for runs of versions that kept none."""
+        of_paper = self.results["data_set"] in PAPER_RESULTS and self.kind != "other"
+        return None if of_paper else self.results.get("data", {}).get("fingerprint")
 
     @property
     def kind(self):

@@ -45,7 +45,7 @@ def _best_by_epoch(folder, metric, lower_is_better):
     better, best = (min, math.inf) if lower_is_better else (max, -math.inf)
     course = []
     for line in load_metrics(folder):
-        value = line["valid"][metric]
+        value = line["valid"].get(metric)
         if value is not None:  # None: it overflowed
             best = better(best, value)
         course.append(best)

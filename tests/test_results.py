@@ -10,7 +10,7 @@ import pytest
 
 import mnist_main
 from files.errors import UserError
-from reports import publishing, results_page, tables
+from reports import publishing, results_page, rows, tables
 from reports.paper_results import CELL_NAMES, PAPER_RESULTS
 from reports.runs import find_runs
 from tools import results as tool
@@ -18,6 +18,10 @@ from tools import results as tool
 ROOT = tool.ROOT
 JSB = os.path.join(ROOT, "results", "music", "JSB Chorales", "RRU", "seed1")
 PNG = b"\x89PNG"
+
+
+with open(os.path.join(JSB, "results.json")) as json_file:
+    PUBLISHED_RESULTS = json.load(json_file)
 
 
 def make_run(folder, of=JSB, test=None, unpublished=(), settings=(), log="a line\n", **changes):
@@ -142,6 +146,16 @@ def test_the_papers_kind_of_average_is_compared_if_all_runs_have_it(tmp_path):
     assert "| 2.500 (2.965 to 2.993) |" in line
     make_run(tmp_path / "b", of=os.path.join(ROOT, "results/music/Nottingham/RRU/seed1"), seed=2)
     assert "‡ (2.965 to 2.993) |" in row(tmp_path, data_set="Nottingham")
+
+
+def test_runs_on_different_data_of_one_name_are_kept_apart(tmp_path, capsys):
+    for name, seed, data in (("a", 1, "first"), ("b", 1, "second"), ("c", 2, "second")):
+        make_run(tmp_path / name, data_set="OwnText notes", seed=seed, test=5.0 + seed,
+                 data={"fingerprint": data, "fraction": 1}, data_fraction=1)
+    assert len(tool.collect([str(tmp_path)])) == 3
+    assert "left out" not in capsys.readouterr().err
+    lines = rows.lines([str(tmp_path)], [])
+    assert sorted(line[-3:] for line in lines if "OwnText notes" in line) == ["n 1", "n 2"]
 
 
 def test_a_repeated_seed_counts_once(tmp_path, capsys):
@@ -288,6 +302,9 @@ def test_unknown_data_sets_are_shown_and_missing_folders_are_named(tmp_path):
 
 @pytest.mark.parametrize("name, content", [
     ("results.json", "{"), ("results.json", "null"), ("results.json", "5"), ("results.json", "[]"),
+    ("results.json", json.dumps(dict(PUBLISHED_RESULTS, data_fraction="1"))),
+    ("results.json", json.dumps(dict(PUBLISHED_RESULTS, data={"fraction": 1}))),
+    ("results.json", json.dumps(dict(PUBLISHED_RESULTS, seconds=1e999))),
     ("results.json", '{"test": {}}'), ("results.json", '{"test": {}, "stop_reason": "x"}'),
     ("settings.json", "{}"), ("settings.json", "[]"),
     ("settings.json", '{"script": "mm_main.py", "settings": {}}'),

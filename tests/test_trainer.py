@@ -486,7 +486,8 @@ def test_metrics_that_are_none_are_one_line(tmp_path, content):
 
 @pytest.mark.parametrize("change", [
     {"step": "1"}, {"epoch": -3}, {"epoch": True}, {"sums": []}, {"sums": {"window_nll": [1]}},
-    {"seconds": None}, {"batch": 1.5}, {"sums": {"window_nll": ["1", 2]}}])
+    {"seconds": None}, {"batch": 1.5}, {"sums": {"window_nll": ["1", 2]}},
+    {"seconds": float("inf")}, {"step": 2 ** 70}, {"startup_seconds": float("nan")}])
 def test_progress_of_a_wrong_kind_is_refused(change):
     right = {"epoch": 2, "batch": 3, "step": 40, "seconds": 1.5, "sums": {"window_nll": [1.0, 2.0]}}
     names = ["window_nll"]
@@ -503,6 +504,22 @@ def test_a_folder_in_place_of_a_file_is_one_line(finished, tmp_path, name):
     os.mkdir(os.path.join(path, name))
     with pytest.raises(UserError, match=name + "|learning_curve"):
         mm_main.main(["--resume", path, "--epochs", "5"])
+
+
+def test_metrics_that_lack_the_monitor_of_an_epoch_are_drawn_without_it(finished, tmp_path):
+    path = copy_of(finished, tmp_path)
+    with open(os.path.join(path, "metrics.jsonl"), "w") as file:
+        file.write('{"epoch": 1, "train": {}, "valid": {}}\n')
+    mm_main.main(["--evaluate", path])
+    assert read(path, "results.json")["epochs"] == 4
+
+
+@pytest.mark.parametrize("data", [{"fraction": 1}, {"fingerprint": 5}, "x", None])
+def test_an_identity_that_is_none_is_one_line(finished, tmp_path, data):
+    path = copy_of(finished, tmp_path)
+    change_json(path, "settings.json", lambda saved: saved.update(data=data))
+    with pytest.raises(UserError, match="settings.json cannot be read"):
+        mm_main.main(["--evaluate", path])
 
 
 def test_no_file_holds_infinity(finished, tmp_path):

@@ -41,7 +41,7 @@ def collect(folders):
         print("%s left out: %s" % (number, ", ".join(unfinished)), file=sys.stderr)
     groups = {}
     for run in runs:
-        key = (run.results["data_set"], run.results["cell"], run.kind,
+        key = (run.results["data_set"], run.fingerprint, run.results["cell"], run.kind,
                tuple(run.differences()) if run.kind == "other" else None)
         groups.setdefault(key, []).append(run)
     chosen = []

@@ -7,7 +7,7 @@ from training.quiet_tensorflow import tf
 from files.arrays import load_arrays, save_arrays
 from files.errors import UserError
 from files.reading import reading
-from files.run_files import number, whole
+from files.run_files import number, seconds, whole
 
 
 class Checkpoint(object):
@@ -64,8 +64,8 @@ def checked_progress(progress, names):
         total, count = progress["sums"][name]
         sums[name] = [number(total), number(count)]
     return {"epoch": whole(progress["epoch"], 1), "batch": whole(progress["batch"]),
-            "step": whole(progress["step"]), "seconds": number(progress["seconds"]),
-            "startup_seconds": number(progress.get("startup_seconds", 0)), "sums": sums}
+            "step": whole(progress["step"]), "seconds": seconds(progress["seconds"]),
+            "startup_seconds": seconds(progress.get("startup_seconds", 0)), "sums": sums}
 
 
 def checked_state(arrays, state_in, batch_size):

@@ -13,7 +13,7 @@ from training.quiet_tensorflow import tf
 from files.errors import TrainingFailed, UserError, hint
 from files.progress import ProgressLine
 from files.reading import reading
-from files.run_files import BEST, LAST, has_only_best, load_results, number, whole
+from files.run_files import BEST, LAST, has_only_best, load_results, whole
 from training import metrics
 from training.checkpoint import Checkpoint, check_whole, checked_progress, checked_state
 from training.early_stopping import EarlyStopping
@@ -239,7 +239,7 @@ class Trainer(object):
                                        "best_epoch": results["best_epoch"],
                                        "epochs_done": results["epochs"]})
                 self.progress.update(step=whole(results["steps"]),
-                                     seconds=number(results["seconds"]))
+                                     seconds=results["seconds"])
 
     def _pause_if_asked(self):
         if self.interruption.requested:
