@@ -51,5 +51,5 @@ def _legend(axes):
     axes.axis("off")
     marks = [pyplot.Line2D([], [], marker="o", color="tab:blue", linestyle=""),
              pyplot.Line2D([], [], marker="D", color="black", fillstyle="none", linestyle="")]
-    axes.legend(marks, ["ours (bar: deviation)", "theirs (bar: range)"], loc="center", frameon=False,
-                fontsize=11)
+    names = ["ours (bar: deviation)", "theirs (bar: range)"]
+    axes.legend(marks, names, loc="center", frameon=False, fontsize=11)
