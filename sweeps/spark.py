@@ -127,11 +127,11 @@ def _train(values, folder):
     """
     from pyspark import TaskContext
     trial = Trial(*values)
-    sweep_folder = os.path.join(folder, os.path.dirname(trial.folder))
-    if not os.path.isdir(sweep_folder):
-        return {"status": STATUS_FAIL, "failure": "%s does not see %s: all machines must share the "
-                "folders of the project, the data and the runs, at the same paths" % (
-                    platform.node(), sweep_folder)}
+    for needed in (folder, os.path.join(folder, os.path.dirname(trial.folder))):
+        if not os.path.isdir(needed):
+            return {"status": STATUS_FAIL, "failure": "%s does not see %s: all machines must share "
+                    "the folders of the project, the data and the runs, at the same paths" % (
+                        platform.node(), needed)}
     os.chdir(folder)
     gpu = TaskContext.get().resources().get("gpu")
     record, kind = train(trial, {"CUDA_VISIBLE_DEVICES": ",".join(gpu.addresses)} if gpu else {})
