@@ -551,6 +551,8 @@ def test_a_run_that_diverges_says_so_once():
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP])
 def test_signals_are_noted_and_given_back(number):
+    if signal.getsignal(number) == signal.SIG_IGN:  # the tests run under nohup
+        signal.signal(number, signal.SIG_DFL)
     before = signal.getsignal(number)
     interruption = Interruption()
     with pytest.raises(SystemExit), interruption:
