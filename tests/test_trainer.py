@@ -458,11 +458,12 @@ def test_a_run_that_goes_on_with_other_versions_says_so(finished, tmp_path, caps
 def test_a_published_run_is_evaluated_from_its_best_checkpoint_alone(finished, tmp_path):
     path = copy_of(finished, tmp_path)
     os.remove(os.path.join(path, "checkpoints", "last.npz"))
-    before = read(path, "results.json")
+    before, size = read(path, "results.json"), os.path.getsize(os.path.join(path, "log.txt"))
     mm_main.main(["--evaluate", path])
     after = read(path, "results.json")
     for name in ("valid", "test", "epochs", "best_epoch", "steps", "seconds", "stop_reason"):
         assert after[name] == before[name]
+    assert os.path.getsize(os.path.join(path, "log.txt")) == size  # it tells of the training
 
 
 def test_lost_metrics_are_named_when_a_run_goes_on(finished, tmp_path, capsys):

@@ -10,7 +10,7 @@ import shutil
 
 from files.errors import UserError, hint
 from files.output import print_line
-from files.run_files import is_begun, load_metrics, load_settings
+from files.run_files import has_only_best, is_begun, load_metrics, load_settings
 from files.writing import atomic_write, json_value, lock_folder, open_own, save_json
 from training.events import Events
 from training.provenance import environment
@@ -120,7 +120,8 @@ class RunFolder(object):
             for folder in ("", "checkpoints"):
                 for name in glob.glob(os.path.join(glob.escape(self.path), folder, "*.part")):
                     os.remove(name)  # what a kill left half-written
-            self._log_file = open_own(self.file("log.txt"), "a")
+            if not (self.settings.evaluate and has_only_best(self.path)):  # a published run's stays
+                self._log_file = open_own(self.file("log.txt"), "a")
         except OSError as error:
             raise UserError("%s cannot be written (%s)" % (self.path, error.strerror),
                             "mend its rights" if self.existing else "choose another runs_folder")
@@ -169,9 +170,10 @@ class RunFolder(object):
     def log(self, text):
         """Print a line and keep it in log.txt."""
         print_line(text)
-        now = datetime.datetime.now().strftime("%Y-%m-%d %H:%M:%S")
-        self._log_file.write("%s  %s\n" % (now, text))
-        self._log_file.flush()
+        if self._log_file:
+            now = datetime.datetime.now().strftime("%Y-%m-%d %H:%M:%S")
+            self._log_file.write("%s  %s\n" % (now, text))
+            self._log_file.flush()
 
     def resume_events(self, step):
         """Have TensorBoard drop what it has from `step` on: a run goes on from there."""
