@@ -3,6 +3,12 @@
 import os
 
 
+def cores():
+    """The cores this process may use, by number: taskset and batch systems give it some of all."""
+    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count())
+    return sorted(usable)
+
+
 def usable_cores():
-    """The number of cores this process may use: taskset and batch systems give it some of all."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    """The number of cores this process may use."""
+    return len(cores())

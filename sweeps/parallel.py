@@ -7,6 +7,7 @@ import signal
 import sys
 from multiprocessing.connection import wait
 
+from files import machine
 from files.errors import UserError
 from sweeps.trial import train
 
@@ -102,8 +103,7 @@ def train_all(trials, number, gpus, on_begin):
 
 def shared_cores(number):
     """The usable cores in `number` sets of nearly the same size. Raises UserError for too few."""
-    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count())
-    cores = sorted(usable)
+    cores = machine.cores()
     if number > len(cores):
         raise UserError("parallel is %d, but this process may use %d cores" % (number, len(cores)),
                         "give at most so many")
