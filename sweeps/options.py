@@ -5,6 +5,7 @@ import json
 from cells.registry import CELLS
 from files.errors import UserError, hint
 from files.run_files import load_settings
+from sweeps.search_space import search_space
 from sweeps.trial import Trial
 
 # The settings of the sweep that must stay as they were when it was begun, and what sweeps by
@@ -69,7 +70,7 @@ def point_of_folder(folder, space):
 def check_same(path, settings):
     """Raise UserError unless the sweep in the folder `path` was begun with the same settings.
 
-    What does not change what trials compute may differ, but for _OF_SWEEP.
+    What does not change what trials compute may differ, but for _OF_SWEEP. A grid may have grown.
     """
     with hint("remove %s or give another --sweep_name" % path):
         saved = load_settings(path)["settings"]
@@ -79,6 +80,15 @@ def check_same(path, settings):
     for name in sorted(now):
         fixed = settings.constants[name].is_of_computation or name in _OF_SWEEP
         begun = saved.get(name, _OF_SWEEP.get(name, now[name]))
-        if fixed and now[name] != begun:
+        if fixed and now[name] != begun and not (name == "search" and _has_grown(settings, begun)):
             raise UserError("%s was begun with %s %r, not %r" % (path, name, begun, now[name]),
                             "set it so, or give another --sweep_name")
+
+
+def _has_grown(settings, begun):
+    """Whether settings.search is a grid that has all points of the grid `begun`, and more."""
+    if settings.search_method != "grid":
+        return False
+    before, now = search_space(settings.changed(search=begun)), search_space(settings)
+    return set(before) == set(now) and all(
+        value in now[name][1] for name, dimension in before.items() for value in dimension[1])

@@ -52,6 +52,25 @@ def test_a_grid_is_all_combinations_and_sweep_trials_does_not_limit_it(toy):
     assert report["summary"]["epochs"] == 8 * 4 and report["summary"]["trials"] == 9
 
 
+def test_a_grid_may_grow_but_not_shrink(toy):
+    large = {"dropout": ("choice", [0.3, 0.1, 0.2, 0.5]),
+             "number_of_parameters": ("log_grid", 1000, 1000000, 4)}
+    with toy.open(*grid_words()) as sweep:
+        sweep.search()
+        before = list(sweep.records)
+        winner.finish(sweep)
+    with toy.open(*grid_words(large)) as sweep:
+        sweep.search()
+        assert sweep.records[:9] == before and len(sweep.records) == 16
+        points = {tuple(sorted(record["point"].items())) for record in sweep.records}
+        assert len(points) == 16
+        winner.finish(sweep)
+    for search in (GRID, dict(large, batch_size=("choice", [8, 16])), {"dropout": large["dropout"]},
+                   dict(large, dropout=("choice", [0.1, 0.2, 0.5, 0.7]))):
+        with pytest.raises(UserError, match="was begun with search .*--sweep_name"):
+            toy.open(*grid_words(search))
+
+
 def test_seeds_may_be_a_dimension_of_a_grid_only(toy):
     search = {"dropout": ("choice", [0.1, 0.3]), "seed": ("choice", [1, 2, 3])}
     with toy.open(*grid_words(search)) as sweep:

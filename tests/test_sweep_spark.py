@@ -104,18 +104,24 @@ def test_a_sweep_killed_on_spark_goes_on(tmp_path):
     assert json.loads((path / "sweep.json").read_text())["test"]["window_nll"]["mean"] > 0
 
 
-@needs_spark
-def test_failed_trials_and_interrupts_on_spark(toy):
-    toy.orders(t2="nan", t3="kill", t5="wait")
+def search_until(toy, ended, *more):
+    """Search, and press Ctrl-C when so many trials have ended."""
+    trials = str(folder_of(toy.folder) / "trials.jsonl")
     timer = threading.Thread(target=lambda: (
-        wait_for(lambda: len(read_records(str(folder_of(toy.folder) / "trials.jsonl"))[0]) == 5, "5 trials do not end"),
+        wait_for(lambda: len(read_records(trials)[0]) == ended, "%d trials do not end" % ended),
         os.kill(os.getpid(), signal.SIGINT)))
     timer.start()
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        search(toy, "--sweep_trials", "6")
+        search(toy, *more)
     timer.join()
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@needs_spark
+def test_failed_trials_and_interrupts_on_spark(toy):
+    toy.orders(t2="nan", t3="kill", t5="wait")
+    search_until(toy, 5, "--sweep_trials", "6")
     reasons = {record["trial"]: record["reason"] for record in search(toy, "--sweep_trials", "6")}
     assert reasons == {1: None, 2: "the loss became nan at step 7", 3: "killed by signal 9 (out of memory?)",
                        4: None, 5: None, 6: None}
@@ -124,6 +130,21 @@ def test_failed_trials_and_interrupts_on_spark(toy):
     toy.orders(**{"t%d" % number: "nan" for number in range(1, 20)})
     with pytest.raises(UserError, match="all 5 trials failed, the last with: the loss became nan"):
         search(toy, "--sweep_trials", "20", "--sweep_name", "hopeless")
+
+
+@needs_spark
+def test_a_grid_with_pruned_trials_goes_on_on_spark(toy):
+    grid = {"dropout": ("choice", [0.1, 0.2]), "seed": ("choice", [1, 2, 3])}
+    words = ["--search_method", "grid", "--search", str(grid), "--prune_after", "2"]
+    toy.orders(t2="pruned", t4="wait")
+    search_until(toy, 5, *words)
+    records = search(toy, *words)
+    points = sorted((record["point"]["dropout"], record["point"]["seed"]) for record in records)
+    assert points == [(rate, seed) for rate in (0.1, 0.2) for seed in (1, 2, 3)]
+    assert [record["trial"] for record in records if record.get("pruned")] == [2]
+    calls = calls_by_trial(toy)
+    assert {name: len(each) for name, each in calls.items() if len(each) > 1} == {"trial-004": 2}
+    assert {each[0]["prune_after"] for each in calls.values()} == {"2"}
 
 
 @needs_spark
