@@ -91,4 +91,4 @@ def _has_grown(settings, begun):
         return False
     before, now = search_space(settings.changed(search=begun)), search_space(settings)
     return set(before) == set(now) and all(
-        value in now[name][1] for name, dimension in before.items() for value in dimension[1])
+        set(before[name][1]) <= set(now[name][1]) for name in now)
