@@ -12,7 +12,7 @@ from files.writing import save_json
 PUBLISHED_FILES = ("settings.json", "metrics.jsonl", "results.json", "learning_curve.png",
                    "sample.mid", "pianoroll.png", "sample.txt", "confusion_matrix.png", "log.txt")
 SWEEP_FILES = ("settings.json", "trials.jsonl", "trials.csv", "best_so_far.png", "dimensions.png",
-               "sweep.json", "log.txt")
+               "heat_map.png", "epochs.png", "sweep.json", "log.txt")
 MOST_PARAMETERS = 1500000  # of a run whose weights are published too: 6 MB
 LOG_LINES = 200  # a longer log loses its middle when it is published
 

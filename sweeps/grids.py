@@ -19,6 +19,7 @@ metric is of, "validation" or "test". values, epochs: {(across, down): number}; 
 the training failed.
 """
 
+NOT_NORMALISED = "RRU-nonorm"  # the cell of the RRU's grids with normalize False
 PAPER_NAMES = "learning_rate", "number_of_parameters"
 _PAPER_METRICS = {"Nottingham": "window_nll", "penn": "perplexity"}
 _PAPER_FAILED = {"Nottingham": 9, "penn": 200}  # what is above counts as failed
@@ -58,7 +59,9 @@ def load_grid(folder):
         names = two_settings([record["point"] for record in records] or [{}])
         if names is None or all(record["loss"] is None for record in records):
             raise UserError("%s is not a sweep over two settings that has results" % folder)
-    grid = grid_of_records(records, settings["data_set_name"], settings["cell_name"])
+    plain = settings["cell_hyperparameters"].get("normalize", True)
+    cell = settings["cell_name"] if plain else NOT_NORMALISED
+    grid = grid_of_records(records, settings["data_set_name"], cell)
     return _tested(grid, folder, records) or grid
 
 

@@ -8,6 +8,7 @@ import pytest
 
 import mm_main
 from files.errors import UserError
+from reports.publishing import SWEEP_FILES
 from sweeps import grids, heat_map, winner
 from sweeps import report as sweep_report
 from sweeps.pruning import medians
@@ -48,6 +49,8 @@ def test_a_grid_is_all_combinations_and_sweep_trials_does_not_limit_it(toy):
         report = json.loads(open(sweep.run.file("sweep.json")).read())
         for name in ("heat_map.png", "epochs.png"):
             assert os.path.getsize(sweep.run.file(name)) > 5000
+        pictures = {name for name in os.listdir(sweep.run.path) if name.endswith(".png")}
+        assert pictures <= set(SWEEP_FILES)
     assert report["summary"]["failed"] == 1 and report["summary"]["worst"] is None
     assert report["summary"]["epochs"] == 8 * 4 and report["summary"]["trials"] == 9
 
@@ -185,24 +188,33 @@ def test_the_authors_grids_and_their_summary():
         assert text in lines
 
 
-def test_our_grids_are_drawn_and_set_beside_the_authors(toy, tmp_path, capsys):
+def our_grid(toy, *words):
+    """The folder of a grid on Nottingham whose four trials all came to 3.0."""
     search = {"learning_rate": ("choice", [0.001, 0.0013]),
               "number_of_parameters": ("choice", [2600000, 3000000])}
-    with toy.open("--data_set_name", "Nottingham", *grid_words(search)) as sweep:
+    with toy.open("--data_set_name", "Nottingham", *grid_words(search), *words) as sweep:
         sweep.search()
         folder = sweep.run.path
         records = [dict(record, metric="window_nll", value=3.0, loss=3.0)
                    for record in sweep.records]
     with open(os.path.join(folder, "trials.jsonl"), "w") as file:
         file.writelines(json.dumps(record) + "\n" for record in records)
+    return folder
+
+
+@pytest.mark.parametrize("normalize, cell, title", [
+    ("True", "RRU", "RRU"), ("False", grids.NOT_NORMALISED, "RRU, not normalised")])
+def test_our_grids_are_drawn_and_set_beside_the_authors(toy, tmp_path, capsys, normalize, cell,
+                                                        title):
+    folder = our_grid(toy, "--normalize", normalize)
     tool.main([folder, "--output", str(tmp_path / "grid.png")])
     assert (tmp_path / "grid.png").stat().st_size > 5000
     shown = capsys.readouterr().out
-    assert "| Nottingham RRU, validation window NLL | 3.000 (" in shown
-    theirs = next(grid for grid in grids.load_paper_grids(tool.PAPER) if grid.cell == "RRU")
+    assert "| Nottingham %s, validation window NLL | 3.000 (" % title in shown
+    theirs = next(grid for grid in grids.load_paper_grids(tool.PAPER) if grid.cell == cell)
     value = theirs.values[0.0013, 2600000]
-    assert "| Nottingham RRU | 0.0013, 2.6 M | 3.000 (validation) | %.3f | %+.3f |" % (
-        value, 3 - value) in shown
+    assert "| Nottingham %s | 0.0013, 2.6 M | 3.000 (validation) | %.3f | %+.3f |" % (
+        title, value, 3 - value) in shown
     assert shown.count("(validation)") == 1
 
 

@@ -23,7 +23,7 @@ from reports.tables import CELL_TITLES
 from sweeps import grids, heat_map
 
 PAPER = os.path.join(ROOT, "docs", "paper_grids.csv")
-_TITLES = dict(CELL_TITLES, **{"RRU-nonorm": "RRU, not normalised"})
+_TITLES = dict(CELL_TITLES, **{grids.NOT_NORMALISED: "RRU, not normalised"})
 
 
 def main(arguments=None):
