@@ -5,8 +5,8 @@ import time
 from training.quiet_tensorflow import tf  # first
 
 from files.errors import disk_errors
-from reports import report, samples
-from sweeps.pruning import medians
+from reports import report
+from sweeps.pruning import median_rule
 from training.memory import keep_freed_memory
 from training.model import out_of_memory
 from training.run_folder import RunFolder
@@ -14,12 +14,13 @@ from training.settings import read_settings
 from training.trainer import Trainer
 
 
-def run(script_globals, load, build_model, show, arguments=None):
+def run(script_globals, load, build_model, show, arguments=None, check_prompt=None):
     """Train (or resume, or only evaluate) a model and report it, or sweep over many.
 
     script_globals, arguments: see read_settings. load(settings) gives the data,
     build_model(settings, data) the Model in the default graph, show(trainer) leaves samples in the
-    run's folder. Raises UserError.
+    run's folder, check_prompt(settings, data) refuses what they cannot start from, before the
+    training. Raises UserError.
     """
     started = time.monotonic()
     keep_freed_memory()
@@ -29,7 +30,8 @@ def run(script_globals, load, build_model, show, arguments=None):
         if settings.do_hyperparameter_optimization:
             from sweeps import sweep  # here: a training needs no hyperopt
             return sweep.run(settings, data, script_globals)
-        samples.check(settings, data)
+        if check_prompt:
+            check_prompt(settings, data)
         _run_one(settings, data, build_model, show, started)
 
 
@@ -43,14 +45,20 @@ def _run_one(settings, data, build_model, show, started):
                     folder.log(note)
                 with Trainer(settings, model, data, folder, started) as trainer:
                     if not settings.evaluate:
-                        trainer.stopping.median = medians(
+                        trainer.stopping.median_at = median_rule(
                             folder.path, settings.prune_after, model.lower_is_better)
                         trainer.fit()
-                    if settings.values.get("sample"):
-                        trainer.load_best()
-                    else:
-                        report.final(trainer)
-                    if settings.evaluate_on_test or settings.evaluate:
-                        show(trainer)
+                    _report(trainer, show)
         except (tf.errors.ResourceExhaustedError, MemoryError):
             raise out_of_memory(settings)
+
+
+def _report(trainer, show):
+    """Report a run that has been trained, or only make its samples."""
+    settings = trainer.settings
+    if settings.values.get("sample"):
+        trainer.load_best()
+    elif not report.final(trainer):
+        return
+    if settings.evaluate_on_test or settings.evaluate:
+        show(trainer)

@@ -52,7 +52,7 @@ class LanguageData(PreparedData):
         self._own = settings.data_set_name == OWN.name
         self._source = _own_source(settings) if self._own else DATA_SETS[settings.data_set_name]
         path = self._path("vocabulary.json")
-        with hint(self._prepare), reading(path):
+        with hint(self._prepare_hint), reading(path):
             content = load_json(path)
             self.symbols, self._facts = list(content["symbols"]), dict(content["facts"])
             self._counts = {split: int(self._facts["tokens"][split]) for split in SPLITS}
@@ -115,10 +115,6 @@ class LanguageData(PreparedData):
         if ids.shape != (count,) or ids.dtype != np.min_scalar_type(self.vocabulary_size - 1):
             raise UserError("%s does not fit the vocabulary.json beside it" % self._path(file))
         return ids
-
-    def file_order(self, split):
-        """The numbers of the windows as batches(split) of valid and test has them in turn."""
-        return np.arange(len(self._starts(split)))
 
     def stats(self, split):
         """Counts of tokens, windows and targets; "python" and "sha256" of an embedded text."""

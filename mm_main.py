@@ -13,7 +13,7 @@ your own, see docs/own_data.md:
 import experiment
 import mm_utils
 from files.errors import run_as_script
-from reports.music_sample import music
+from reports.music_sample import check_prompt, music
 from training.model import Metric, Model, Network, outputs_for_sampling
 from training.quiet_tensorflow import tf
 
@@ -130,7 +130,7 @@ def build_model(settings, data):
 
 def main(arguments=None):
     """Train (or resume, or only evaluate) a model and report it, or sweep over many."""
-    return experiment.run(globals(), mm_utils.load, build_model, music, arguments)
+    return experiment.run(globals(), mm_utils.load, build_model, music, arguments, check_prompt)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,12 @@ OWN = OwnData(
      "steps_per_quarter": "time steps in a quarter note of them",
      "own_music_outside": "their notes off the keyboard: shift (by octaves) or drop"})
 
+# Time steps in a quarter note of the published sets, whose files do not say. The chorales have a
+# step a beat. Most of Nottingham's tunes, 32 bars, have 256 steps; the other two are taken to be
+# alike.
+_STEPS_PER_QUARTER = {"JSB Chorales": 1, SAMPLE: 1, "Nottingham": 2, "MuseData": 2,
+                      "Piano-midi.de": 2}
+
 # A split in memory: `steps` uint8 [n, 11], the notes of a step as bits; `song_lengths` in steps;
 # `silent_steps`, how many were dropped; `starts` and `lengths` of the windows' inputs, in steps.
 MusicSplit = namedtuple("MusicSplit", "steps song_lengths silent_steps starts lengths")
@@ -99,9 +105,9 @@ class MusicData(PreparedData):
 
     @property
     def steps_per_quarter(self):
-        """Time steps in a quarter note; of the published sets, whose files do not say, 1."""
-        own = self._settings.data_set_name == OWN.name
-        return self._settings.steps_per_quarter if own else 1
+        """Time steps in a quarter note."""
+        return _STEPS_PER_QUARTER.get(self._settings.data_set_name,
+                                      self._settings.steps_per_quarter)
 
     def batches(self, split, epoch=0):
         """Batches of {"inputs" and "targets": uint8 [T, B, 88], "lengths": int32 [B]}.
@@ -121,12 +127,8 @@ class MusicData(PreparedData):
                 -settings.transpose, settings.transpose, count, endpoint=True)
         return Batches(groups, lambda chosen: _transposed(_batch(part, chosen), shifts[chosen]))
 
-    def file_order(self, split):
-        """The numbers of the windows as batches(split) of valid and test has them in turn."""
-        return np.arange(len(self._open(split).starts))
-
     def stats(self, split):
-        """What a split holds, as plain numbers; notes are MIDI numbers.
+        """Counts of a split, as plain numbers; notes are MIDI numbers.
 
         `steps` is the number of targets in all windows (training windows overlap, so most steps are
         in two), `sounding_steps` counts every step of the songs once.
@@ -143,7 +145,7 @@ class MusicData(PreparedData):
                 "song_length_quartiles": quartiles.tolist()}
 
     def remarks(self):
-        """What was left out of a user's own music, and the baseline, as lines."""
+        """Lines on what was left out of a user's own music, and on the baseline."""
         if self._settings.data_set_name != OWN.name:
             return []
         path = self._path("left_out.json")

@@ -105,10 +105,6 @@ class DigitData(LabelledData):
         groups = example_groups(len(labels), self._settings.batch_size, random)
         return Batches(groups, functools.partial(self._batch, images, labels))
 
-    def file_order(self, split):
-        """The numbers of the digits as batches(split) of valid and test has them in turn."""
-        return np.arange(len(self._open(split).labels))
-
     def stats(self, split):
         """Counts of a split, as plain numbers; "mean_intensity" is in units of pixel_scale."""
         images, labels = self._open(split)

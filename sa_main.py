@@ -92,8 +92,7 @@ def build_model(settings, data):
 
 def main(arguments=None):
     """Train (or resume, or only evaluate) a model and report it, or sweep over many."""
-    return experiment.run(globals(), sa_utils.load, build_model, confusion_matrix,
-                          arguments)
+    return experiment.run(globals(), sa_utils.load, build_model, confusion_matrix, arguments)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,6 @@ class Cell(object):
     self.weights for an input x [B, D].
     """
 
-    initializers = {}  # name -> initializer of a variable that does not start like the others
-
     def __init__(self, state_size, output_size, dropout):
         """state_size: N or LSTMState(N, N). dropout: drop probability, number or scalar tensor."""
         self.state_size = state_size
@@ -56,8 +54,6 @@ class Cell(object):
 
     def initializer(self, name, input_depth):
         """Initializer of a variable: Glorot-uniform over the whole matrix; vectors zero."""
-        if name in self.initializers:
-            return self.initializers[name]
         is_matrix = len(self.weight_shapes(input_depth)[name]) == 2
         return tf.glorot_uniform_initializer() if is_matrix else tf.zeros_initializer()
 
@@ -116,7 +112,8 @@ def mask_shape(cell, inputs, depth):
 def _own_scope(name):
     """Open a variable scope `name`, or the first of `name_1`, .. that has no variable here yet.
 
-    Where variables are reused, cells count as in tf.layers: each shares with its like of before.
+    Where variables are reused, cells count as in tf.layers: the n-th one takes the variables of
+    the n-th one built before.
     """
     here = tf.get_variable_scope()
     if here.reuse:

@@ -9,7 +9,6 @@ class GRUCell(Cell):
     """State and output h [B, num_units]. dropout: drop probability, number or scalar tensor."""
 
     name = "gru"
-    initializers = {"b_g": tf.ones_initializer()}
 
     def __init__(self, num_units, dropout=0.0):
         super().__init__(num_units, num_units, dropout)
@@ -19,6 +18,10 @@ class GRUCell(Cell):
         units = self.state_size
         return {"W_g": (input_depth + units, 2 * units), "b_g": (2 * units,),
                 "W_c": (input_depth + units, units), "b_c": (units,)}
+
+    def initializer(self, name, input_depth):
+        """Initializer of a variable; the gates' biases start at 1."""
+        return tf.ones_initializer() if name == "b_g" else super().initializer(name, input_depth)
 
     def step(self, x, h, mask):
         """Make one step: (h', h') from the input x [B, D] and the state h [B, N]."""

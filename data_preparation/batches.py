@@ -14,7 +14,7 @@ def generator(seed, epoch, purpose=0):
 def training_slices(count, batch_size):
     """Slices of floor(count / batch_size) batches; the remainder joins the last.
 
-    So that holds batch_size .. 2 * batch_size - 1 examples.
+    The last batch holds batch_size .. 2 * batch_size - 1 examples.
     With fewer examples than `batch_size` there is one batch of all of them.
     """
     batches = max(count // batch_size, 1)
@@ -22,21 +22,16 @@ def training_slices(count, batch_size):
     return [slice(start, stop) for start, stop in zip(starts, starts[1:] + [count])]
 
 
-def evaluation_slices(count, batch_size):
-    """Slices that hold every example exactly once, the last partial batch included."""
-    return [slice(start, min(start + batch_size, count)) for start in range(0, count, batch_size)]
-
-
 def example_groups(count, batch_size, random=None):
     """The numbers of the examples of each batch.
 
-    They are shuffled by `random` for training, all and in order if it is None.
+    They are shuffled by `random` for training; if it is None they are in order, each exactly once,
+    the last batch smaller.
     """
     if random is None:
-        order, slices = np.arange(count), evaluation_slices(count, batch_size)
-    else:
-        order, slices = random.permutation(count), training_slices(count, batch_size)
-    return [order[part] for part in slices]
+        return np.split(np.arange(count), range(batch_size, count, batch_size))
+    order = random.permutation(count)
+    return [order[part] for part in training_slices(count, batch_size)]
 
 
 class Batches(object):

@@ -78,7 +78,7 @@ def split_by_name(names):
 
 
 def left_out_lines(left_out, most=20):
-    """What was left out, as lines of a table; at most so many of each kind."""
+    """The lines of a table of all that was left out; at most so many of each kind."""
     notes, files = Counter(), Counter()
     for kinds in left_out["notes"].values():
         notes.update(kinds)

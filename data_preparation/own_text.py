@@ -184,7 +184,8 @@ def _open(path):
 
 
 def _symbols(text, unit, limit):
-    """The symbols of all ids: the `limit` commonest characters by code, or words by frequency."""
+    """The symbols of all ids: the `limit` commonest characters, sorted by code, or words, by
+    frequency."""
     training = (tokens for split, tokens in text.segments() if split == "train")
     if unit == "word":
         counts = Counter()

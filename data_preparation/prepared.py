@@ -15,8 +15,8 @@ SPLITS = ("train", "valid", "test")
 class PreparedData(object):
     """Base of the data classes; each split is read when it is first asked for.
 
-    A subclass has batches(split, epoch), stats(split), baseline(split), file_order(split),
-    _read(split) for what _open returns, and `description`, a line on the whole data set.
+    A subclass has batches(split, epoch), stats(split), baseline(split), _read(split) for what _open
+    returns, and `description`, a line on the whole data set.
 
     Attributes: title, the data set's name, of a user's own data with that of the file or folder;
     fingerprint, a SHA-256 (hex) of the sources' content, and fraction: 1 for the published data and
@@ -24,14 +24,19 @@ class PreparedData(object):
     """
 
     def __init__(self, settings, place):
-        self._settings, self._folder, self._prepare = settings, place.folder, place.prepare
+        self._settings, self._folder = settings, place.folder
+        self._prepare_hint = place.prepare_hint
         self._opened, self.title = {}, data_set_title(settings)
-        with hint(self._prepare):
+        with hint(self._prepare_hint):
             self.fingerprint, self.fraction = ready_files.identity(place.folder)
 
     def summary(self, split):
         """The numbers of a split that are printed when the data are prepared."""
         return self.stats(split)
+
+    def file_order(self, split):
+        """The numbers in the file of the examples as batches(split) of valid and test has them in
+        turn; None if they have them in the order of the file."""
 
     def remarks(self):
         """Further lines that are printed when the data are prepared."""
@@ -39,7 +44,7 @@ class PreparedData(object):
 
     def _open(self, split):
         if split not in self._opened:
-            with hint(self._prepare):
+            with hint(self._prepare_hint):
                 self._opened[split] = self._read(split)
                 self._check_unchanged()
         return self._opened[split]

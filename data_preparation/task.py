@@ -17,7 +17,7 @@ from files.writing import lock_folder
 
 # One data set on its way: its sources {name: path}, the options that its preparation depends on,
 # the folder of its ready files, and the advice if a source or a ready file is missing or damaged.
-Paths = namedtuple("Paths", "sources options folder fetch prepare")
+Paths = namedtuple("Paths", "sources options folder fetch_hint prepare_hint")
 
 
 class Task(object):
@@ -98,7 +98,8 @@ class Task(object):
                 place = self._place(settings)
                 missing = [path for path in place.sources.values() if not os.path.exists(path)]
                 if missing:
-                    print("%s: %s is not there: %s\n" % (name, missing[0], place.fetch), flush=True)
+                    print("%s: %s is not there: %s\n" % (name, missing[0], place.fetch_hint),
+                          flush=True)
                     continue
                 if place.folder not in done:
                     done.add(self._prepare(name, place, anew=True))
@@ -124,7 +125,7 @@ class Task(object):
         return place.folder
 
     def _write(self, name, place):
-        with hint(place.fetch):
+        with hint(place.fetch_hint):
             records = ready_files.file_records(place.sources)
             files, identity = self._make(name, place.sources, place.options)
         identity = identity or own.identity(records)
@@ -144,7 +145,7 @@ class Task(object):
         sources = {os.path.basename(file): os.path.join(folder, "unchanged", file)
                    for file in self._sources[name]}
         ready = os.path.join(folder, "ready", self._ready.get(name, name))
-        return Paths(sources, {}, ready, self._fetch(name, sources, option), prepare)
+        return Paths(sources, {}, ready, self._fetch_hint(name, sources, option), prepare)
 
     def _own_place(self, settings, folder, prepare):
         given = getattr(settings, self._own.option, "")
@@ -164,7 +165,7 @@ class Task(object):
         command = "%s %s`" % (prepare.rstrip("`"), " ".join(words))
         return Paths(sources, options, folder, "give another --" + self._own.option, command)
 
-    def _fetch(self, name, sources, option):
+    def _fetch_hint(self, name, sources, option):
         """The advice if sources are missing or damaged; it never overwrites what is there."""
         for download in DOWNLOADS:
             if set(sources) & {file.name for file in download.files}:
@@ -188,7 +189,7 @@ def _steps(text):
 def _check_presence(name, place):
     for path in place.sources.values():
         if not os.path.exists(path):
-            raise UserError("%s: %s is missing" % (name, path), place.fetch)
+            raise UserError("%s: %s is missing" % (name, path), place.fetch_hint)
 
 
 def _analyse(data, place):

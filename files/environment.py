@@ -1,4 +1,4 @@
-"""Import this before a package of the environment: without it a script ends in one line."""
+"""Import this before a package of the environment: if that is missing, one line says so."""
 
 import importlib
 import os

@@ -98,7 +98,8 @@ class OneLineParser(argparse.ArgumentParser):
 
 
 def run_as_script(main):
-    """Call `main()`; a UserError ends the process with one line on standard error and status 2.
+    """Call `main()`; a UserError ends the process with one line on standard error and its
+    exit_status, 2 if it is nothing else.
 
     The value of `main` is the exit status (None counts as 0). Ctrl-C gives 130; a training under
     way saves itself first, see training/trainer.py. If the reader of a pipe went away it is 141, as

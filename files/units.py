@@ -26,6 +26,11 @@ def unit(metric):
 
 
 def shown(metric, value):
-    """A metric's value as it stands on the screen: "7.8196", or "87.20 %" for an accuracy."""
+    """A metric's value as it stands on the screen: "7.8196", or "87.20 %" for an accuracy.
+
+    value: None for one that overflowed, as in metrics.jsonl.
+    """
     known = unit(metric)
+    if value is None:
+        return "not finite"
     return "%.2f %%" % (known.factor * value) if known.factor == 100 else "%.4f" % value

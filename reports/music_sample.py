@@ -10,9 +10,7 @@ from reports import pictures
 from reports.sampling import continuation, prompt_split
 
 MUSIC_STEPS = 100  # of prompt and continuation together
-TICKS_PER_STEP = 480  # with MIDI's own tempo half a second, as the data have none
-# The grid that the published songs are on; others have that of the settings.
-STEPS_PER_QUARTER = {"JSB Chorales": 1, "Bach Chorales": 1}
+TICKS_PER_STEP = 480  # a quarter note lasts MIDI's own half a second, as the data have no tempo
 
 
 def music(trainer):
@@ -22,7 +20,7 @@ def music(trainer):
     is not to be read).
     """
     settings, data, run = trainer.settings, trainer.data, trainer.run
-    song = read_prompt(settings) if settings.prompt else _song(data, prompt_split(settings))
+    song = read_prompt(settings, data) if settings.prompt else _song(data, prompt_split(settings))
     most = len(song) if settings.prompt else min(len(song), MUSIC_STEPS) // 2
     prompt = song[:min(settings.prompt_steps, most)]
     left = MUSIC_STEPS if settings.prompt else min(len(song), MUSIC_STEPS)
@@ -38,6 +36,12 @@ def music(trainer):
         len(prompt), of, steps))
 
 
+def check_prompt(settings, data):
+    """Refuse a prompt that cannot be read; before training. Raises UserError."""
+    if settings.prompt:
+        read_prompt(settings, data)
+
+
 def _song(data, split):
     """The steps of the longest song in the first batch of a split, uint8 [T, notes]."""
     batch = data.batches(split)[0]
@@ -46,10 +50,9 @@ def _song(data, split):
     return np.concatenate([batch["inputs"][:1, longest], batch["targets"][:length, longest]])
 
 
-def read_prompt(settings):
+def read_prompt(settings, data):
     """The sounding steps of the MIDI file settings.prompt, uint8 [T, 88]. Raises UserError."""
-    per_quarter = STEPS_PER_QUARTER.get(settings.data_set_name, settings.steps_per_quarter)
-    keys = mm_utils.read_midi(settings.prompt, per_quarter)
+    keys = mm_utils.read_midi(settings.prompt, data.steps_per_quarter, settings.own_music_outside)
     if not len(keys):
         raise UserError("%s has no notes" % settings.prompt, "give another MIDI file as prompt")
     return keys
@@ -62,7 +65,7 @@ def _choose_notes(logits, random):
     return notes.astype(np.uint8)
 
 
-def _save_midi(path, keys, lowest_note, steps_per_quarter=1):
+def _save_midi(path, keys, lowest_note, steps_per_quarter):
     """A MIDI file of keys [T, notes], lasting a step each; adjacent steps hold a note."""
     track, waited = mido.MidiTrack(), 0
     before = np.zeros_like(keys[:1])

@@ -20,8 +20,11 @@ def final(trainer):
     Without settings.evaluate_on_test the test split is not even read, and the results have nothing
     of it, unless this is an evaluation of a run that was tested before.
 
-    Returns the dict that results.json holds. Raises UserError if no epoch is finished yet, or a
-    file cannot be written.
+    A published run, of which only the best weights are there, keeps its files if this adds nothing
+    to them: another machine's last digits are not the published ones.
+
+    Returns whether the files were written. Raises UserError if no epoch is finished yet, or a file
+    cannot be written.
     """
     trainer.load_best()
     run, settings = trainer.run, trainer.settings
@@ -33,30 +36,46 @@ def final(trainer):
     results.update((split, trainer.evaluate(split)) for split in evaluated)
     if settings.evaluate and not settings.evaluate_on_test:
         _keep_test(results, run)
+    new = not trainer.weights_only or _adds_to(run, results)
+    if new:
+        _write(trainer, results)
+    for line in summary(results, run.path):
+        run.log(line)
+    return new
+
+
+def _write(trainer, results):
+    run = trainer.run
     with _written(run.file("results.json")) as path:
         save_json(path, results)
     title = "{}, {}, {:,} parameters".format(_data_set(results), results["cell"],
                                              results["parameters"])
     with _written(run.file("learning_curve.png")) as path:
         pictures.learning_curve(path, run.metrics(), results, title)
-    if not settings.evaluate:
-        run.hyperparameters(results["steps"], _tagged(results, evaluated))
-    for line in summary(results, run.path):
-        run.log(line)
-    return results
+    if not trainer.settings.evaluate:
+        run.hyperparameters(results["steps"], _tagged(results))
 
 
-def _tagged(results, splits):
+def _adds_to(run, results):
+    """Whether results have metrics that results.json lacks, or are of other data."""
+    if not os.path.exists(run.file("results.json")) or results["other_data"]:
+        return True
+    earlier = load_results(run.path)
+    return any(set(results.get(split, {})) - set(earlier.get(split, {}))
+               for split in ("valid", "test"))
+
+
+def _tagged(results):
     """The metrics of the best epoch as TensorBoard has them, {tag: number}."""
     tagged = {}
-    for split in splits:
+    for split in ("valid", "test"):
         tagged.update(("best_%s/%s" % (split, name), value)
-                      for name, value in results[split].items())
+                      for name, value in results.get(split, {}).items())
     return tagged
 
 
 def _identity(trainer):
-    """What results.json says of the model and its data."""
+    """The entries of results.json on the model and its data."""
     settings, run, model = trainer.settings, trainer.run, trainer.model
     comparison = trainer.data.fraction == 1 and not run.other_data
     paper = paper_value(settings.data_set_name, settings.cell_name, model.monitor)
@@ -72,7 +91,7 @@ def _identity(trainer):
 
 
 def _training(trainer):
-    """What results.json says of the training; a published run without last.npz has only that."""
+    """The entries of results.json on the training; of a published run they are all there is."""
     progress, stopping = trainer.progress, trainer.stopping
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** 20  # of this process
     found = {

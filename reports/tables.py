@@ -137,7 +137,7 @@ def _judged(tuned, untuned, data_set, cell):
 
 
 def for_readme(runs):
-    """What stands between the two markers of README.md."""
+    """The generated part of README.md, between its two markers."""
     tuned, untuned = entries(runs, True), entries(runs, False)
     used = ""
     for row in itertools.chain(tuned.values(), untuned.values()):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from data_preparation.texts import UNKNOWN
 from files.errors import UserError
 from files.reading import load_bytes, reading
 from files.writing import atomic_write
@@ -9,7 +10,6 @@ from reports.sampling import continuation, prompt_split
 
 TEXT_PROMPT = {"characters": 100, "words": 20}
 TEXT_LENGTH = {"characters": 500, "words": 200}
-UNKNOWN = 1  # the id of what is not in the vocabulary; 0 is padding
 
 
 def text(trainer):
@@ -45,7 +45,7 @@ def given_prompt(settings):
         return content.decode("utf-8-sig").rstrip("\n")
 
 
-def check(settings, data):
+def check_prompt(settings, data):
     """Refuse a prompt without anything that the data have; before training. Raises UserError."""
     prompt = given_prompt(settings)
     name = "prompt_file" if settings.prompt_file else "prompt"

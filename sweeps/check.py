@@ -51,8 +51,10 @@ def comparison(published, ours, monitor):
 def _difference(theirs, own, monitor):
     if all(_same(theirs[part], own[part]) for part in ("train", "valid")):
         return "all metrics are the same to the last digit"
-    off = own["valid"][monitor] / theirs["valid"][monitor] - 1
-    return "differs by %+.2g %%" % (100 * off)
+    value, published = own["valid"][monitor], theirs["valid"][monitor]
+    if None in (value, published):
+        return "differs"
+    return "differs by %+.2g %%" % (100 * (value / published - 1))
 
 
 def _same(theirs, own):

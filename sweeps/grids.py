@@ -10,9 +10,10 @@ from files.reading import reading
 from files.run_files import load_results, load_settings
 from sweeps.records import read_records
 from sweeps.summary import summary
+from sweeps.trial import trial_name
 
 Grid = collections.namedtuple("Grid", "data_set cell names metric part values epochs")
-Grid.__doc__ = """What a metric is at each combination of two settings.
+Grid.__doc__ = """The values of a metric at each combination of two settings.
 
 cell: its title. names: of the two settings, the first going across. part: of the data that the
 metric is of, "validation" or "test". values, epochs: {(across, down): number}; a value is None if
@@ -69,7 +70,7 @@ def _tested(grid, folder, records):
     """The Grid of the test part, None if a trial was not tested."""
     tested = []
     for record in records:
-        trial = os.path.join(folder, "trial-%03d" % record["trial"])
+        trial = os.path.join(folder, trial_name(record["trial"]))
         if record["loss"] is not None:
             if not os.path.exists(os.path.join(trial, "results.json")):
                 return None
@@ -115,12 +116,12 @@ def lower_is_better(metric):
 def differences(own, others):
     """[(across, down, value, the other's)] of the points that `own` shares with other grids."""
     found = []
-    for other in others:
-        alike = (other.data_set, other.cell, other.names) == (own.data_set, own.cell, own.names)
-        for place, value in own.values.items() if alike else ():
-            for there, theirs in other.values.items():
-                if _same(place, there):
-                    found.append(place + (value, theirs))
+    alike = [other for other in others if (other.data_set, other.cell, other.names) == (
+        own.data_set, own.cell, own.names)]
+    for other in alike:
+        for place, value in own.values.items():
+            found += [place + (value, theirs) for there, theirs in other.values.items()
+                      if _same(place, there)]
     return sorted(found, key=lambda row: row[:2])
 
 

@@ -52,7 +52,7 @@ def draw(axes, grid, bounds, attribute="values", size=7):
 
 
 def label(grid, attribute="values"):
-    """What the colours mean."""
+    """The label of the scale of colours."""
     if attribute == "epochs":
         return "epochs until it stopped"
     return "%s %s" % (grid.part, unit(grid.metric).label)

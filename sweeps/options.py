@@ -6,7 +6,8 @@ from cells.registry import CELLS
 from files.errors import UserError, hint
 from files.run_files import load_settings
 from sweeps.search_space import search_space
-from sweeps.trial import Trial
+from sweeps.trial import Trial, trial_name
+from training.options import option_words
 
 # The settings of the sweep that must stay as they were when it was begun, and what sweeps by
 # versions without them had.
@@ -19,20 +20,21 @@ def make_trial(sweep, number, point, **changed):
     number: of the trial, or the name of its folder. changed: settings that are not those of the
     other trials; a trial does not read the test split.
     """
-    name = number if isinstance(number, str) else "trial-%03d" % number
+    name = number if isinstance(number, str) else trial_name(number)
     settings = sweep.settings.changed(
         name="%s/%s" % (sweep.settings.sweep_name, name), do_hyperparameter_optimization=False,
         search={}, **dict({"evaluate_on_test": False}, **changed))
     folder = sweep.run.file(name)
     later = later_options(settings, resume=folder, evaluate_on_test=settings.evaluate_on_test)
-    return Trial(number, point, folder, sweep.script, _options(_at(settings, point)), later)
+    return Trial(number, point, folder, sweep.script, option_words(_at(settings, point)),
+                 later)
 
 
 def later_options(settings, **more):
     """The options of a call for a run that exists: those that may change, and `more`."""
     values = {name: value for name, value in settings.values.items()
               if settings.constants[name].may_change_on_evaluate and name != "name"}
-    return _options(dict(values, **more))
+    return option_words(dict(values, **more))
 
 
 def command_of(settings, point):
@@ -49,10 +51,6 @@ def _at(settings, point):
     values = dict(settings.values, cell_hyperparameters=hyperparameters)
     values.update((name, point[name]) for name in point if name not in own)
     return values
-
-
-def _options(values):
-    return ["--%s=%s" % item for item in values.items()]
 
 
 def point_of_folder(folder, space):

@@ -1,6 +1,5 @@
 """Trainings side by side on one machine, each in a process with its own cores or its own GPU."""
 
-import ctypes
 import multiprocessing
 import os
 import signal
@@ -9,10 +8,7 @@ from multiprocessing.connection import wait
 
 from files import machine
 from files.errors import UserError
-from sweeps.trial import train
-
-_LIBC = ctypes.CDLL(None)
-_PR_SET_PDEATHSIG = 1
+from sweeps.trial import end_with_parent, train
 
 
 class Worker(object):
@@ -51,7 +47,7 @@ class Worker(object):
         return self._process.is_alive()
 
     def _run(self, sender):
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        end_with_parent()
         signal.signal(signal.SIGINT, lambda *_: None)  # whoever started us tells us to end, by TERM
         signal.signal(signal.SIGTERM, _interrupt)
         if hasattr(os, "sched_setaffinity"):

@@ -12,11 +12,12 @@ import statistics
 
 from files.run_files import load_metrics
 from sweeps.records import read_records
+from sweeps.trial import trial_name
 
 FIRST_TRIALS = 5  # so many must be finished before any is pruned
 
 
-def medians(folder, prune_after, lower_is_better):
+def median_rule(folder, prune_after, lower_is_better):
     """Return a function of the epochs done that gives the median to be no worse than, or None.
 
     folder: of a trial; the sweep's is the one that it is in. What the earlier trials reached is
@@ -29,7 +30,7 @@ def medians(folder, prune_after, lower_is_better):
     records, _ = read_records(os.path.join(sweep, "trials.jsonl"))
     finished = [record for record in records
                 if record["loss"] is not None and not record.get("pruned")]
-    courses = [_best_by_epoch(os.path.join(sweep, "trial-%03d" % record["trial"]),
+    courses = [_best_by_epoch(os.path.join(sweep, trial_name(record["trial"])),
                               record["metric"], lower_is_better) for record in finished]
     courses = [course for course in courses if course]
 

@@ -32,17 +32,12 @@ def outcome(record):
                        seconds=record.get("trial_seconds", record["seconds"]))
 
 
-def ranked(records):
-    """The records, best first, failed ones last."""
-    return sorted(records, key=lambda record: (
-        record["loss"] is None, record["loss"], record["trial"]))
-
-
 def table(records, space):
-    """The lines of the table of all trials, best first."""
+    """The lines of the table of all trials, best first, failed ones last."""
     names = sorted(space)
     rows = [["trial"] + names + ["validation"]]
-    for record in ranked(records):
+    for record in sorted(records, key=lambda record: (
+            record["loss"] is None, record["loss"], record["trial"])):
         point = [str(record["point"][name]) for name in names]
         rows.append([str(record["trial"])] + point + [outcome(record)])
     widths = [max(map(len, column)) for column in list(zip(*rows))[:-1]]

@@ -20,10 +20,10 @@ import warnings
 from hyperopt import STATUS_FAIL, STATUS_OK, SparkTrials, fmin, hp
 
 from files.errors import UserError
+from files.project import ROOT
 from files.writing import open_own
 from sweeps.trial import Trial, train
 
-_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def check_master(master):
@@ -157,7 +157,7 @@ def _connect(master, log):
         raise UserError("Spark needs Java 8, 11 or 17 on PATH or in JAVA_HOME, found none that "
                         "runs: " + log.name)
     conf = SparkConf().setMaster(master).setAppName("sweep")
-    conf.set("spark.ui.showConsoleProgress", "false").setExecutorEnv("PYTHONPATH", _ROOT)
+    conf.set("spark.ui.showConsoleProgress", "false").setExecutorEnv("PYTHONPATH", ROOT)
     try:
         with warnings.catch_warnings(record=True):  # that of Python 3.7's end sets its own filter
             return SparkSession(SparkContext(conf=conf, gateway=gateway))

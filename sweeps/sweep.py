@@ -15,12 +15,13 @@ import tqdm
 
 from files import units
 from files.errors import UserError
+from files.output import is_terminal
 from files.run_files import is_begun
 from sweeps import options, report, spark, winner
 from sweeps.records import Records
 from sweeps.search_space import points_in, search_space
 from sweeps.suggestions import next_point
-from sweeps.trial import AGAIN, DONE, UNCLEAR, train
+from sweeps.trial import AGAIN, DONE, UNCLEAR, train, trial_name
 from training.run_folder import RunFolder
 from training.settings import run_path
 
@@ -73,7 +74,7 @@ class Sweep(object):
         self._in_a_row = []  # of the last trials that told nothing of their points: kind, reason
         self.size = self._size()
         self._bar = tqdm.tqdm(total=self.size, initial=len(self.records), desc="sweep",
-                              bar_format=_BAR, disable=not (sys.stderr and sys.stderr.isatty()),
+                              bar_format=_BAR, disable=not is_terminal(sys.stderr),
                               dynamic_ncols=True, position=0, leave=False)
         self._show_best()
         self._keep_best()
@@ -138,7 +139,7 @@ class Sweep(object):
             return None
         for number in self._numbers_of_folders():
             if number not in taken:
-                folder = self.run.file("trial-%03d" % number)
+                folder = self.run.file(trial_name(number))
                 point = options.point_of_folder(folder, self.space)
                 return options.make_trial(self, number, point)
         number = next(number for number in itertools.count(1) if number not in taken)
@@ -160,7 +161,7 @@ class Sweep(object):
         Raises UserError if it makes no sense to go on, or if it was trained on other data.
         """
         if kind == DONE:
-            winner.check_data(self, self.run.file("trial-%03d" % record["trial"]))
+            winner.check_data(self, self.run.file(trial_name(record["trial"])))
             self._settle()
             self._add(record)
             if self.best is None and len(self.records) >= HOPELESS:
@@ -215,8 +216,8 @@ class Sweep(object):
         best = self.best
         for record in self.records:
             if record is not best:
-                shutil.rmtree(self.run.file("trial-%03d/checkpoints" % record["trial"]),
-                              ignore_errors=True)
+                folder = self.run.file(trial_name(record["trial"]))
+                shutil.rmtree(os.path.join(folder, "checkpoints"), ignore_errors=True)
 
     def log(self, text):
         """Print a line above the progress bar and keep it in log.txt."""

@@ -21,6 +21,7 @@ import sys
 import time
 
 from files.errors import TrainingFailed, UserError, hint
+from files.output import is_terminal
 from files.progress import BAR_FILE
 from files.run_files import LAST, load_results
 from files.writing import lock_folder
@@ -41,6 +42,11 @@ _INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, 
 _OF_SURROUNDINGS = re.compile(r"(OSError|BlockingIOError|ConnectionError|FileNotFoundError|"
                               r"IsADirectoryError|NotADirectoryError|PermissionError|TimeoutError|"
                               r"ImportError|ModuleNotFoundError)\b|\S*: can't open file ")
+
+
+def trial_name(number):
+    """The name of the folder of a sweep's trial."""
+    return "trial-%03d" % number
 
 
 def train(trial, variables=()):
@@ -79,7 +85,7 @@ def _run(trial, variables):
 
 
 def _outcome(folder):
-    """What a finished trial's results give to its record."""
+    """The part of a finished trial's record that its results give."""
     try:
         found = results(folder)
     except UserError as error:
@@ -98,7 +104,7 @@ def _outcome(folder):
 
 
 def results(folder):
-    """What the results.json of a trial holds. Raises UserError if it is missing or damaged."""
+    """The content of a trial's results.json. Raises UserError if it is missing or damaged."""
     with hint("remove it, and the trial's line in trials.jsonl, to have them made again"):
         return load_results(folder)
 
@@ -110,14 +116,14 @@ def call(script, words, variables=()):
     interrupted or dies.
     """
     environment = dict(os.environ, **dict(variables))
-    terminal = [os.dup(sys.stderr.fileno())] if sys.stderr and sys.stderr.isatty() else []
+    terminal = [os.dup(sys.stderr.fileno())] if is_terminal(sys.stderr) else []
     environment.update((BAR_FILE, str(number)) for number in terminal)
     tail = b""
     try:
         process = subprocess.Popen(
             [sys.executable, "-u", script] + words, env=environment, stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
-            preexec_fn=_end_with_parent, pass_fds=terminal)
+            preexec_fn=end_with_parent, pass_fds=terminal)
         try:
             for block in iter(lambda: os.read(process.stderr.fileno(), 65536), b""):
                 tail = (tail + block)[-4096:]
@@ -156,7 +162,8 @@ def _ended(status, tail):
     return Ended(AGAIN if known or _OF_SURROUNDINGS.match(last) else UNCLEAR, reason)
 
 
-def _end_with_parent():
+def end_with_parent():
+    """Have this process get SIGTERM when the one that started it dies."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

@@ -8,6 +8,7 @@ from files.run_files import load_settings
 from files.units import shown
 from files.writing import save_json
 from sweeps import options, report
+from sweeps.grids import lower_is_better
 from sweeps.summary import summary, summary_lines
 from sweeps.trial import call, results, train
 
@@ -27,7 +28,7 @@ def finish(sweep):
     command = options.command_of(sweep.settings, best["point"])
     numbers = summary([record["loss"] for record in records],
                       [record.get("epochs", 0) for record in records],
-                      lower_is_better=best["loss"] == best["value"])
+                      lower_is_better(best["metric"]))
     numbers["pruned"] = sum(record.get("pruned", False) for record in records)
     save_json(sweep.run.file("sweep.json"), {
         "trials": len(records), "failed": numbers["failed"], "winner": best, "summary": numbers,

@@ -1,7 +1,9 @@
 """Rows of the table by one command: the plan, bad input, a run that is finished, checking a run."""
 
+import json
 import os
 import re
+import shutil
 
 import pytest
 
@@ -74,6 +76,21 @@ def test_runs_are_made_shown_and_then_skipped(tmp_path, capsys):
         reproduce.main(["SequentialDigits", "--cells", "RRU", "--runs_folder", str(tmp_path)])
 
 
+def test_a_run_that_was_not_tested_is_named_and_kept(tmp_path):
+    words = ["SequentialDigits", "--cells", "RRU", "--runs_folder", str(tmp_path)]
+    source = os.path.join(ROOT, "results", "mnist", "SequentialDigits", "RRU", "seed1")
+    run = tmp_path / "mnist" / "SequentialDigits" / "RRU" / "seed1"
+    shutil.copytree(source, str(run))
+    job, = plan(*words)
+    assert job.state == "finished"
+    results = json.loads((run / "results.json").read_text())
+    del results["test"]
+    (run / "results.json").write_text(json.dumps(results))
+    with pytest.raises(UserError, match="was not tested: --evaluate it"):
+        reproduce.main(words)
+    assert (run / "checkpoints" / "best.npz").exists()
+
+
 def test_what_failed_is_named_and_does_not_stop_the_rest(tmp_path, capsys):
     words = ["SequentialDigits", "--cells", "RRU", "GRU", "--epochs", "1", "--learning_rate",
              "1e37", "--runs_folder", str(tmp_path)]
@@ -97,6 +114,9 @@ def test_the_same_numbers_are_told_from_others():
     line, _ = check.comparison(published, other, "window_nll")
     assert line == ("epoch 1: validation window_nll 15.6248, published 15.4701: "
                     "differs by +1 %")
+    overflowed = [dict(line, valid={"window_nll": None}) for line in published]
+    line, _ = check.comparison(overflowed, published, "window_nll")
+    assert line.endswith("validation window_nll 15.4701, published not finite: differs")
 
 
 def test_a_published_run_can_be_checked(capsys):

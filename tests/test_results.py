@@ -411,14 +411,45 @@ def test_an_unfinished_run_is_not_published(tmp_path):
         publish(tmp_path, tmp_path)
 
 
-def test_published_weights_give_the_published_metrics_again(tmp_path):
+@pytest.fixture
+def published_weights(tmp_path):
+    """A copy of a run that is published with its weights."""
     folder = os.path.join(ROOT, "results", "mnist", "SequentialDigits", "RRU", "seed1")
     shutil.copytree(folder, str(tmp_path / "seed1"))
-    mnist_main.main(["--evaluate", str(tmp_path / "seed1"), "--data_folder", str(tmp_path)])
-    published, again = (json.loads(read(path, "results.json"))
-                        for path in (folder, str(tmp_path / "seed1")))
+    return tmp_path / "seed1"
+
+
+def test_published_weights_give_the_published_metrics_again(published_weights, tmp_path):
+    published = json.loads(read(published_weights, "results.json"))
+    change(published_weights / "results.json", test=None)
+    mnist_main.main(["--evaluate", str(published_weights), "--data_folder", str(tmp_path)])
+    again = json.loads(read(published_weights, "results.json"))
     for split in ("valid", "test"):
         assert again[split] == pytest.approx(published[split], rel=1e-5)
     for name in ("epochs", "best_epoch", "stop_reason", "seconds", "steps"):
         assert again[name] == published[name]
-    assert not os.path.exists(str(tmp_path / "seed1" / "checkpoints" / "last.npz"))
+    assert not (published_weights / "checkpoints" / "last.npz").exists()
+
+
+def test_to_evaluate_a_published_run_changes_none_of_its_files(published_weights, tmp_path, capsys):
+    before = contents(published_weights)
+    mnist_main.main(["--evaluate", str(published_weights), "--data_folder", str(tmp_path)])
+    published = json.loads(read(published_weights, "results.json"))
+    assert "accuracy        valid %.2f %%, test %.2f %%" % (
+        100 * published["valid"]["accuracy"], 100 * published["test"]["accuracy"]
+    ) in capsys.readouterr().out
+    assert contents(published_weights) == before
+
+
+def contents(folder):
+    """{path: bytes} of all files below a folder, but for the lock."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != "lock")
+    return {str(path): path.read_bytes() for path in files}
+
+
+def test_to_look_at_the_published_runs_changes_nothing(monkeypatch, capsys):
+    monkeypatch.setattr(tool.chart, "draw", None)
+    tool.main([])
+    assert "## The runs of each row" in capsys.readouterr().out
+    with pytest.raises(UserError, match="--readme is given with folders"):
+        tool.main(["runs", "--readme"])

@@ -36,7 +36,7 @@ def built_parameters(settings, units, task):
     with tf.Graph().as_default():
         shape = [embedding_rows, depth]
         features = tf.get_variable("embedding", shape) if embedding_rows else tf.zeros([3, depth])
-        for layer, (cell, _) in enumerate(size.stack(settings, units, depth)):
+        for layer, cell in enumerate(size.stack(settings, units, depth)):
             with tf.variable_scope("layer_%d" % layer):
                 outputs, state = cell(features, cell.zero_state(tf.shape(features)[0], tf.float32))
             features = outputs

@@ -11,7 +11,7 @@ from files.errors import UserError
 from reports.publishing import SWEEP_FILES
 from sweeps import grids, heat_map, winner
 from sweeps import report as sweep_report
-from sweeps.pruning import medians
+from sweeps.pruning import median_rule
 from sweeps.search_space import points_in, search_space
 from sweeps.suggestions import next_point
 from sweeps.summary import summary
@@ -255,28 +255,28 @@ def write_trials(folder, courses, **more):
 def test_the_median_of_the_finished_trials_by_epoch(tmp_path):
     courses = [[9, 8, 9, 4], [9, 7, 6, 6], [9, 6], [8, 5, 5, 5], [8, 4, 4, 4]]
     write_trials(tmp_path, courses)
-    median = medians(str(tmp_path / "trial-006"), 2, True)
+    median = median_rule(str(tmp_path / "trial-006"), 2, True)
     # The third one, which stopped after two epochs, counts with its best; best values so far.
     assert [median(epoch) for epoch in (1, 2, 3, 4, 9)] == [None, 6, 6, 5, 5]
-    assert medians(str(tmp_path / "trial-006"), 0, True) is None
+    assert median_rule(str(tmp_path / "trial-006"), 0, True) is None
 
 
 @pytest.mark.parametrize("more", [{}, {"t5": {"pruned": True}}, {"t5": {"loss": None}}])
 def test_none_is_pruned_before_five_are_finished(tmp_path, more):
     write_trials(tmp_path, [[5.0, 5.0]] * (5 if more else 4), **more)
-    assert medians(str(tmp_path / "trial-006"), 1, True)(2) is None
+    assert median_rule(str(tmp_path / "trial-006"), 1, True)(2) is None
 
 
 def test_a_trial_that_is_worse_than_the_median_stops():
     stopping = EarlyStopping(patience=9, epochs=9, lower_is_better=True)
-    stopping.median = lambda epochs_done: 5.0 if epochs_done >= 2 else None
+    stopping.median_at = lambda epochs_done: 5.0 if epochs_done >= 2 else None
     reasons = []
     for value in (7.0, 4.9, 6.0, 6.0):
         stopping.update(value)
         reasons.append(stopping.reason)
     assert reasons == [None] * 4
     stopping = EarlyStopping(patience=9, epochs=9, lower_is_better=False)
-    stopping.median = lambda epochs_done: 0.5 if epochs_done >= 2 else None
+    stopping.median_at = lambda epochs_done: 0.5 if epochs_done >= 2 else None
     stopping.update(0.4)
     assert stopping.reason is None
     stopping.update(0.45)

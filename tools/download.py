@@ -25,7 +25,7 @@ MOST_AT_ONCE = 1 << 24  # bytes of an archive's own records, which are held in m
 
 
 class Rejected(Exception):
-    """What was fetched is not what it should be."""
+    """The error for fetched bytes that are not what they should be."""
 
 
 def log(text):
@@ -228,7 +228,7 @@ def _copy(open_source, path, file):
 
 
 def read_record(folder):
-    """What was taken on a mirror's word before: file name -> SHA-256."""
+    """Files that were taken on a mirror's word before: file name -> SHA-256."""
     try:
         with open(os.path.join(folder, MIRROR_RECORD)) as file:
             return dict(json.load(file))

@@ -34,12 +34,14 @@ from sweeps import check, parallel
 from sweeps.trial import Trial
 from tools.reproduce_plan import PUBLISHED, SCRIPTS, announce, plan, script_of, unknown
 from training.constants import read_constants
+from training.options import option_words
 from training.quiet_tensorflow import tf
 from training.settings import read_settings, run_path
 
 # Options of the scripts that this program sets itself.
 _OWN = ("data_set_name", "cell_name", "seed", "name", "resume", "evaluate", "sample",
         "do_hyperparameter_optimization", "evaluate_on_test")
+
 
 def train(jobs, number):
     """Train what is left to train; returns the lines that name what failed."""
@@ -51,7 +53,7 @@ def train(jobs, number):
     failed = []
     trials = [job.trial for job in left]
     gpus = _gpus() if number > 1 else []
-    for trial, record in parallel.train_all(trials, number, gpus, _say_begin):
+    for trial, record in parallel.train_all(trials, number, gpus, _announce_training):
         if record["reason"]:
             failed.append("%s failed: %s" % (trial.folder, record["reason"]))
             print(failed[-1], file=sys.stderr, flush=True)
@@ -60,7 +62,7 @@ def train(jobs, number):
     return failed
 
 
-def _say_begin(trial):
+def _announce_training(trial):
     print("training %s" % trial.folder, flush=True)
 
 
@@ -75,17 +77,17 @@ def check_run(folder, count, further):
     """Train the first epochs of a published run again and print how they compare."""
     with hint("give the folder of a published run"):
         saved, results = load_settings(folder), load_results(folder)
-    script = script_of(results["data_set"])
+    script = script_of(saved["settings"]["data_set_name"])
     settings = read_settings(vars(script), ["--evaluate=" + folder])
     values = {name: value for name, value in settings.values.items()
-              if settings.constants[name].group not in ("Run", "GPU", "Sweep")}
+              if settings.constants[name].is_of_computation}
     values.update(values.pop("cell_hyperparameters"), name="check", **further)
     then, now = saved["environment"], parallel.shared_cores(1)[0]
     print("published with TensorFlow %s on %d cores; here %s, up to %d cores" % (
         then["tensorflow"], then["cores"], tf.version.VERSION, len(now)))
     with tempfile.TemporaryDirectory() as temporary:
         values["runs_folder"] = temporary
-        begin = ["--%s=%s" % item for item in values.items()]
+        begin = option_words(values)
         settings = read_settings(vars(script), begin)
         trial = Trial("check", {}, run_path(settings, "check"), os.path.abspath(script.__file__),
                       begin, [])

@@ -1,4 +1,4 @@
-"""What reproduce.py has to do: the runs asked for, what is there of them, how long it takes."""
+"""The plan of reproduce.py: the runs asked for, what is there of them, how long it takes."""
 
 import collections
 import itertools
@@ -10,13 +10,15 @@ import mnist_main
 import sa_main
 from files.errors import UserError, did_you_mean, hint
 from files.progress import duration
-from files.run_files import load_results
+from files.project import project_path
+from files.run_files import LAST, load_results
 from reports import rows
 from reports.runs import find_runs, find_winners
 from sweeps.trial import Trial
+from training.options import option_words
 from training.settings import read_settings, run_path
 
-PUBLISHED = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "results")
+PUBLISHED = project_path("results")
 SCRIPTS = (mm_main, lm_main, sa_main, mnist_main)
 
 Job = collections.namedtuple("Job", "settings trial state")
@@ -67,14 +69,14 @@ def _of_winner(winners, data_set, cell):
 
 def _job(script, further, fixed):
     values = dict(further, **fixed)
-    begin = ["--%s=%s" % item for item in values.items()]
+    begin = option_words(values)
     settings = read_settings(vars(script), begin)
     folder = run_path(settings, settings.name)
     state = _state(script, settings, folder)
     later = {name: value for name, value in further.items()
-             if settings.constants[name].group in ("Run", "GPU")}
-    resume = ["--%s=%s" % item for item in dict(later, resume=folder).items()]
+             if settings.constants[name].may_change_on_evaluate}
     path = os.path.abspath(script.__file__)
+    resume = option_words(dict(later, resume=folder))
     return Job(settings, Trial(settings.name, {}, folder, path, begin, resume), state)
 
 
@@ -92,7 +94,11 @@ def _state(script, settings, folder):
         results = {}
         if os.path.exists(os.path.join(folder, "results.json")):
             results = load_results(folder)
-    return "finished" if results.get("stop_reason") and "test" in results else "cut off"
+    stopped, tested = bool(results.get("stop_reason")), "test" in results
+    if stopped and not tested and not os.path.exists(os.path.join(folder, LAST)):
+        raise UserError("%s is finished, but was not tested" % folder,
+                        "--evaluate it with --evaluate_on_test True")
+    return "finished" if stopped and tested else "cut off"
 
 
 def _as_text(unpublished):

@@ -1,8 +1,9 @@
 """The tables, the page and the chart of the published runs; a summary of your own; publishing.
 
-    python -u tools/results.py                       the runs in results/: tables and chart.png
-    python -u tools/results.py runs                  those below another folder, or several
-    python -u tools/results.py --readme              also renew README.md and docs/results.md
+    python -u tools/results.py                       the tables of the runs in results/
+    python -u tools/results.py runs                  of those below another folder, or several,
+                                                     with the chart of the first one
+    python -u tools/results.py --readme              renew README.md, docs/results.md and the chart
     python -u tools/results.py --publish "runs/music/JSB Chorales/RRU/seed1"
 
 The last copies a finished run into results/<task>/<data set>/<cell>/<name>, with the weights of
@@ -97,7 +98,8 @@ def main(arguments=None):
                            formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="*", help="where to look for runs (default: results)")
     parser.add_argument("--readme", action="store_true",
-                        help="renew the generated parts of README.md and docs/results.md")
+                        help="renew the generated parts of README.md and docs/results.md, and "
+                             "their chart")
     parser.add_argument("--publish", action="store_true",
                         help="the folders are runs: copy them into results")
     options = parser.parse_args(arguments)
@@ -107,10 +109,14 @@ def main(arguments=None):
         for folder in options.folders:
             print(publish(folder, PUBLISHED, describe))
         return
+    if options.readme and options.folders:
+        raise UserError("--readme is given with folders", "leave them out: README.md shows the "
+                        "published runs; --publish yours first")
     folders = options.folders or [PUBLISHED]
     runs = collect(folders)
     print("%s\n\n%s" % (tables.for_readme(runs), page(runs, ROOT)))
-    if not os.path.exists(os.path.join(folders[0], "settings.json")):  # not a single run
+    single = os.path.exists(os.path.join(folders[0], "settings.json"))
+    if options.readme or options.folders and not single:
         _draw(runs, os.path.join(folders[0], "chart.png"))
     if options.readme:
         renew(runs)

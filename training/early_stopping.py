@@ -9,8 +9,8 @@ from files.run_files import number, text, whole
 class EarlyStopping(object):
     """Follows a validation metric, the monitor. `reason`: why to stop, None if it should go on.
 
-    longest_wait: the most epochs so far without a better value. median: in a sweep that prunes, a
-    function of the epochs done that gives the value to be no worse than, or None.
+    longest_wait: the most epochs so far without a better value. median_at: in a sweep that prunes,
+    a function of the epochs done that gives the value to be no worse than, or None.
     """
 
     def __init__(self, patience, epochs, lower_is_better):
@@ -21,7 +21,7 @@ class EarlyStopping(object):
         self.best_epoch = 0
         self.epochs_done = 0
         self.longest_wait = 0
-        self.median = None
+        self.median_at = None
         self._pruned = None
 
     def update(self, value):
@@ -39,7 +39,7 @@ class EarlyStopping(object):
         return better
 
     def _prune(self):
-        limit = self.median and self.median(self.epochs_done)
+        limit = self.median_at and self.median_at(self.epochs_done)
         if limit is None or self.best is None:
             return
         if self.best > limit if self.lower_is_better else self.best < limit:

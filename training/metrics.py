@@ -43,9 +43,10 @@ def mean_of_batch_means(values, order, batch_size):
 
     The batches hold `batch_size` examples in the order of the file, the remainder joins the last
     one. values [n]: a number for each example, in the order of evaluation. order [n]: the numbers
-    of these examples in the file.
+    of these examples in the file, None if that is the order of evaluation.
     """
-    of_file = np.empty(len(order), np.float64)
-    of_file[order] = values
-    slices = training_slices(len(order), batch_size)
+    of_file = np.array(values, np.float64)
+    if order is not None:
+        of_file[order] = values
+    slices = training_slices(len(values), batch_size)
     return float(np.mean([of_file[batch].mean() for batch in slices]))

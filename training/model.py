@@ -28,7 +28,7 @@ class Network(object):
 
         self.hidden_units = size.largest_units(settings.number_of_parameters, parameters_of)
         self.parameters = parameters_of(self.hidden_units)
-        self.cells = [cell for cell, _ in size.stack(settings, self.hidden_units, input_depth)]
+        self.cells = size.stack(settings, self.hidden_units, input_depth)
         self.dropout = tf.placeholder_with_default(0.0, [], "dropout")
         self.mask_seed = tf.placeholder_with_default(tf.zeros([2], tf.int32), [2], "mask_seed")
         self._settings = settings
@@ -47,20 +47,20 @@ class Network(object):
         dropout = self.dropout if self._settings.dropout else 0.0
         return unroll(self.cells, inputs, states, lengths, dropout, self.mask_seed)
 
-    def zero_states(self, batch_size):
+    def own_first_states(self, batch_size):
         """The cells' own first states."""
         return [cell.zero_state(batch_size, tf.float32) for cell in self.cells]
 
     def first_states(self, batch_size):
         """The cells' own first states, as placeholders that a sampler may feed others into."""
-        return _fed(self.zero_states(batch_size))
+        return _fed(self.own_first_states(batch_size))
 
     def carried_states(self, batch_size, reset):
         """First states that go from batch to batch: (placeholders, states), zeros if none are fed.
 
         reset: bool scalar tensor; if it is true the states are zeros, whatever is fed.
         """
-        zeros = tf.nest.map_structure(tf.zeros_like, self.zero_states(batch_size))
+        zeros = tf.nest.map_structure(tf.zeros_like, self.own_first_states(batch_size))
         fed = _fed(zeros)
         return fed, tf.cond(reset, lambda: zeros, lambda: fed, strict=True)
 
@@ -131,7 +131,7 @@ class Model(object):
 
 
 def outputs_for_sampling(logits, first_states, final_states):
-    """The outputs of a Model that reports/samples.py reads: logits [T, B, ..] and states."""
+    """The outputs of a Model that reports/sampling.py reads: logits [T, B, ..] and states."""
     return {"logits": logits, "first_states": tf.nest.flatten(first_states),
             "final_states": tf.nest.flatten(final_states)}
 

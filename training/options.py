@@ -52,6 +52,11 @@ def _published_values(table):
     return "\n".join(lines + ["", "Cells: " + ", ".join(registry.CELLS), ""])
 
 
+def option_words(values):
+    """{name: value} as the words of a command line."""
+    return ["--%s=%s" % item for item in values.items()]
+
+
 def command_line(script, options):
     """The command, quoted for a shell, that calls a script with `options`, (name, value) pairs."""
     words = []

@@ -9,8 +9,8 @@ import numpy as np
 from training.quiet_tensorflow import tf
 
 from files.machine import usable_cores
+from files.project import ROOT
 
-_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def environment():
@@ -21,7 +21,7 @@ def environment():
     """
     changes = commit = None
     top = _git("rev-parse", "--show-toplevel")
-    if top and os.path.samefile(top, _ROOT) and _git("ls-files", "--error-unmatch", __file__):
+    if top and os.path.samefile(top, ROOT) and _git("ls-files", "--error-unmatch", __file__):
         commit = _git("rev-parse", "HEAD")
         changes = _git("status", "--porcelain", "--untracked-files=no")
     return {"python": platform.python_version(), "tensorflow": tf.version.VERSION,
@@ -32,10 +32,10 @@ def environment():
 
 
 def _git(*words):
-    """What git prints, without the last line's end; None if it fails or is not there."""
+    """The output of git, without the last line's end; None if it fails or is not there."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        return subprocess.check_output(("git", "-C", _ROOT) + words, env=variables,
+        return subprocess.check_output(("git", "-C", ROOT) + words, env=variables,
                                        stderr=subprocess.DEVNULL, universal_newlines=True).strip()
     except (OSError, subprocess.CalledProcessError):
         return None

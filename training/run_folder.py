@@ -36,7 +36,8 @@ class RunFolder(object):
         self.data = {"fingerprint": data.fingerprint, "fraction": data.fraction}
         self.other_data = False
         self.existing = bool(settings.resume or settings.evaluate)
-        self.path = self._existing_path() if self.existing else self._make()
+        self.path = os.path.normpath(
+            settings.resume or settings.evaluate) if self.existing else self._make()
         self.begun = is_begun(self.path)
         self._place = _place(self.path)
         self._lock = self._log_file = self._events = None
@@ -81,12 +82,6 @@ class RunFolder(object):
                 path, data["fingerprint"], self.data["fingerprint"]), "put them back, or evaluate "
                 "with --other_data True, which marks the results")
 
-    def _existing_path(self):
-        path = os.path.normpath(self.settings.resume or self.settings.evaluate)
-        if not os.path.isdir(path):
-            raise UserError("%s is not a folder" % path, "give the folder of a run")
-        return path
-
     def _make(self):
         """The path of a new run, whose folder is made; names that are not given count up."""
         now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
@@ -99,14 +94,14 @@ class RunFolder(object):
                 return path
             except FileExistsError:
                 if self.settings.name:
-                    return self._of_none(path)
+                    return self._unused(path)
             except OSError as error:
                 raise UserError("%s cannot be written (%s)" % (path, error.strerror),
                                 "choose another runs_folder")
 
     @staticmethod
-    def _of_none(path):
-        """`path`, if it is a folder that no run has begun to use."""
+    def _unused(path):
+        """`path`, if it is a folder that no run has begun to use. Raises UserError."""
         if os.path.isdir(path) and not is_begun(path):
             return path
         raise UserError("%s exists already" % path,
@@ -116,7 +111,7 @@ class RunFolder(object):
         try:
             self._lock = lock_folder(self.path)
             if not self.existing:
-                self._of_none(self.path)  # nobody has begun it before we had the lock
+                self._unused(self.path)  # nobody has begun it before we had the lock
             for folder in ("", "checkpoints"):
                 for name in glob.glob(os.path.join(glob.escape(self.path), folder, "*.part")):
                     os.remove(name)  # what a kill left half-written
@@ -163,7 +158,7 @@ class RunFolder(object):
         return os.path.join(self.path, name)
 
     def environment(self):
-        """What environment() gave when the run was begun or last resumed. Raises UserError."""
+        """The environment() in which the run was begun or last resumed. Raises UserError."""
         with hint("a run cannot be used without it"):
             return load_settings(self.path)["environment"]
 
@@ -179,21 +174,21 @@ class RunFolder(object):
         """Have TensorBoard drop what it has from `step` on: a run goes on from there."""
         self._events = Events(self.path, step)
 
+    def _begun_events(self):
+        self._events = self._events or Events(self.path)
+        return self._events
+
     def scalars(self, step, values):
         """Write {tag: number} for TensorBoard at `step`."""
-        if self._events is None:
-            self._events = Events(self.path)
-        self._events.scalars(step, values)
+        self._begun_events().scalars(step, values)
 
     def hyperparameters(self, step, metrics):
         """Write the settings that change the numbers and the final metrics for TensorBoard."""
-        if self._events is None:
-            self._events = Events(self.path)
         settings = self.settings
         values = {name: value for name, value in settings.values.items()
                   if settings.constants[name].is_of_computation and not isinstance(value, dict)}
         values.update(settings.cell_hyperparameters)
-        self._events.hyperparameters(step, values, metrics)
+        self._begun_events().hyperparameters(step, values, metrics)
 
     def flush(self):
         """Have on the disk what TensorBoard shows."""
@@ -218,7 +213,7 @@ class RunFolder(object):
 
 
 def _place(path):
-    """What tells a folder from another that gets its name; None if there is none."""
+    """A folder's device and inode, which another folder of its name has not; None if it is gone."""
     try:
         found = os.stat(path)
         return found.st_dev, found.st_ino

@@ -5,11 +5,11 @@ from files.errors import TrainingFailed
 
 
 def stack(settings, units, input_depth):
-    """The cells of a model, bottom first, each with its input's depth: [(cell, depth), ..].
+    """The cells of a model, bottom first; the lowest one reads inputs of depth `input_depth`.
 
     Raises UserError if a weight of theirs would have no elements.
     """
-    layers = []
+    cells = []
     for _ in range(settings.number_of_layers):
         cell = registry.make_cell(settings.cell_name, units, settings.cell_hyperparameters)
         for name, shape in cell.weight_shapes(input_depth).items():
@@ -17,9 +17,9 @@ def stack(settings, units, input_depth):
                 raise TrainingFailed("%s of the cell %s would be empty: %s, %d hidden units" % (
                     name, settings.cell_name, settings.cell_hyperparameters, units),
                     "give the cell larger values")
-        layers.append((cell, input_depth))
+        cells.append(cell)
         input_depth = cell.output_size
-    return layers
+    return cells
 
 
 def count(shapes):

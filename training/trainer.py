@@ -13,7 +13,7 @@ from training.quiet_tensorflow import tf
 from files.errors import TrainingFailed, UserError, hint
 from files.progress import ProgressLine
 from files.reading import reading
-from files.run_files import BEST, LAST, has_only_best, load_results, whole
+from files.run_files import BEST, LAST, has_only_best
 from training import metrics
 from training.checkpoint import Checkpoint, check_whole, checked_progress, checked_state
 from training.early_stopping import EarlyStopping
@@ -21,7 +21,7 @@ from training.interruption import Clock, Interruption
 from training.journal import Journal
 
 MAX_SKIPPED_STEPS = 20  # steps in a row that mixed precision may leave out
-_BEST_IS_LOST = "put it back from a copy, or start a new run"
+_LOST_BEST_HINT = "put it back from a copy, or start a new run"
 
 
 class Trainer(object):
@@ -107,7 +107,7 @@ class Trainer(object):
             raise TrainingFailed("no epoch had a validation %s that is finite" % self.model.monitor,
                                  "start a new run with a lower learning_rate")
         path = self.run.file(BEST)
-        with hint("%s: %s" % (_BEST_IS_LOST, self.settings.command())):
+        with hint("%s: %s" % (_LOST_BEST_HINT, self.settings.command())):
             progress, _ = self._weights.load(self.session, path)
             with reading(path):
                 self.run.check_data(progress.get("data"), path)
@@ -213,8 +213,6 @@ class Trainer(object):
     def _restore(self):
         """Set everything as the last checkpoint has it. Raises UserError."""
         path = self.run.file(LAST)
-        if self.settings.evaluate and not os.path.exists(path):
-            return self._restore_published()
         with hint("start a new run"):
             progress, carried = self._all.load(self.session, path)
             with reading(path):
@@ -226,20 +224,9 @@ class Trainer(object):
         if not self.settings.evaluate:
             self.stopping.check_limits(self.run.path)
             if self.stopping.best_epoch:  # it is needed at the end, which may be days away
-                with hint(_BEST_IS_LOST):
+                with hint(_LOST_BEST_HINT):
                     check_whole(self.run.file(BEST))
         self.journal.lost_epochs(self.stopping.epochs_done)
-
-    def _restore_published(self):
-        """Set what an evaluation needs of a published run, which has only its best checkpoint."""
-        with hint("start a new run"):
-            results = load_results(self.run.path)
-            with reading(self.run.file("results.json")):
-                self.stopping.restore({"best": results["valid"][self.model.monitor],
-                                       "best_epoch": results["best_epoch"],
-                                       "epochs_done": results["epochs"]})
-                self.progress.update(step=whole(results["steps"]),
-                                     seconds=results["seconds"])
 
     def _pause_if_asked(self):
         if self.interruption.requested:

@@ -74,7 +74,7 @@ def parts_of_a_batch():
     """Parts of a batch that are unrolled side by side: 2 on cores, 1 on a core or a GPU.
 
     The operations of a step are many and small: two loops, each on a core, share a CPU better than
-    the threads of one operation after the other do (tools/benchmark.py --parts 1 shows it).
+    the threads of one operation after the other do.
     """
     can_tell = hasattr(os, "sched_getaffinity")  # taskset and batch systems may give fewer cores
     cores = len(os.sched_getaffinity(0)) if can_tell else os.cpu_count()
