@@ -598,7 +598,7 @@ def test_the_commit_of_a_repository_around_a_copy_is_not_ours(tmp_path, monkeypa
     copy.write_text("")
     monkeypatch.setattr(provenance, "__file__", str(copy))
     for root in (tmp_path / "copy", tmp_path):
-        monkeypatch.setattr(provenance, "_ROOT", str(root))
+        monkeypatch.setattr(provenance, "ROOT", str(root))
         assert provenance.environment()["git_commit"] is None
     git("add", "-f", str(copy))
     git("commit", "-m", "now it is")
