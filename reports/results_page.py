@@ -12,21 +12,27 @@ from reports.tables import CELL_TITLES, TENSORFLOW_2
 CHECKED_EPOCHS = (1, 5)
 
 
-def page(runs, root):
-    """The generated part, in Markdown; links lead from docs/ to the runs' folders below `root`."""
-    further = sorted({run.results["data_set"] for run in runs} - set(PAPER_RESULTS))
+def page(runs, root, all_rows=True):
+    """The generated part, in Markdown; links lead from docs/ to the runs' folders below `root`.
+
+    all_rows: rows of the paper without a run are shown, too.
+    """
+    done = {run.results["data_set"] for run in runs if run.kind != "other"}
+    data_sets = [name for name in PAPER_RESULTS if all_rows or name in done]
     parts = ["## The runs of each row",
              "Times hold training and validation; some runs shared the machine, so they do not "
              "compare the cells. %s: with TensorFlow 2.x. A test value leads to the run's "
              "folder." % TENSORFLOW_2]
-    for data_set in list(PAPER_RESULTS) + further:
+    for data_set in data_sets + sorted(done - set(PAPER_RESULTS)):
         parts += ["### " + data_set] + _of_data_set(runs, data_set, root)
     others = [run for run in runs if run.kind == "other"]
-    parts += ["## What to expect on the way",
-              "Validation after the first epochs and at the best one, for a run with the published "
-              "settings and seed 1 (or the lowest there is). With the same commit, versions and "
-              "number of cores the numbers come out the same to the last digit. Otherwise they "
-              "differ by little at first, and later as much as two seeds do.", check_table(runs)]
+    if done:
+        parts += ["## What to expect on the way",
+                  "Validation after the first epochs and at the best one, for a run with the "
+                  "published settings and seed 1 (or the lowest there is). With the same commit, "
+                  "versions and number of cores the numbers come out the same to the last digit. "
+                  "Otherwise they differ by little at first, and later as much as two seeds do.",
+                  check_table(runs)]
     if others:
         parts += ["## Short trials and other settings",
                   "They show that a script learns, how long an epoch takes, or what one setting "

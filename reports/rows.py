@@ -17,6 +17,17 @@ def lines(folders, winners):
     """
     there = [folder for folder in folders if os.path.isdir(folder)]
     runs, _ = find_runs(there, winners) if there else ([], [])
+    others = {}
+    for run in runs:
+        if run.kind == "other" or run.results["data_set"] not in PAPER_RESULTS:
+            key = (run.results["data_set"], run.results["cell"], ", ".join(run.differences()),
+                   run.fingerprint)
+            others.setdefault(key, []).append(run)
+    return tables(runs) + [_other(*key[:3], runs=group) for key, group in others.items()]
+
+
+def tables(runs):
+    """The lines of the tables of the paper's rows that `runs` have, untuned and tuned."""
     found = []
     for tuned in (False, True):
         by_data_set = entries(runs, tuned)
@@ -24,13 +35,7 @@ def lines(folders, winners):
             kind = "Tuned" if tuned else "Untuned"
             found += ["%s, on the test part: ours (theirs)" % kind, ""]
             found += table_lines(by_data_set, tuned, list(by_data_set), list(by_data_set)) + [""]
-    others = {}
-    for run in runs:
-        if run.kind == "other" or run.results["data_set"] not in PAPER_RESULTS:
-            key = (run.results["data_set"], run.results["cell"], ", ".join(run.differences()),
-                   run.fingerprint)
-            others.setdefault(key, []).append(run)
-    return found + [_other(*key[:3], runs=group) for key, group in others.items()]
+    return found
 
 
 def _other(data_set, cell, differences, runs):

@@ -282,6 +282,17 @@ def test_the_check_table_has_the_first_epochs_and_the_best():
                            "1.15.0, 2 cores | `python -u mm_main.py")
 
 
+def test_of_your_own_runs_only_the_rows_that_are_there_are_shown(tmp_path, capsys):
+    make_run(tmp_path / "one")
+    make_run(tmp_path / "other", of=os.path.join(ROOT, "results/sentiment/IMDB/RRU/seed1"),
+             unpublished={"dropout": 0.25})
+    tool.main([str(tmp_path)])
+    shown = capsys.readouterr().out
+    assert "Untuned, on the test part: ours (theirs)" in shown and "### JSB Chorales" in shown
+    assert "penn" not in shown and "### IMDB" not in shown and "Not run yet" not in shown
+    assert "## Short trials and other settings" in shown and "--dropout 0.25" in shown
+
+
 def test_a_single_run_can_be_shown(capsys):
     before = set(os.listdir(JSB))
     tool.main([JSB + os.sep])

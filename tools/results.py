@@ -22,7 +22,7 @@ import files.environment  # noqa: F401: before packages of the environment
 from files.errors import OneLineParser, UserError, run_as_script
 from files.run_files import load_settings
 from files.writing import atomic_write
-from reports import chart, tables
+from reports import chart, rows, tables
 from reports.publishing import publish
 from reports.results_page import page
 from reports.runs import find_runs, find_winners, one_for_each_seed
@@ -114,7 +114,10 @@ def main(arguments=None):
                         "published runs; --publish yours first")
     folders = options.folders or [PUBLISHED]
     runs = collect(folders)
-    print("%s\n\n%s" % (tables.for_readme(runs), page(runs, ROOT)))
+    if options.folders:
+        print("\n".join(rows.tables(runs) + [page(runs, ROOT, all_rows=False)]))
+    else:
+        print("%s\n\n%s" % (tables.for_readme(runs), page(runs, ROOT)))
     single = os.path.exists(os.path.join(folders[0], "settings.json"))
     if options.readme or options.folders and not single:
         _draw(runs, os.path.join(folders[0], "chart.png"))
