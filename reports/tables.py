@@ -121,7 +121,8 @@ def outcome(tuned, untuned):
     if missed:
         words.append("Not so: %s; [why](%s#where-ours-differ)." % (", ".join(missed), PAGE))
     if alone:
-        words.append("The other %d were run untuned, while only tuned values are published." % alone)
+        words.append(
+            "The other %d were run untuned, while only tuned values are published." % alone)
     return " ".join(words)
 
 
