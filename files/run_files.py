@@ -74,6 +74,7 @@ def load_sweep(folder):
     with reading(path):
         content = with_new_names(load_json(path))
         whole(content["trials"])
+        number(content["winner"]["loss"])
         dict(content["winner"]["point"])
         return content
 

@@ -3,18 +3,21 @@
 import collections
 import os
 import statistics
+import types
 
+from data_preparation.own import data_set_title
 from files.errors import UserError, hint
 from files.run_files import load_results, load_settings, load_sweep
 from reports.paper_results import PAPER_RESULTS
 
 UNKNOWN = "unknown"  # of runs by versions that did not write what is asked for
 
-Winner = collections.namedtuple("Winner", "folder trials data_set cell point unpublished")
+Winner = collections.namedtuple("Winner", "folder trials loss data_set cell point unpublished")
 Winner.__doc__ = """The settings that won a finished sweep.
 
-trials: how many there were. point: {dimension: value}. unpublished: what in the winner's settings
-is not the published value; None if its folder does not say.
+trials: how many there were. loss: the winner's on validation. point: {dimension: value}.
+unpublished: what in the winner's settings is not the published value; None if its folder does not
+say.
 """
 
 
@@ -96,16 +99,21 @@ def _won(winner, folder, saved):
 
 
 def find_winners(folders):
-    """The Winner of each finished sweep below `folders`, by path. Raises UserError for damage."""
-    winners = []
+    """The Winners of the finished sweeps below `folders`: of several sweeps of one cell on a data
+    set only the one that is best on validation. Raises UserError for damage."""
+    best = {}
     for folder, files in _walk(folders):
         if "sweep.json" in files:
             with hint("run the sweep again, it only reports anew"):
-                winners += _winner(folder, load_sweep(folder))
-    return winners
+                for title, winner in _winner(folder, load_sweep(folder)):
+                    key = title, winner.cell
+                    if key not in best or winner.loss < best[key].loss:
+                        best[key] = winner
+    return list(best.values())
 
 
 def _winner(folder, sweep):
+    """[(title of the data set, Winner)]; none if the winner's own folder is not there."""
     point = sweep["winner"]["point"]
     for name in sorted(os.listdir(folder)):
         run = os.path.join(folder, name)
@@ -113,8 +121,11 @@ def _winner(folder, sweep):
             saved = load_settings(run)
             settings = saved["settings"]
             if point.items() <= own_settings(settings).items():
-                return [Winner(folder, sweep["trials"], settings["data_set_name"],
-                               settings["cell_name"], point, saved.get("unpublished"))]
+                title = data_set_title(types.SimpleNamespace(**settings))
+                winner = Winner(folder, sweep["trials"], sweep["winner"]["loss"],
+                                settings["data_set_name"], settings["cell_name"], point,
+                                saved.get("unpublished"))
+                return [(title, winner)]
     return []
 
 

@@ -198,6 +198,11 @@ def test_runs_on_tensorflow_2_have_a_sign_and_share_the_row(tmp_path):
     assert "†: with TensorFlow 2.x" in tables.for_readme(tool.collect([str(tmp_path)]))
 
 
+def write_sweep(folder, trials, loss, point):
+    (folder / "sweep.json").write_text(json.dumps(
+        {"trials": trials, "winner": {"loss": loss, "point": point}}))
+
+
 def test_winners_of_sweeps_are_tuned(tmp_path):
     for cell, dropout, trials in (("RRU", 0.7, 20), ("GRU", 0.3, 12)):
         sweep = tmp_path / cell / "night"
@@ -205,15 +210,19 @@ def test_winners_of_sweeps_are_tuned(tmp_path):
         for seed in (1, 2):
             make_run(sweep / ("seed%d" % seed), test=7.9, seed=seed, cell=cell, unpublished=point)
         make_run(tmp_path / cell / ("tuned-seed3"), test=7.9, seed=3, cell=cell, unpublished=point)
-        (sweep / "sweep.json").write_text(json.dumps({"trials": trials, "winner": {"point": point}}))
+        write_sweep(sweep, trials, 8.0, point)
         make_run(sweep / "no winner", unpublished=dict(point, dropout=0.1))
+        worse = dict(point, dropout=0.6)  # the winner of a sweep that is not the cell's best one
+        make_run(tmp_path / cell / "earlier" / "trial-001", cell=cell, unpublished=worse)
+        write_sweep(tmp_path / cell / "earlier", 5, 8.1, worse)
     line = row(tmp_path, tuned=True)
     assert "| 7.900 ± 0.000‡ (7.72) | 7.900 ± 0.000‡ (8.20) | - (8.33) | - (8.18) |" in line
     assert "| 3, 3, -, - |" in line
     page = results_page.page(tool.collect([str(tmp_path)]), ROOT)
     assert "GRU: [12 trials](" in page and "/night/trials.csv)" in page
     assert "--dropout 0.3" in page.partition("## Short trials")[0]
-    assert "--dropout 0.1" in page.partition("## Short trials")[2]
+    for dropout in ("--dropout 0.1", "--dropout 0.6"):
+        assert dropout in page.partition("## Short trials")[2]
 
 
 def test_settings_that_change_no_number_are_not_marked(tmp_path):
