@@ -57,9 +57,10 @@ def rows_of(shown):
 def draw(shown, path, attribute):
     """Write the picture of all grids."""
     rows = rows_of(shown)
-    across = max(map(len, rows))
-    figure, all_axes = pyplot.subplots(len(rows), across, squeeze=False, constrained_layout=True,
-                                       figsize=(4.4 * across + 1, 3.9 * len(rows)))
+    across, heights = max(map(len, rows)), list(map(_height, rows))
+    figure, all_axes = pyplot.subplots(
+        len(rows), across, squeeze=False, constrained_layout=True,
+        figsize=(4.4 * across + 1, sum(heights)), gridspec_kw={"height_ratios": heights})
     for row, row_axes in zip(rows, all_axes):
         bounds = heat_map.limits(row, attribute)
         for grid, axes in zip(row, row_axes):
@@ -70,6 +71,12 @@ def draw(shown, path, attribute):
         figure.colorbar(image, ax=list(row_axes), label=heat_map.label(row[0], attribute),
                         fraction=0.02, pad=0.01)
     save(figure, path)
+
+
+def _height(row):
+    """Of the picture's row of grids, in inches: as many lines of fields as the largest has."""
+    lines = max(len({down for _, down in grid.values}) for grid in row)
+    return 1.5 + 0.24 * max(lines, 3)
 
 
 def table(shown):
