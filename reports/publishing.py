@@ -1,12 +1,18 @@
-"""Copying a finished run into results/, with the weights of its best epoch if they are small."""
+"""Copying a finished run into results/, with the weights of its best epoch if they are small.
 
+Of a sweep, its tables and pictures without the trials.
+"""
+
+import contextlib
 import os
 import shutil
 import sys
+import types
 
+from data_preparation.own import data_set_title
 from files.errors import UserError, hint
 from files.reading import load_json
-from files.run_files import BEST, load_results, load_settings, with_new_names
+from files.run_files import BEST, load_results, load_settings, load_sweep, with_new_names
 from files.writing import save_json
 
 PUBLISHED_FILES = ("settings.json", "metrics.jsonl", "results.json", "learning_curve.png",
@@ -33,11 +39,11 @@ def publish(folder, results_folder, describe):
     if "command" not in saved:
         saved["command"], saved["unpublished"] = describe(folder)
     above, name = os.path.split(os.path.abspath(folder))
-    in_sweep = os.path.exists(os.path.join(above, "trials.jsonl"))
+    in_sweep = is_sweep(above)
     cell_folder = os.path.join(results_folder, results["task"], results["data_set"],
                                results["cell"])
     target = os.path.join(cell_folder, os.path.basename(above) if in_sweep else "", name)
-    try:
+    with _making(folder, target):
         os.makedirs(target)
         if in_sweep:
             _copy(SWEEP_FILES, above, os.path.dirname(target))
@@ -46,10 +52,41 @@ def publish(folder, results_folder, describe):
         if results["parameters"] <= MOST_PARAMETERS:
             os.makedirs(os.path.dirname(os.path.join(target, BEST)))
             shutil.copyfile(os.path.join(folder, BEST), os.path.join(target, BEST))
+    return target
+
+
+def publish_sweep(folder, results_folder):
+    """Copy SWEEP_FILES of a finished sweep, as for a grid, whose trials are all of interest alike.
+
+    Returns results/<task>/<data set>/<cell>/<name>. Raises UserError if it is not finished, is
+    damaged, or is published already.
+    """
+    with hint("let the sweep finish: the same command goes on"):
+        saved = load_settings(folder)
+        load_sweep(folder)
+    settings = types.SimpleNamespace(**saved["settings"])
+    name = os.path.basename(os.path.abspath(folder))
+    target = os.path.join(results_folder, saved["task"], data_set_title(settings),
+                          settings.cell_name, name)
+    with _making(folder, target):
+        os.makedirs(target)
+        _copy(SWEEP_FILES, folder, target)
+    return target
+
+
+def is_sweep(folder):
+    """Whether a folder is a sweep's, finished or not."""
+    return os.path.exists(os.path.join(folder, "trials.jsonl"))
+
+
+@contextlib.contextmanager
+def _making(folder, target):
+    """Turn a failure to make or fill `target` into a UserError."""
+    try:
+        yield
     except OSError as error:
         raise UserError("%s cannot be published as %s (%s)" % (folder, target, error.strerror),
                         "remove what is there")
-    return target
 
 
 def _check(folder, results):

@@ -418,6 +418,28 @@ def test_a_run_of_a_sweep_is_published_with_the_trials(tmp_path):
     assert [run.folder for run in runs] == [target] and unfinished == []
 
 
+def test_a_sweep_is_published_without_its_trials(tmp_path):
+    make_run(tmp_path / "grid" / "trial-003")
+    shutil.copy(str(tmp_path / "grid" / "trial-003" / "settings.json"), str(tmp_path / "grid"))
+    change(tmp_path / "grid" / "settings.json", settings=dict(
+        json.loads((tmp_path / "grid" / "settings.json").read_text())["settings"],
+        do_hyperparameter_optimization=True))
+    for name in ("trials.jsonl", "heat_map.png", "log.txt"):
+        (tmp_path / "grid" / name).write_text("{}\n")
+    results = str(tmp_path / "results")
+    with pytest.raises(UserError, match="sweep.json is missing: let the sweep finish"):
+        publishing.publish_sweep(str(tmp_path / "grid"), results)
+    assert not os.path.exists(results)
+    write_sweep(tmp_path / "grid", 5, 8.0, {"dropout": 0.7})
+    target = publishing.publish_sweep(str(tmp_path / "grid"), results)
+    assert target == os.path.join(results, "music", "JSB Chorales", "RRU", "grid")
+    assert sorted(os.listdir(target)) == [
+        "heat_map.png", "log.txt", "settings.json", "sweep.json", "trials.jsonl"]
+    assert find_runs([results]) == ([], [])
+    with pytest.raises(UserError, match="remove what is there"):
+        publishing.publish_sweep(str(tmp_path / "grid"), results)
+
+
 def test_runs_that_were_not_tested_are_no_results(tmp_path):
     run = make_run(tmp_path / "trial")
     change(run / "results.json", test=None)

@@ -75,8 +75,10 @@ def draw(shown, path, attribute):
 
 def _height(row):
     """Of the picture's row of grids, in inches: as many lines of fields as the largest has."""
-    lines = max(len({down for _, down in grid.values}) for grid in row)
-    return 1.5 + 0.24 * max(lines, 3)
+    lines = 3
+    for grid in row:
+        lines = max(lines, len({down for _, down in grid.values}))
+    return 1.5 + 0.24 * lines
 
 
 def table(shown):

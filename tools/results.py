@@ -7,7 +7,8 @@
     python -u tools/results.py --publish "runs/music/JSB Chorales/RRU/seed1"
 
 The last copies a finished run into results/<task>/<data set>/<cell>/<name>, with the weights of
-its best epoch if it has at most 1.5 million parameters, and without its other checkpoints.
+its best epoch if it has at most 1.5 million parameters, and without its other checkpoints. The
+folder of a sweep is copied without its trials.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from files.errors import OneLineParser, UserError, run_as_script
 from files.run_files import load_settings
 from files.writing import atomic_write
 from reports import chart, rows, tables
-from reports.publishing import publish
+from reports.publishing import is_sweep, publish, publish_sweep
 from reports.results_page import page
 from reports.runs import find_runs, find_winners, one_for_each_seed
 from training.settings import read_settings
@@ -101,13 +102,15 @@ def main(arguments=None):
                         help="renew the generated parts of README.md and docs/results.md, and "
                              "their chart")
     parser.add_argument("--publish", action="store_true",
-                        help="the folders are runs: copy them into results")
+                        help="the folders are runs, or sweeps: copy them into results")
     options = parser.parse_args(arguments)
     if options.publish and not options.folders:
         raise UserError("--publish names no run", "give the folders of the runs to copy")
     if options.publish:
         for folder in options.folders:
-            print(publish(folder, PUBLISHED, describe))
+            sweep = is_sweep(folder)
+            print(publish_sweep(folder, PUBLISHED) if sweep else
+                  publish(folder, PUBLISHED, describe))
         return
     if options.readme and options.folders:
         raise UserError("--readme is given with folders", "leave them out: README.md shows the "
