@@ -66,6 +66,8 @@ def draw(shown, path, attribute):
         for grid, axes in zip(row, row_axes):
             image = heat_map.draw(axes, grid, bounds, attribute, size=6)
             axes.set_title("%s, %s" % (grid.data_set, _title(grid)), fontsize=10)
+            if axes is not row_axes[0]:
+                axes.set_ylabel("")
         for axes in row_axes[len(row):]:
             axes.set_axis_off()
         figure.colorbar(image, ax=list(row_axes), label=heat_map.label(row[0], attribute),
@@ -75,7 +77,7 @@ def draw(shown, path, attribute):
 
 def _height(row):
     """Of the picture's row of grids, in inches: as many lines of fields as the largest has."""
-    lines = 3
+    lines = 5
     for grid in row:
         lines = max(lines, len({down for _, down in grid.values}))
     return 1.5 + 0.24 * lines
