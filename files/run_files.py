@@ -31,6 +31,11 @@ def has_only_best(folder):
     return best and not last
 
 
+def is_sweep(folder):
+    """Whether a folder is a sweep's of which a trial has ended."""
+    return os.path.exists(os.path.join(folder, "trials.jsonl"))
+
+
 def load_settings(folder):
     """The settings.json of a run or a sweep. Raises UserError if it is not right."""
     path = os.path.join(folder, "settings.json")

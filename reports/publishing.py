@@ -12,7 +12,8 @@ import types
 from data_preparation.own import data_set_title
 from files.errors import UserError, hint
 from files.reading import load_json
-from files.run_files import BEST, load_results, load_settings, load_sweep, with_new_names
+from files.run_files import (BEST, is_sweep, load_results, load_settings, load_sweep,
+                             with_new_names)
 from files.writing import save_json
 
 PUBLISHED_FILES = ("settings.json", "metrics.jsonl", "results.json", "learning_curve.png",
@@ -72,11 +73,6 @@ def publish_sweep(folder, results_folder):
         os.makedirs(target)
         _copy(SWEEP_FILES, folder, target)
     return target
-
-
-def is_sweep(folder):
-    """Whether a folder is a sweep's, finished or not."""
-    return os.path.exists(os.path.join(folder, "trials.jsonl"))
 
 
 @contextlib.contextmanager

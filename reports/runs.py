@@ -7,9 +7,11 @@ import types
 
 from data_preparation.own import data_set_title
 from files.errors import UserError, hint
-from files.run_files import load_results, load_settings, load_sweep
+from files.project import project_path
+from files.run_files import is_sweep, load_results, load_settings, load_sweep
 from reports.paper_results import PAPER_RESULTS
 
+PUBLISHED = project_path("results")  # the folder of the published runs
 UNKNOWN = "unknown"  # of runs by versions that did not write what is asked for
 
 Winner = collections.namedtuple("Winner", "folder trials loss data_set cell point unpublished")
@@ -145,7 +147,8 @@ def find_runs(folders, winners=()):
             results = load_results(folder) if "results.json" in files else {}
         if results.get("stop_reason") and "test" in results:
             runs.append(Run(folder, saved, results, winners))
-        elif not (saved["settings"].get("do_hyperparameter_optimization") or _is_trial(folder)):
+        elif not (saved["settings"].get("do_hyperparameter_optimization")
+                  or is_sweep(os.path.dirname(os.path.abspath(folder)))):
             unfinished.append(folder)
     return runs, unfinished
 
@@ -161,11 +164,6 @@ def _walk(folders):
             if os.path.realpath(folder) not in seen:
                 seen.add(os.path.realpath(folder))
                 yield folder, files
-
-
-def _is_trial(folder):
-    above = os.path.dirname(os.path.abspath(folder))
-    return os.path.exists(os.path.join(above, "trials.jsonl"))
 
 
 def one_for_each_seed(runs):

@@ -65,7 +65,7 @@ def point_of_folder(folder, space):
     return {name: values[name] for name in space}
 
 
-def check_same(path, settings):
+def check_same(path, settings, space):
     """Raise UserError unless the sweep in the folder `path` was begun with the same settings.
 
     What does not change what trials compute may differ, but for _OF_SWEEP. A grid may have grown.
@@ -78,15 +78,17 @@ def check_same(path, settings):
     for name in sorted(now):
         fixed = settings.constants[name].is_of_computation or name in _OF_SWEEP
         begun = saved.get(name, _OF_SWEEP.get(name, now[name]))
-        if fixed and now[name] != begun and not (name == "search" and _has_grown(settings, begun)):
+        if not fixed or now[name] == begun:
+            continue
+        if name != "search" or not _has_grown(settings, space, begun):
             raise UserError("%s was begun with %s %r, not %r" % (path, name, begun, now[name]),
                             "set it so, or give another --sweep_name")
 
 
-def _has_grown(settings, begun):
-    """Whether settings.search is a grid that has all points of the grid `begun`, and more."""
+def _has_grown(settings, space, begun):
+    """Whether `space` is a grid that has all points of the grid with the search `begun`."""
     if settings.search_method != "grid":
         return False
-    before, now = search_space(settings.changed(search=begun)), search_space(settings)
-    return set(before) == set(now) and all(
-        set(before[name][1]) <= set(now[name][1]) for name in now)
+    before = search_space(settings.changed(search=begun))
+    return set(before) == set(space) and all(
+        set(before[name][1]) <= set(space[name][1]) for name in space)

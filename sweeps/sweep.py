@@ -57,7 +57,7 @@ class Sweep(object):
         path = run_path(settings, settings.sweep_name)
         exists = os.path.exists(path) and not _is_empty(path)
         if exists:
-            options.check_same(path, settings)
+            options.check_same(path, settings, space)
         named = settings.changed(name=settings.sweep_name, resume=path if exists else "")
         self.run = RunFolder(named, data)
         try:

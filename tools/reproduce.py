@@ -29,10 +29,10 @@ from files.progress import duration
 from files.run_files import load_results, load_settings
 from reports import rows
 from reports.paper_results import PAPER_RESULTS
-from reports.runs import find_winners
+from reports.runs import PUBLISHED, find_winners
 from sweeps import check, parallel
 from sweeps.trial import Trial
-from tools.reproduce_plan import PUBLISHED, SCRIPTS, announce, plan, script_of, unknown
+from tools.reproduce_plan import SCRIPTS, announce, plan, script_of, unknown
 from training.constants import read_constants
 from training.options import option_words
 from training.quiet_tensorflow import tf

@@ -10,15 +10,13 @@ import mnist_main
 import sa_main
 from files.errors import UserError, did_you_mean, hint
 from files.progress import duration
-from files.project import project_path
 from files.run_files import LAST, load_results
 from reports import rows
-from reports.runs import find_runs, find_winners
+from reports.runs import PUBLISHED, find_runs, find_winners
 from sweeps.trial import Trial
 from training.options import option_words
 from training.settings import read_settings, run_path
 
-PUBLISHED = project_path("results")
 SCRIPTS = (mm_main, lm_main, sa_main, mnist_main)
 
 Job = collections.namedtuple("Job", "settings trial state")

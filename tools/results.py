@@ -21,15 +21,14 @@ sys.path.insert(0, ROOT)
 
 import files.environment  # noqa: F401: before packages of the environment
 from files.errors import OneLineParser, UserError, run_as_script
-from files.run_files import load_settings
+from files.run_files import is_sweep, load_settings
 from files.writing import atomic_write
 from reports import chart, rows, tables
-from reports.publishing import is_sweep, publish, publish_sweep
+from reports.publishing import publish, publish_sweep
 from reports.results_page import page
-from reports.runs import find_runs, find_winners, one_for_each_seed
+from reports.runs import PUBLISHED, find_runs, find_winners, one_for_each_seed
 from training.settings import read_settings
 
-PUBLISHED = os.path.join(ROOT, "results")
 START = "<!-- results: python -u tools/results.py --readme -->"
 END = "<!-- end of results -->"
 
