@@ -3,8 +3,11 @@
 # if they are missing. RRU_TF=1 bash test.sh leaves out TensorFlow 2.x, RRU_TF=2 TensorFlow 1.15.
 # If there is Java, Spark is installed too, for the tests of sweeps on it (TensorFlow 1.15 only); with options
 # only if one of them names spark.
-# Options are those of pytest, and are for one of the two: bash test.sh -x -k optimizer
+# All tests are shared out among the cores, four at most. Options are those of pytest, and are for one of the two:
+# bash test.sh -x -k optimizer
 source "$(dirname -- "${BASH_SOURCE[0]}")/tools/environment.sh"
+
+whole=(-n auto --maxprocesses 4 --dist worksteal)
 
 run_tests() {
     "$environment_python" -m pytest --durations=10 --durations-min=1 "$@"
@@ -32,18 +35,18 @@ fi
 if [[ $# -gt 0 ]]; then
     run_tests "$@"
 elif [[ $generation == 2 ]]; then
-    run_tests -m tf2
+    run_tests "${whole[@]}" -m tf2
 elif [[ ${RRU_TF:-} == 1 ]]; then
-    run_tests
+    run_tests "${whole[@]}"
 else
     status=0
-    run_tests || status=$?
+    run_tests "${whole[@]}" || status=$?
     unset PYTHON
     RRU_TF=2 generations=(2)
     if choose_generation; then
         say "Now the core tests on TensorFlow 2.x; RRU_TF=1 bash test.sh leaves them out."
         prepare_environment
-        run_tests -m tf2 || status=$?
+        run_tests "${whole[@]}" -m tf2 || status=$?
     else
         say "No CPython 3.11 or 3.12 was found: the tests on TensorFlow 2.x are left out."
     fi

@@ -1,4 +1,8 @@
-"""Settings for all tests: the project can be imported from, TensorFlow is quiet, plots need no display, Ctrl-C works."""
+"""Settings for all tests.
+
+The project can be imported from, TensorFlow is quiet, plots need no display, Ctrl-C works, and
+tests have short names.
+"""
 
 import os
 import signal
@@ -7,6 +11,15 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["MPLBACKEND"] = "Agg"
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background begins with it ignored
+# A shell's job in the background begins with SIGINT ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import training.quiet_tensorflow  # noqa: E402,F401: before a test imports TensorFlow by itself
+
+
+def pytest_make_parametrize_id(config, val, argname):
+    """Name a test by the argument if its value is long, as the bytes of an archive are.
+
+    These hold the time of day, but the processes that share the tests must call them alike.
+    """
+    return argname if isinstance(val, (str, bytes)) and len(val) > 80 else None
