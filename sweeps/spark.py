@@ -25,7 +25,6 @@ from files.writing import open_own
 from sweeps.trial import Trial, train
 
 
-
 def check_master(master):
     """Raise UserError unless trials can be run on it; for "yarn" Spark would wait long."""
     if not re.match(r"(local(\[([1-9]\d*|\*)\])?|spark://\S+:\d+)$", master):

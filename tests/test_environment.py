@@ -305,8 +305,10 @@ def test_given_python_of_another_version_is_refused(launcher):
     for _ in range(2):
         status, out, err = launcher.run(PYTHON=str(python), FAKE_VERSION="CPython 3.8.18")
         assert (status, out) == (2, "")
-        assert err == "PYTHON={} is CPython 3.8.18: give the path of CPython 3.7 (TensorFlow 1.15) or \
-of 3.11 or 3.12 (TensorFlow 2.x), with an RRU_TF that suits it, or unset it.\n".format(python)
+        assert err == (
+            "PYTHON={} is CPython 3.8.18: give the path of CPython 3.7 (TensorFlow 1.15) or "
+            "of 3.11 or 3.12 (TensorFlow 2.x), with an RRU_TF that suits it, or unset it.\n"
+        ).format(python)
         launcher.run()
     status, _, err = launcher.run(PYTHON="/no/such")
     assert status == 2 and "not an interpreter that runs" in err

@@ -59,7 +59,8 @@ def imports(path):
 
 
 def test_every_import_runs_down():
-    wrong = ["%s imports %s" % (path, other) for path in sources() for other in sorted(imports(path))
+    wrong = ["%s imports %s" % (path, other)
+             for path in sources() for other in sorted(imports(path))
              if floor(other) < floor(path)]
     assert wrong == []
 

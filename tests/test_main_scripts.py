@@ -1,4 +1,4 @@
-"""The four scripts: every data set with every cell, missing data, settings that reach the session."""
+"""The four scripts: all data sets with all cells, missing data, settings that reach the session."""
 
 import collections
 import hashlib
@@ -35,8 +35,9 @@ CELLS = {"RRU": [], "GRU": [], "LSTM": [], "MogrifierLSTM": ["--feature_mask_rou
 SENTENCE = "the cat sat on the mat and saw the u.s. dog <unk> eat $ N of a fat rat "
 CHARACTERS = "the cat sat on the mat and saw a dog "
 
-# A cut-down data set: its script, its number of parameters, options with which an epoch has two steps, and what
-# results.json must say of it: the metrics, the monitor one first, and a count of each split.
+# A cut-down data set: its script, its number of parameters, options for an epoch of two steps.
+# The rest is what results.json must say of it:
+# the metrics, the monitor one first, and a count of each split.
 Case = collections.namedtuple("Case", "script parameters options metrics counted counts")
 
 
@@ -53,25 +54,28 @@ CASES = {
     "Nottingham": MUSIC,
     "MuseData": MUSIC,
     "Piano-midi.de": MUSIC,
-    "Bach Chorales": MUSIC._replace(parameters=80000, options=["--batch_size", "130"], counted=None),
+    "Bach Chorales": MUSIC._replace(parameters=80000, options=["--batch_size", "130"],
+                                    counted=None),
     "penn": _case(lm_main, 100000, WORDS, "perplexity accuracy", "targets", 8 * 8, 18, 37),
     "penn-standard": _case(lm_main, 100000, WORDS, "perplexity accuracy", "targets", 8 * 8, 19, 37),
     "pennchar": _case(lm_main, 100000, STREAMS, "bpc accuracy", "targets", 8 * 8, 20, 30),
     "enwik8": _case(lm_main, 100000, STREAMS, "bpc accuracy", "targets", 8 * 8, 3, 4),
     "text8": _case(lm_main, 100000, STREAMS, "bpc accuracy", "targets", 8 * 8, 3, 4),
     "PythonDocs": _case(lm_main, 100000, STREAMS, "bpc accuracy", "targets", 8 * 8, 3, 4),
-    "IMDB": _case(sa_main, 120000, "--batch_size 8 --embedding_size 4", DIGITS, "reviews", 16, 4, 9),
+    "IMDB": _case(sa_main, 120000, "--batch_size 8 --embedding_size 4", DIGITS,
+                  "reviews", 16, 4, 9),
     "SequentialMNIST": _case(mnist_main, 10000, "--batch_size 7", DIGITS, "digits", 15, 3, 7),
     "P-MNIST": _case(mnist_main, 10000, "--batch_size 7", DIGITS, "digits", 15, 3, 7),
     "SequentialDigits": _case(mnist_main, 10000, "--batch_size 35", DIGITS, "digits", 70, 15, 15),
 }
 OF_EACH_SCRIPT = ("Bach Chorales", "PythonDocs", "IMDB", "SequentialDigits")
-DOWNLOADED = [name for name in CASES if name not in ("Bach Chorales", "PythonDocs", "SequentialDigits")]
+DOWNLOADED = [name for name in CASES
+              if name not in ("Bach Chorales", "PythonDocs", "SequentialDigits")]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Folder of runs, with a data folder in it that has small versions of all data sets, prepared."""
+    """Folder of runs, in it a data folder with small versions of all data sets, prepared."""
     path = tmp_path_factory.mktemp("scripts")
     data = path / "data"
     for name in mm_utils.DATA_SETS:
@@ -79,8 +83,11 @@ def folder(tmp_path_factory):
             test_mm_utils.write_source(data, test_mm_utils.made_up_splits(), name)
     spaced = " ".join(CHARACTERS.replace(" ", "_"))
     test_lm_utils.write_unchanged(
-        data, ptb_train_txt=SENTENCE * 2 + "\n", ptb_valid_txt=SENTENCE + "\n", ptb_test_txt=SENTENCE * 2,
-        ptb_char_train_txt=spaced * 2, ptb_char_valid_txt=spaced[:42], ptb_char_test_txt=spaced[:62],
+        data,
+        ptb_train_txt=SENTENCE * 2 + "\n", ptb_valid_txt=SENTENCE + "\n",
+        ptb_test_txt=SENTENCE * 2,
+        ptb_char_train_txt=spaced * 2, ptb_char_valid_txt=spaced[:42],
+        ptb_char_test_txt=spaced[:62],
         enwik8=(CHARACTERS * 3)[:90], text8=(CHARACTERS * 3)[:90])
     test_sa_utils.write_unchanged(data)
     test_mnist_utils.write_unchanged(data)
@@ -99,22 +106,26 @@ def train(folder, data_set, cell_name, *more):
     """Train one epoch; returns what results.json says."""
     case = CASES[data_set]
     name = " ".join(("run",) + more)
-    case.script.main(["--data_set_name", data_set, "--cell_name", cell_name, "--epochs", "1", "--name", name,
-                      "--number_of_layers", "1", "--number_of_parameters", str(case.parameters),
-                      "--data_folder", str(folder / "data"), "--runs_folder", str(folder / "runs")]
-                     + case.options + CELLS[cell_name] + list(more))
+    case.script.main(
+        ["--data_set_name", data_set, "--cell_name", cell_name, "--epochs", "1", "--name", name,
+         "--number_of_layers", "1", "--number_of_parameters", str(case.parameters),
+         "--data_folder", str(folder / "data"), "--runs_folder", str(folder / "runs")]
+        + case.options + CELLS[cell_name] + list(more))
     path = folder / "runs" / case.script.TASK / data_set / cell_name / name
     return json.loads((path / "results.json").read_text())
 
 
 @pytest.mark.parametrize("cell_name", sorted(CELLS))
-@pytest.mark.parametrize("data_set", [pytest.param(name, marks=pytest.mark.tf2 if name in OF_EACH_SCRIPT else ())
-                                      for name in sorted(CASES)])
+@pytest.mark.parametrize("data_set", [
+    pytest.param(name, marks=pytest.mark.tf2 if name in OF_EACH_SCRIPT else ())
+    for name in sorted(CASES)])
 def test_two_steps_and_an_evaluation(folder, data_set, cell_name):
     case, results = CASES[data_set], train(folder, data_set, cell_name)
-    assert (results["data_set"], results["cell"], results["task"]) == (data_set, cell_name, case.script.TASK)
+    assert (results["data_set"], results["cell"], results["task"]) == (
+        data_set, cell_name, case.script.TASK)
     assert (results["epochs"], results["best_epoch"], results["steps"]) == (1, 1, 2)
-    assert case.parameters / 2 < results["parameters"] <= case.parameters and results["hidden_units"] >= 1
+    assert case.parameters / 2 < results["parameters"] <= case.parameters
+    assert results["hidden_units"] >= 1
     assert results["monitor"] == case.metrics[0]
     assert results["lower_is_better"] == (case.metrics[0] != "accuracy")
     for split in ("valid", "test"):
@@ -122,7 +133,8 @@ def test_two_steps_and_an_evaluation(folder, data_set, cell_name):
         assert all(math.isfinite(value) and value >= 0 for value in results[split].values())
     assert math.isfinite(results["baseline"]["test"][case.metrics[0]])
     if case.counted:
-        assert tuple(results["counts"][split][case.counted] for split in ("train", "valid", "test")) == case.counts
+        assert tuple(results["counts"][split][case.counted]
+                     for split in ("train", "valid", "test")) == case.counts
     if "accuracy" in case.metrics:
         for split, count in zip(("valid", "test"), case.counts[1:]):
             right = results[split]["accuracy"] * count
@@ -139,14 +151,16 @@ def test_a_part_of_a_text_is_shown_as_one(folder, capsys, monkeypatch):
     shown = capsys.readouterr().out
     assert results["data_fraction"] == 90 / 1e8
     assert shown.startswith("GRU on 9e-05 % of the full text8: ")
-    assert "only 9e-05 % of the full text8, not comparable with the paper" in shown and "paper (test)" not in shown
+    assert "only 9e-05 % of the full text8, not comparable with the paper" in shown
+    assert "paper (test)" not in shown
     whole = "\n".join(report.summary(dict(results, data_fraction=1, paper=1.35), "somewhere"))
     assert "not comparable" not in whole and "paper (test)" in whole
 
 
 @pytest.mark.parametrize("data_set", DOWNLOADED)
 def test_missing_data_are_one_line_and_status_2(data_set, tmp_path, capsys):
-    words = ["--data_set_name", data_set, "--data_folder", str(tmp_path), "--runs_folder", str(tmp_path / "runs")]
+    words = ["--data_set_name", data_set, "--data_folder", str(tmp_path),
+             "--runs_folder", str(tmp_path / "runs")]
     with pytest.raises(SystemExit) as ended:
         run_as_script(lambda: CASES[data_set].script.main(words))
     captured = capsys.readouterr()
@@ -157,7 +171,7 @@ def test_missing_data_are_one_line_and_status_2(data_set, tmp_path, capsys):
 
 
 def test_all_scripts_have_the_same_constants_in_the_same_order():
-    """A script may lack some and have some of its own, but what two have is alike, in the same place."""
+    """A script may lack some and have its own, but what two have is alike, in the same place."""
     lists = [read_constants(vars(script)) for script in SCRIPTS]
     for constants in lists:
         assert list(dict.fromkeys(constant.group for constant in constants)) == [
@@ -165,7 +179,8 @@ def test_all_scripts_have_the_same_constants_in_the_same_order():
         for others in lists:
             mine = {constant.name: constant for constant in constants}
             theirs = {constant.name: constant for constant in others}
-            assert [name for name in mine if name in theirs] == [name for name in theirs if name in mine]
+            assert [name for name in mine if name in theirs] == [
+                name for name in theirs if name in mine]
             for name in set(mine) & set(theirs):
                 one, other = mine[name], theirs[name]
                 assert one.group == other.group
@@ -185,7 +200,9 @@ def test_the_table_has_all_that_is_none_at_the_top(script):
         assert set(values) == unset
 
 
-# As in the paper's files; pennchar's learning rate, dropout and sizes are inferred, text8 and P-MNIST as their like.
+# As in the paper's files.
+# pennchar's learning rate, dropout and sizes are inferred.
+# text8 and P-MNIST have the values of their like.
 PUBLISHED_EXPERIMENTS = """
                      | music | penn | pennchar | enwik8 | IMDB | MNIST
 window_size          |   200 |   64 |      512 |    256 |  512 |     -
@@ -213,21 +230,27 @@ feature_mask_rounds  |     5 |    5 |        5 |      6 |    5 |     5
 feature_mask_rank    |    40 |   40 |       40 |     79 |   40 |    40
 forget_bias          |     1 |    1 |        1 |      1 |    1 |     1
 """
-COLUMNS = [(mm_main, "JSB Chorales"), (mm_main, "Nottingham"), (mm_main, "MuseData"), (mm_main, "Piano-midi.de"),
-           (lm_main, "penn"), (lm_main, "penn-standard"), (lm_main, "pennchar"), (lm_main, "enwik8"),
-           (lm_main, "text8"), (sa_main, "IMDB"), (mnist_main, "SequentialMNIST"), (mnist_main, "P-MNIST")]
-HEADINGS = dict({"penn-standard": "penn", "text8": "enwik8", "SequentialMNIST": "MNIST", "P-MNIST": "MNIST"},
-                **{name: "music" for script, name in COLUMNS if script is mm_main})
+COLUMNS = [
+    (mm_main, "JSB Chorales"), (mm_main, "Nottingham"),
+    (mm_main, "MuseData"), (mm_main, "Piano-midi.de"),
+    (lm_main, "penn"), (lm_main, "penn-standard"), (lm_main, "pennchar"),
+    (lm_main, "enwik8"), (lm_main, "text8"),
+    (sa_main, "IMDB"), (mnist_main, "SequentialMNIST"), (mnist_main, "P-MNIST")]
+HEADINGS = dict(
+    {"penn-standard": "penn", "text8": "enwik8", "SequentialMNIST": "MNIST", "P-MNIST": "MNIST"},
+    **{name: "music" for script, name in COLUMNS if script is mm_main})
 
 
 @pytest.mark.parametrize("script, data_set", COLUMNS)
 def test_settings_are_those_of_the_published_experiments(script, data_set):
-    (_, *headings), *rows = [re.split(r" *\| *", line.strip()) for line in PUBLISHED_EXPERIMENTS.strip("\n").split("\n")]
+    (_, *headings), *rows = [re.split(r" *\| *", line.strip())
+                             for line in PUBLISHED_EXPERIMENTS.strip("\n").split("\n")]
     column = 1 + headings.index(HEADINGS.get(data_set, data_set))
     expected = {row[0]: float(row[column]) for row in rows if row[column] != "-"}
     found = {}
     for cell_name in CELLS:
-        values = read_settings(vars(script), ["--data_set_name", data_set, "--cell_name", cell_name]).values
+        values = read_settings(
+            vars(script), ["--data_set_name", data_set, "--cell_name", cell_name]).values
         found.update(values, **values["cell_hyperparameters"])
     assert {name: found[name] for name in expected} == expected
     assert not {row[0] for row in rows} - set(expected) & set(found)
@@ -237,19 +260,21 @@ def test_settings_are_those_of_the_published_experiments(script, data_set):
 
 @pytest.fixture
 def configs(monkeypatch):
-    """The ConfigProtos of all sessions that a run opens, on a machine that claims to have two GPUs."""
+    """The ConfigProtos of all sessions a run opens, on a machine that claims to have two GPUs."""
     found, session = [], trainer.tf.Session
 
     def recorded(config):
         found.append(config)
         return session()  # with a GPU that is not really there TensorFlow 1.15 aborts the process
     monkeypatch.setattr(trainer.tf, "Session", recorded)
-    monkeypatch.setattr("tensorflow.compat.v1.config.experimental.list_physical_devices", lambda kind: ["0", "1"])
+    monkeypatch.setattr("tensorflow.compat.v1.config.experimental.list_physical_devices",
+                        lambda kind: ["0", "1"])
     return found
 
 
 def test_gpu_settings_reach_the_session(folder, configs):
-    train(folder, "SequentialDigits", "GRU", "--gpu", "1", "--allow_growth", "False", "--mixed_precision", "True")
+    train(folder, "SequentialDigits", "GRU", "--gpu", "1", "--allow_growth", "False",
+          "--mixed_precision", "True")
     train(folder, "SequentialDigits", "GRU", "--seed", "3")
     chosen, usual = configs
     assert chosen.gpu_options.visible_device_list == "1" and not chosen.gpu_options.allow_growth
@@ -269,7 +294,11 @@ def test_a_gpu_that_is_not_there_is_named(folder, configs, gpu):
 
 @pytest.fixture
 def spoil(monkeypatch):
-    """A function that makes the first `count` batches of SequentialDigits give losses that are not finite."""
+    """A function that spoils the first `count` batches of SequentialDigits.
+
+    Their losses are not finite.
+    """
+
     def spoil(count):
         def spoilt(self, *images_labels_chosen):
             batch = make(self, *images_labels_chosen)
@@ -278,7 +307,8 @@ def spoil(monkeypatch):
             return dict(batch, inputs=batch["inputs"] * factor)
         made, make = [], mnist_utils.DigitData._batch
         monkeypatch.setattr(mnist_utils.DigitData, "_batch", spoilt)
-        monkeypatch.setattr(mnist_main.tf, "uint8", mnist_main.tf.float32)  # the placeholder must take NaN
+        # The placeholder must take NaN.
+        monkeypatch.setattr(mnist_main.tf, "uint8", mnist_main.tf.float32)
     return spoil
 
 

@@ -36,7 +36,8 @@ def anchors(page):
 def commands(page):
     """The words of every command line that a page shows, continued lines joined."""
     text = text_of(page).replace("\\\n", " ")
-    lines = re.findall(r"^ {4,}(\S.*)$|`((?:python|bash|nohup|taskset)[^`\n]+)`", text, re.MULTILINE)
+    lines = re.findall(
+        r"^ {4,}(\S.*)$|`((?:python|bash|nohup|taskset)[^`\n]+)`", text, re.MULTILINE)
     for line in (indented or quoted for indented, quoted in lines):
         try:
             words = shlex.split(line, comments=True)
@@ -69,7 +70,8 @@ def test_every_relative_link_leads_somewhere(page):
         if re.match(r"https?:", link):
             continue
         path, _, anchor = link.partition("#")
-        target = os.path.normpath(os.path.join(os.path.dirname(page), unquote(path))) if path else page
+        target = (os.path.normpath(os.path.join(os.path.dirname(page), unquote(path)))
+                  if path else page)
         assert os.path.exists(os.path.join(ROOT, target)), link
         if anchor and target.endswith(".md"):
             assert unquote(anchor) in anchors(target), link
@@ -96,4 +98,5 @@ def test_every_data_set_and_cell_exists(page):
         module = importlib.import_module(script[:-3])
         given = dict(zip(words, words[1:]))
         assert given.get("--data_set_name", module.data_set_name) in module.PUBLISHED, words
-        assert given.get("--cell_name", "RRU") in ("RRU", "GRU", "LSTM", "MogrifierLSTM", "YourCell")
+        assert given.get("--cell_name", "RRU") in (
+            "RRU", "GRU", "LSTM", "MogrifierLSTM", "YourCell")

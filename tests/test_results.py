@@ -176,7 +176,8 @@ def test_of_a_repeated_seed_the_run_with_the_papers_average_stays(tmp_path, caps
 
 @pytest.mark.parametrize("unpublished, changes, mark", [
     ({"dropout": 0.25}, {}, "dropout 0.25"), ({"epochs": 31}, {}, "epochs 31"),
-    ({"clip_gradients": False}, {}, "clip_gradients False"), ({"relu_layers": 2}, {}, "relu_layers 2"),
+    ({"clip_gradients": False}, {}, "clip_gradients False"),
+    ({"relu_layers": 2}, {}, "relu_layers 2"),
     ({}, {"data_fraction": 0.05}, "5 % of the data"), ({}, {"data_fraction": None}, "other data"),
     ({}, {"other_data": True}, "other data")])
 def test_only_runs_with_the_published_settings_and_data_count(tmp_path, unpublished, changes, mark):
@@ -280,15 +281,17 @@ def test_the_outcome_counts_runs_and_names_misses(tmp_path):
 
 
 def test_accuracies_are_percentages(tmp_path):
-    make_run(tmp_path / "imdb", of=os.path.join(ROOT, "results/sentiment/IMDB/RRU/seed1"), test=0.86)
+    make_run(tmp_path / "imdb", of=os.path.join(ROOT, "results/sentiment/IMDB/RRU/seed1"),
+             test=0.86)
     assert "| accuracy % | 86.00‡ (87.20) | - (87.04) |" in row(tmp_path, data_set="IMDB")
 
 
 def test_the_check_table_has_the_first_epochs_and_the_best():
     line, = [line for line in results_page.check_table(tool.collect([JSB])).splitlines()
              if "JSB" in line]
-    assert line.startswith("| JSB Chorales | RRU | window NLL | 15.470 | 9.311 | 8.028 | 31 | 5.0 | "
-                           "1.15.0, 2 cores | `python -u mm_main.py")
+    assert line.startswith(
+        "| JSB Chorales | RRU | window NLL | 15.470 | 9.311 | 8.028 | 31 | 5.0 | "
+        "1.15.0, 2 cores | `python -u mm_main.py")
 
 
 def test_of_your_own_runs_only_the_rows_that_are_there_are_shown(tmp_path, capsys):

@@ -1,4 +1,7 @@
-"""Samples of finished runs: what they hold, that a seed repeats them, that carried states change nothing."""
+"""Samples of finished runs: what they hold, and what leaves them the same.
+
+A seed repeats them, and carried states change nothing.
+"""
 
 import json
 import os
@@ -19,27 +22,31 @@ from training.run_folder import RunFolder
 from training.settings import read_settings
 from training.trainer import Trainer
 
-SMALL = ["--number_of_parameters", "20000", "--number_of_layers", "1", "--epochs", "1", "--name", "one"]
+SMALL = ["--number_of_parameters", "20000", "--number_of_layers", "1", "--epochs", "1",
+         "--name", "one"]
 
 
 def run_script(script, folder, data_set, *more):
     """Train for an epoch; returns the run's folder."""
-    script.main(["--data_set_name", data_set, "--cell_name", "LSTM", "--data_folder", str(folder / "data"),
-                 "--runs_folder", str(folder / "runs")] + SMALL + list(more))
+    script.main(["--data_set_name", data_set, "--cell_name", "LSTM",
+                 "--data_folder", str(folder / "data"), "--runs_folder", str(folder / "runs")]
+                + SMALL + list(more))
     return folder / "runs" / script.TASK / data_set / "LSTM" / "one"
 
 
 @pytest.fixture(scope="module")
 def music_run(tmp_path_factory):
-    return run_script(mm_main, tmp_path_factory.mktemp("music"), "Bach Chorales", "--batch_size", "130")
+    return run_script(mm_main, tmp_path_factory.mktemp("music"), "Bach Chorales",
+                      "--batch_size", "130")
 
 
 @pytest.fixture(scope="module")
 def text_run(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pydoc_data.topics.topics", {"for": "the cat sat on the mat and saw a dog " * 100})
-        return run_script(lm_main, tmp_path_factory.mktemp("text"), "PythonDocs", "--batch_size", "4",
-                          "--window_size", "16")
+        patch.setattr("pydoc_data.topics.topics",
+                      {"for": "the cat sat on the mat and saw a dog " * 100})
+        return run_script(lm_main, tmp_path_factory.mktemp("text"), "PythonDocs",
+                          "--batch_size", "4", "--window_size", "16")
 
 
 def test_music_is_saved_to_be_seen_and_heard(music_run):
@@ -62,14 +69,18 @@ def test_midi_holds_notes_that_go_on(tmp_path):
     keys = np.array([[1, 0], [1, 1], [0, 1]], np.uint8)
     music_sample._save_midi(str(tmp_path / "a.mid"), keys, 60, 1)
     played = mido.MidiFile(str(tmp_path / "a.mid"))
-    found = [(message.type, message.note, message.time) for message in played.tracks[0] if not message.is_meta]
-    assert found == [("note_on", 60, 0), ("note_on", 61, 480), ("note_off", 60, 480), ("note_off", 61, 480)]
+    found = [(message.type, message.note, message.time)
+             for message in played.tracks[0] if not message.is_meta]
+    assert found == [("note_on", 60, 0), ("note_on", 61, 480),
+                     ("note_off", 60, 480), ("note_off", 61, 480)]
 
 
 def test_text_goes_on_from_the_prompt(text_run):
     shown = (text_run / "sample.txt").read_text().split("\n", 4)
-    assert len(shown[1]) == 100 and shown[3].startswith("sampled (500 characters, temperature 1, seed 1)")
-    assert len(shown[4].rstrip("\n")) == 500 and set(shown[4]) <= set("the cat sat on the mat and saw a dog\n")
+    assert len(shown[1]) == 100
+    assert shown[3].startswith("sampled (500 characters, temperature 1, seed 1)")
+    assert len(shown[4].rstrip("\n")) == 500
+    assert set(shown[4]) <= set("the cat sat on the mat and saw a dog\n")
     lm_main.main(["--evaluate", str(text_run), "--prompt", "the dog"])
     assert (text_run / "sample.txt").read_text().startswith("prompt:\nthe dog\n\n")
 
@@ -147,7 +158,8 @@ def test_a_prompt_may_stand_in_a_file(text_run, tmp_path):
 
 
 def test_samples_alone_leave_the_results_as_they_are(text_run, music_run, capsys):
-    for script, run, name in ((lm_main, text_run, "sample.txt"), (mm_main, music_run, "sample.mid")):
+    for script, run, name in ((lm_main, text_run, "sample.txt"),
+                              (mm_main, music_run, "sample.mid")):
         before = (run / "results.json").read_bytes()
         os.remove(str(run / name))
         capsys.readouterr()
@@ -194,10 +206,13 @@ def test_classifiers_leave_a_confusion_matrix_of_all_test_examples(tmp_path, mon
 def test_epochs_are_ticked_at_whole_numbers(monkeypatch, epochs):
     drawn = []
     monkeypatch.setattr(pictures, "save", lambda figure, _: drawn.append(figure))
-    lines = [{"epoch": epoch + 1, "train": {"window_nll": 9 - epoch}, "valid": {"window_nll": 8 - epoch}}
+    lines = [{"epoch": epoch + 1,
+              "train": {"window_nll": 9 - epoch}, "valid": {"window_nll": 8 - epoch}}
              for epoch in range(epochs)]
-    pictures.learning_curve("unused", lines, {"monitor": "window_nll", "best_epoch": 1, "valid": {"window_nll": 8},
-                                              "paper": None}, "a title")
+    pictures.learning_curve(
+        "unused", lines,
+        {"monitor": "window_nll", "best_epoch": 1, "valid": {"window_nll": 8}, "paper": None},
+        "a title")
     axes, = drawn[0].axes
     low, high = axes.get_xlim()
     shown = [tick for tick in axes.get_xticks() if low <= tick <= high]

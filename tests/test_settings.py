@@ -34,8 +34,9 @@ def script_of(folder, text):
     """The globals of a script with this text."""
     path = folder / "some_main.py"
     path.write_text(text)
-    script_globals = {"__file__": str(path), "TASK": "toys",
-                      "PUBLISHED": {"small": {"dropout": 0.25}, "large": {"dropout": 0.75}, "IMDB": {}}}
+    script_globals = {
+        "__file__": str(path), "TASK": "toys",
+        "PUBLISHED": {"small": {"dropout": 0.25}, "large": {"dropout": 0.75}, "IMDB": {}}}
     exec(text, script_globals)
     return script_globals
 
@@ -62,13 +63,15 @@ def test_a_constant_may_be_edited_freely(tmp_path, edited):
 @pytest.mark.parametrize("edited", ["batch_size = 64", "batch_size = 64  # try 64"])
 def test_a_constant_that_lost_its_comment_is_named(tmp_path, edited):
     script = script_of(tmp_path, SCRIPT.replace("batch_size = 4  # examples [int >= 1]", edited))
-    with pytest.raises(UserError, match="line 8 of some_main.py: the constant batch_size has lost its comment"):
+    with pytest.raises(UserError, match="line 8 of some_main.py: "
+                       "the constant batch_size has lost its comment"):
         read_settings(script, [])
 
 
 def test_a_wrong_name_in_the_table_is_named(script):
     script["PUBLISHED"]["large"]["batchsize"] = 32
-    with pytest.raises(UserError, match="PUBLISHED of some_main.py has batchsize for large.*did you mean batch_size"):
+    with pytest.raises(UserError, match="PUBLISHED of some_main.py has batchsize for large.*"
+                       "did you mean batch_size"):
         read_settings(script, [])
 
 
@@ -85,7 +88,8 @@ def test_constant_wins_over_table_and_command_line_over_both(script):
 
 def test_none_on_the_command_line_takes_the_published_value_too(script):
     script.update(dropout=0.5, cell_hyperparameters={"relu_layers": 4})
-    settings = read_settings(script, ["--dropout", "None", "--relu_layers", "None", "--data_set_name", "large"])
+    settings = read_settings(
+        script, ["--dropout", "None", "--relu_layers", "None", "--data_set_name", "large"])
     assert settings.dropout == 0.75 and settings.cell_hyperparameters["relu_layers"] == 1
 
 
@@ -98,12 +102,14 @@ def test_values_have_the_types_of_their_kinds(script):
 def test_hyperparameters_belong_to_the_cell_and_the_data_set(script):
     assert read_settings(script, []).cell_hyperparameters["relu_layers"] == 1
     script["PUBLISHED"]["IMDB"] = {"dropout": 0.5}
-    assert read_settings(script, ["--data_set_name", "IMDB"]).cell_hyperparameters["relu_layers"] == 2
+    imdb = read_settings(script, ["--data_set_name", "IMDB"])
+    assert imdb.cell_hyperparameters["relu_layers"] == 2
     script["cell_hyperparameters"] = {"relu_layers": 4}
     assert read_settings(script, []).cell_hyperparameters["relu_layers"] == 4
     assert read_settings(script, ["--relu_layers", "3"]).cell_hyperparameters["relu_layers"] == 3
-    assert read_settings(dict(script, cell_hyperparameters={}), ["--cell_name", "LSTM", "--forget_bias", "-1.5"]
-                         ).cell_hyperparameters == {"forget_bias": -1.5}
+    lstm = read_settings(dict(script, cell_hyperparameters={}),
+                         ["--cell_name", "LSTM", "--forget_bias", "-1.5"])
+    assert lstm.cell_hyperparameters == {"forget_bias": -1.5}
 
 
 @pytest.mark.parametrize("arguments, words", [
@@ -148,8 +154,8 @@ def test_help_shows_every_constant_with_its_comment(script, capsys):
         read_settings(script, ["--help"])
     shown = capsys.readouterr().out
     assert ended.value.code == 0
-    for words in ("--dropout", "100 % excluded", "--batch_size", "now 4", "--feature_mask_rank", "Cell LSTM",
-                  "RRU, GRU, LSTM, MogrifierLSTM"):
+    for words in ("--dropout", "100 % excluded", "--batch_size", "now 4", "--feature_mask_rank",
+                  "Cell LSTM", "RRU, GRU, LSTM, MogrifierLSTM"):
         assert words in shown
 
 
@@ -158,7 +164,8 @@ def test_help_lists_the_published_values_once_for_data_sets_that_share_them(scri
     with pytest.raises(SystemExit):
         read_settings(script, ["--help"])
     shown = capsys.readouterr().out
-    assert "  small, medium\n    dropout=0.25\n" in shown and "  large\n    dropout=0.75, epochs=100 %\n" in shown
+    assert "  small, medium\n    dropout=0.25\n" in shown
+    assert "  large\n    dropout=0.75, epochs=100 %\n" in shown
 
 
 def test_a_run_that_exists_keeps_its_settings(script, tmp_path):
@@ -185,7 +192,8 @@ def test_a_run_that_exists_keeps_its_settings(script, tmp_path):
 
 @pytest.mark.parametrize("changed, named", [
     ({"cell_name": "XRU"}, "cell_name is 'XRU'"), ({"batch_size": "x"}, "batch_size is 'x'"),
-    ({"dropout": 7}, "dropout is 7"), ({"cell_hyperparameters": {"relu_layers": 0}}, "relu_layers is 0"),
+    ({"dropout": 7}, "dropout is 7"),
+    ({"cell_hyperparameters": {"relu_layers": 0}}, "relu_layers is 0"),
     ({"data_set_name": "huge"}, "data_set_name is 'huge'")])
 def test_wrong_settings_of_a_run_are_named(script, tmp_path, changed, named):
     write_run(tmp_path, dict(read_settings(script, []).values, **changed))
@@ -193,8 +201,9 @@ def test_wrong_settings_of_a_run_are_named(script, tmp_path, changed, named):
         read_settings(script, ["--resume", str(tmp_path)])
 
 
-@pytest.mark.parametrize("content", ["[]", "5", "null", '{"task": "toys"}', '{"task": "toys", "settings": 5}',
-                                     '{"task": "toys", "settings": {}}'])
+@pytest.mark.parametrize("content", [
+    "[]", "5", "null", '{"task": "toys"}', '{"task": "toys", "settings": 5}',
+    '{"task": "toys", "settings": {}}'])
 def test_what_is_not_the_settings_of_a_run_is_named(script, tmp_path, content):
     (tmp_path / "settings.json").write_text(content)
     with pytest.raises(UserError, match="settings.json cannot be read .*give the folder of a run"):
@@ -208,8 +217,10 @@ def test_a_sweep_is_neither_resumed_nor_evaluated_as_a_run(script, tmp_path):
 
 
 def test_a_command_line_is_read_as_it_was_meant():
-    line = command_line("toy_main.py", [("data_set_name", "JSB Chorales"), ("forget_bias", -5.1e-05), ("seed", 1)])
-    assert line == "python -u toy_main.py --data_set_name 'JSB Chorales' --forget_bias=-5.1e-05 --seed 1"
+    line = command_line("toy_main.py", [
+        ("data_set_name", "JSB Chorales"), ("forget_bias", -5.1e-05), ("seed", 1)])
+    assert line == (
+        "python -u toy_main.py --data_set_name 'JSB Chorales' --forget_bias=-5.1e-05 --seed 1")
 
 
 def test_resume_and_evaluate_exclude_each_other(script, tmp_path):

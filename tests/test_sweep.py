@@ -1,4 +1,4 @@
-"""Sweeps: what is tried, what survives a kill, what is never read, what is left for people to look at."""
+"""Sweeps: what is tried, what survives a kill, what is never read, what people get to look at."""
 
 import csv
 import json
@@ -36,19 +36,22 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SEARCH = {"number_of_parameters": ("integer", 30000, 60000), "learning_rate": ("log", 1e-3, 1e-2),
           "middle_layer_size_multiplier": ("uniform", 0.5, 1.5)}
 
-# A stand-in for a main script that needs no TensorFlow: its validation metric is the distance of dropout from 0.3.
+# A stand-in for a main script that needs no TensorFlow.
+# Its validation metric is the distance of dropout from 0.3.
 # What goes wrong with a trial is in the file "orders" beside it, as {name of the trial: order}.
 STAND_IN = '''
 import ast, json, os, signal, sys, time
 options = dict(word[2:].split("=", 1) for word in sys.argv[1:])
 folder = options.get("resume") or options.get("evaluate") or os.path.join(
-    options["runs_folder"], "music", options["data_set_name"], options["cell_name"], options["name"])
+    options["runs_folder"], "music", options["data_set_name"],
+    options["cell_name"], options["name"])
 here = os.path.dirname(os.path.abspath(__file__))
 with open(os.path.join(here, "calls"), "a") as file:
     file.write(json.dumps(dict(options, cuda=os.environ.get("CUDA_VISIBLE_DEVICES"))) + "\\n")
 order = json.load(open(os.path.join(here, "orders"))).get(os.path.basename(folder), "")
 if order == "nan":
-    sys.stderr.write("some warning\\nepoch 1:  50%|#####     |\\rerror: the loss became nan at step 7\\n")
+    sys.stderr.write("some warning\\nepoch 1:  50%|#####     |\\r"
+                     "error: the loss became nan at step 7\\n")
     sys.exit(3)
 if order == "broken":
     sys.stderr.write("error: the data are missing: run get_data.sh\\n")
@@ -74,7 +77,8 @@ if order == "kill":
 if order == "wait" and not options.get("resume"):
     time.sleep(600)
 value = float("inf") if order == "inf" else abs(settings["dropout"] - 0.3)
-results = {"valid": {"nll": value}, "monitor": "nll", "lower_is_better": True, "seconds": 1.0, "epochs": 4,
+results = {"valid": {"nll": value}, "monitor": "nll", "lower_is_better": True,
+           "seconds": 1.0, "epochs": 4,
            "best_epoch": 3, "parameters": 5, "hidden_units": 1, "seed": int(settings["seed"]),
            "stop_reason": "pruned: it is worse" if order == "pruned" else "",
            "task": "toys", "data_set": "toy", "cell": "RRU", "data_fraction": 1,
@@ -125,7 +129,8 @@ def folder_of(tmp_path, data_set="JSB Chorales", name="sweep"):
 
 
 def children(pid):
-    return [int(entry) for entry in os.listdir("/proc") if entry.isdigit() and parent_of(entry) == pid]
+    return [int(entry) for entry in os.listdir("/proc")
+            if entry.isdigit() and parent_of(entry) == pid]
 
 
 def parent_of(pid):
@@ -157,9 +162,9 @@ def test_killed_trials_and_sweeps_lose_nothing_and_the_test_split_is_the_winners
         test_split.write_bytes(content)
         os.utime(str(test_split), ns=times)  # with another time, the files would be prepared anew
     write_test_split(b"whoever opens this fails".ljust(len(whole)))
-    words = ["--data_folder", str(data), "--runs_folder", str(tmp_path / "runs"), "--sweep_trials", "3",
-             "--do_hyperparameter_optimization", "True", "--search", str(SEARCH), "--epochs", "60",
-             "--patience", "100", "--batch_size", "2"]
+    words = ["--data_folder", str(data), "--runs_folder", str(tmp_path / "runs"),
+             "--sweep_trials", "3", "--do_hyperparameter_optimization", "True",
+             "--search", str(SEARCH), "--epochs", "60", "--patience", "100", "--batch_size", "2"]
     process = subprocess.Popen([sys.executable, "-u", "mm_main.py"] + words, cwd=ROOT)
 
     def epochs(number):
@@ -187,10 +192,12 @@ def test_killed_trials_and_sweeps_lose_nothing_and_the_test_split_is_the_winners
     space = search_space(read_settings(vars(mm_main), words))
     for number, record in enumerate(records):
         assert record["point"] == suggest(space, records[:number], (1, number + 1))
-    kept = [name for name in ("trial-001", "trial-002", "trial-003") if (path / name / "checkpoints").exists()]
+    kept = [name for name in ("trial-001", "trial-002", "trial-003")
+            if (path / name / "checkpoints").exists()]
     best = min((record for record in records if record["loss"]), key=lambda record: record["loss"])
     assert kept == ["trial-%03d" % best["trial"]]
-    assert not any("test" in json.loads(results.read_text()) for results in path.glob("trial-*/results.json"))
+    assert not any("test" in json.loads(results.read_text())
+                   for results in path.glob("trial-*/results.json"))
 
     write_test_split(whole)
     mm_main.main(words)
@@ -212,7 +219,8 @@ def test_failed_trials_are_recorded_with_their_reason_and_the_sweep_goes_on(toy,
             None, "the loss became nan at step 7", "killed by signal 9 (out of memory?)",
             "the validation metric is inf", None]
     shown = capsys.readouterr().out
-    assert "trial 2 of 5: failed: the loss became nan at step 7; dropout" in shown and "best so far" in shown
+    assert "trial 2 of 5: failed: the loss became nan at step 7; dropout" in shown
+    assert "best so far" in shown
 
 
 def test_a_sweep_continues_as_if_it_had_not_stopped(toy, tmp_path):
@@ -240,7 +248,8 @@ def test_a_record_that_was_cut_short_is_made_again_without_training(toy, cut):
     with toy.open("--sweep_trials", "3") as sweep:
         assert sweep.records == before[:2]
         sweep.search()
-        assert [record["point"] for record in sweep.records] == [record["point"] for record in before]
+        assert [record["point"] for record in sweep.records] == [
+            record["point"] for record in before]
     assert len(toy.calls()) == 3 and read_records(path)[1] is False
 
 
@@ -256,14 +265,16 @@ def test_a_bad_line_within_the_records_is_named(toy):
 
 @pytest.mark.parametrize("line", [
     '5', '[]', '{}', '{"trial": 1}', '{"trial": 1, "point": {}, "loss": null, "reason": "nan"}',
-    '{"trial": 1, "point": {"dropout": 0.5}, "loss": 0.2, "reason": null, "metric": "nll", "epochs": 4, "seconds": 1}'])
+    ('{"trial": 1, "point": {"dropout": 0.5}, "loss": 0.2, "reason": null, '
+     '"metric": "nll", "epochs": 4, "seconds": 1}')])
 def test_a_line_that_is_no_record_is_named(toy, line):
     with toy.open("--sweep_trials", "1") as sweep:
         sweep.search()
         path = sweep.run.file("trials.jsonl")
     with open(path, "a") as file:
         file.write(line + "\n")
-    with pytest.raises(UserError, match=r"trials.jsonl: line 2 cannot .* of a trial \(%s" % re.escape(line[:60])):
+    with pytest.raises(UserError, match=r"trials.jsonl: line 2 cannot .* of a trial \(%s" %
+                       re.escape(line[:60])):
         toy.open("--sweep_trials", "2")
 
 
@@ -273,22 +284,26 @@ def test_settings_of_a_sweep_or_a_trial_without_settings_are_named(toy, text):
         unfinished = folder_of(toy.folder) / "trial-001"
         unfinished.mkdir()
         (unfinished / "settings.json").write_text(text)
-        with pytest.raises(UserError, match="trial-001/settings.json (cannot be read|lacks) .*: remove this"):
+        with pytest.raises(
+                UserError, match="trial-001/settings.json (cannot be read|lacks) .*: remove this"):
             sweep.search()
     (folder_of(toy.folder) / "settings.json").write_text(text)
-    with pytest.raises(UserError, match="settings.json cannot be read .* or give another --sweep_name"):
+    with pytest.raises(
+            UserError, match="settings.json cannot be read .* or give another --sweep_name"):
         toy.open()
 
 
 def test_a_sweep_name_that_is_a_file_is_named(toy):
     folder_of(toy.folder).parent.mkdir(parents=True)
     folder_of(toy.folder).write_text("mine")
-    with pytest.raises(UserError, match="sweep/settings.json is missing: remove .*/sweep or give another --sweep_name"):
+    with pytest.raises(UserError, match="sweep/settings.json is missing: remove .*/sweep "
+                       "or give another --sweep_name"):
         toy.open()
     assert folder_of(toy.folder).read_text() == "mine"
 
 
-@pytest.mark.parametrize("text, reason", [("{", "cannot be read"), ("{}", "cannot be read"), ("5", "cannot be read")])
+@pytest.mark.parametrize("text, reason", [
+    ("{", "cannot be read"), ("{}", "cannot be read"), ("5", "cannot be read")])
 def test_a_trial_whose_results_are_damaged_failed(toy, text, reason):
     with toy.open("--sweep_trials", "1") as sweep:
         sweep.search()
@@ -315,7 +330,8 @@ def test_an_interrupted_trial_is_continued(toy):
     begun, again = toy.calls()[1:]
     assert "resume" not in [name for name, value in begun.items() if value]
     assert again["resume"].endswith("trial-002") and again["evaluate_on_test"] == "False"
-    assert "epochs" in begun and not {"epochs", "patience"} & set(again)  # a trial keeps those of its point
+    # A trial keeps those of its point.
+    assert "epochs" in begun and not {"epochs", "patience"} & set(again)
 
 
 def test_the_winner_is_tested_with_several_seeds(toy, capsys):
@@ -331,11 +347,13 @@ def test_the_winner_is_tested_with_several_seeds(toy, capsys):
         report = json.load(file)
     assert report["seeds"] == [1, 2, 3]
     assert report["test"]["nll"] == {"mean": 12.0, "std": 1.0, "values": [11.0, 12.0, 13.0]}
-    assert report["winner"] == best and best["value"] == min(record["value"] for record in sweep.records)
+    assert report["winner"] == best
+    assert best["value"] == min(record["value"] for record in sweep.records)
     assert os.listdir(os.path.join(folder, "trial-%03d" % best["trial"], "checkpoints"))
     shown = capsys.readouterr().out
     ranks = re.findall(r"^ *(\d) +0\.\d+  nll (0\.\d+) after", shown, re.MULTILINE)[:4]
-    assert [float(value) for _, value in ranks] == sorted(round(record["value"], 4) for record in sweep.records)
+    assert [float(value) for _, value in ranks] == sorted(
+        round(record["value"], 4) for record in sweep.records)
     assert "test nll of the winner: 12.0000, standard deviation 1.0000 over 3 seeds" in shown
     with open(os.path.join(folder, "trials.csv")) as file:
         rows = list(csv.DictReader(file))
@@ -346,9 +364,11 @@ def test_the_winner_is_tested_with_several_seeds(toy, capsys):
 
 
 @pytest.mark.parametrize("trials", [1, 3])
-def test_pictures_of_a_sweep_have_the_metric_with_its_unit_and_whole_trials(toy, monkeypatch, trials):
+def test_pictures_of_a_sweep_have_the_metric_with_its_unit_and_whole_trials(
+        toy, monkeypatch, trials):
     drawn = {}
-    monkeypatch.setattr(sweep_report, "save", lambda figure, path: drawn.update({os.path.basename(path): figure}))
+    monkeypatch.setattr(sweep_report, "save",
+                        lambda figure, path: drawn.update({os.path.basename(path): figure}))
     with toy.open() as sweep:
         records = [{"trial": number + 1, "point": {"dropout": 0.1 * number}, "loss": 8.0 - number,
                     "value": 8.0 - number, "metric": "window_nll"} for number in range(trials)]
@@ -373,7 +393,8 @@ def test_a_winner_whose_results_are_gone_is_named(toy):
 def test_a_sweep_in_which_nothing_succeeds_stops_early(toy):
     toy.orders(**{"t%d" % number: "nan" for number in range(1, 100)})
     with toy.open() as sweep:
-        with pytest.raises(UserError, match="all 5 trials failed, the last with: the loss became nan"):
+        with pytest.raises(
+                UserError, match="all 5 trials failed, the last with: the loss became nan"):
             sweep.search()
 
 
@@ -397,9 +418,11 @@ def test_a_child_ends_when_its_sweep_is_killed(tmp_path):
     child = tmp_path / "child.py"
     child.write_text("import os, time; open(%r, 'w').write(str(os.getpid())); time.sleep(60)" % str(
         tmp_path / "pid"))
-    parent = subprocess.Popen([sys.executable, "-c", "from sweeps.trial import call; call(%r, [])" % str(child)],
-                              cwd=ROOT)
-    wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text(), "the child does not start")
+    parent = subprocess.Popen(
+        [sys.executable, "-c", "from sweeps.trial import call; call(%r, [])" % str(child)],
+        cwd=ROOT)
+    wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text(),
+             "the child does not start")
     parent.kill()
     parent.wait()
     wait_for(lambda: parent_of((tmp_path / "pid").read_text()) is None, "the child still runs")
@@ -428,7 +451,8 @@ def test_why_a_process_failed_is_its_last_word(tmp_path):
 
 @pytest.mark.parametrize("lower_is_better, loss", [(True, 0.75), (False, -0.75)])
 def test_what_a_sweep_minimises(tmp_path, lower_is_better, loss):
-    with open(os.path.join(ROOT, "results", "mnist", "SequentialDigits", "RRU", "seed1", "results.json")) as file:
+    finished = os.path.join(ROOT, "results", "mnist", "SequentialDigits", "RRU", "seed1")
+    with open(os.path.join(finished, "results.json")) as file:
         results = dict(json.load(file), valid={"accuracy": 0.75}, lower_is_better=lower_is_better)
     (tmp_path / "results.json").write_text(json.dumps(results))
     record, kind = train(Trial(1, {}, str(tmp_path), "unused", [], []))
@@ -447,14 +471,17 @@ def test_dimensions_are_those_of_task_and_cell():
         "learning_rate": ("log", 1e-4, 1e-2), "dropout": ("uniform", 0.0, 0.8),
         "number_of_parameters": ("integer", 1000000, 15000000),
         "middle_layer_size_multiplier": ("uniform", 0.1, 8.0)}
-    assert space_of(lm_main, "--cell_name", "MogrifierLSTM")["feature_mask_rounds"] == ("choice", [5, 6])
+    assert space_of(lm_main, "--cell_name", "MogrifierLSTM")["feature_mask_rounds"] == (
+        "choice", [5, 6])
     assert space_of(lm_main)["number_of_parameters"] == ("integer", 10000000, 30000000)
-    assert space_of(lm_main, "--data_set_name", "text8")["number_of_parameters"] == ("integer", 10000000, 30000000)
+    assert space_of(lm_main, "--data_set_name", "text8")["number_of_parameters"] == (
+        "integer", 10000000, 30000000)
     assert space_of(lm_main, "--number_of_parameters", "600000")["number_of_parameters"] == (
         "integer", 300000, 1200000)
     assert space_of(sa_main)["number_of_parameters"] == ("integer", 1000000, 4000000)
     assert space_of(sa_main, "--cell_name", "LSTM")["forget_bias"] == ("uniform", -3.0, 3.0)
-    assert sorted(space_of(sa_main, "--cell_name", "GRU")) == ["dropout", "learning_rate", "number_of_parameters"]
+    assert sorted(space_of(sa_main, "--cell_name", "GRU")) == [
+        "dropout", "learning_rate", "number_of_parameters"]
     changed = space_of(mm_main, "--search", "{'dropout': None, 'batch_size': ('choice', [8, 16])}")
     assert "dropout" not in changed and changed["batch_size"] == ("choice", [8, 16])
 
@@ -470,11 +497,13 @@ def test_points_lie_within_their_dimensions(cell_name):
             else:
                 assert extremes(space[name])[0] <= value <= extremes(space[name])[1]
                 assert isinstance(value, int) == (space[name][0] == "integer")
-        earlier.append({"point": json.loads(json.dumps(point)), "loss": point["dropout"] if number % 3 else None})
+        earlier.append({"point": json.loads(json.dumps(point)),
+                        "loss": point["dropout"] if number % 3 else None})
 
 
 def test_a_logarithmic_dimension_is_uniform_in_the_logarithm():
-    rates = [suggest({"learning_rate": ("log", 1e-4, 1e-2)}, [], number)["learning_rate"] for number in range(60)]
+    rates = [suggest({"learning_rate": ("log", 1e-4, 1e-2)}, [], number)["learning_rate"]
+             for number in range(60)]
     assert 20 <= sum(rate < 1e-3 for rate in rates) <= 40  # of uniform ones 5
 
 

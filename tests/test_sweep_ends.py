@@ -214,7 +214,8 @@ def test_other_data_are_refused(toy):
     ({"point": "dropout"}, ""), ({"point": {"dropout": float("nan")}}, "nan is not finite"),
     ({"loss": float("nan")}, "loss is nan"), ({"loss": "0.1"}, "wrong kind"),
     ({"value": float("inf")}, "value is inf"), ({"trial": 1}, "trial 1 has a line already"),
-    ({"trial": 0}, "0 is below 1"), ({"trial": "2"}, "wrong kind"), ({"epochs": 1.5}, "wrong kind")])
+    ({"trial": 0}, "0 is below 1"), ({"trial": "2"}, "wrong kind"),
+    ({"epochs": 1.5}, "wrong kind")])
 def test_a_record_that_cannot_be_is_one_line(toy, line, reason):
     with toy.open("--sweep_trials", "1") as sweep:
         sweep.search()
@@ -233,5 +234,6 @@ def test_a_record_nested_deeply_is_one_line(toy):
         path = sweep.run.file("trials.jsonl")
     with open(path, "a") as file:
         file.write("[" * 100000 + "]" * 100000 + "\n")
-    with pytest.raises(UserError, match="trials.jsonl.* cannot be read .*: mend or remove the line"):
+    with pytest.raises(
+            UserError, match="trials.jsonl.* cannot be read .*: mend or remove the line"):
         toy.open("--sweep_trials", "2")

@@ -1,4 +1,7 @@
-"""Sweeps on Spark: side by side, continued, with a worker that dies, a GPU for a trial, what is said without Spark."""
+"""Sweeps on Spark: side by side, continued, with a worker that dies, with a GPU for a trial.
+
+The last ones show what is said without Spark.
+"""
 
 import collections
 import json
@@ -28,12 +31,16 @@ try:
 except ImportError:
     pyspark = None
 needs_spark = pytest.mark.skipif(
-    not (has_java and pyspark), reason="needs Java 17 on PATH, and pyspark: see requirements-spark.txt")
+    not (has_java and pyspark),
+    reason="needs Java 17 on PATH, and pyspark: see requirements-spark.txt")
 
 
 @pytest.fixture
 def toy(tmp_path, monkeypatch):
-    """A sweep whose Java is its own: pyspark keeps the first one, with its options, as long as the process lives."""
+    """A sweep whose Java is its own.
+
+    pyspark keeps the first Java, with its options, as long as the process lives.
+    """
     monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
     yield Toy(tmp_path)
     gateway = pyspark and pyspark.SparkContext._gateway
@@ -78,9 +85,11 @@ def test_a_sweep_killed_on_spark_goes_on(tmp_path):
     data, path = tmp_path / "data", folder_of(tmp_path)
     test_mm_utils.write_source(data, test_mm_utils.made_up_splits(), "JSB Chorales")
     mm_utils.prepare("JSB Chorales", str(data))
-    command = [sys.executable, "-u", "mm_main.py", "--data_folder", str(data), "--runs_folder",
-               str(tmp_path / "runs"), "--sweep_trials", "4", "--do_hyperparameter_optimization", "True", "--search",
-               str(SEARCH), "--epochs", "60", "--patience", "100", "--batch_size", "2", "--spark_master", "local[2]"]
+    command = [sys.executable, "-u", "mm_main.py", "--data_folder", str(data),
+               "--runs_folder", str(tmp_path / "runs"), "--sweep_trials", "4",
+               "--do_hyperparameter_optimization", "True", "--search", str(SEARCH),
+               "--epochs", "60", "--patience", "100", "--batch_size", "2",
+               "--spark_master", "local[2]"]
     environment = dict(os.environ, SPARK_LOCAL_IP="127.0.0.1")
 
     def has_begun(number):
@@ -123,9 +132,11 @@ def test_failed_trials_and_interrupts_on_spark(toy):
     toy.orders(t2="nan", t3="kill", t5="wait")
     search_until(toy, 5, "--sweep_trials", "6")
     reasons = {record["trial"]: record["reason"] for record in search(toy, "--sweep_trials", "6")}
-    assert reasons == {1: None, 2: "the loss became nan at step 7", 3: "killed by signal 9 (out of memory?)",
-                       4: None, 5: None, 6: None}
-    assert {name: len(calls) for name, calls in calls_by_trial(toy).items() if len(calls) > 1} == {"trial-005": 2}
+    assert reasons == {
+        1: None, 2: "the loss became nan at step 7", 3: "killed by signal 9 (out of memory?)",
+        4: None, 5: None, 6: None}
+    repeated = {name: len(calls) for name, calls in calls_by_trial(toy).items() if len(calls) > 1}
+    assert repeated == {"trial-005": 2}
 
     toy.orders(**{"t%d" % number: "nan" for number in range(1, 20)})
     with pytest.raises(UserError, match="all 5 trials failed, the last with: the loss became nan"):
@@ -165,7 +176,8 @@ def test_an_end_of_java_is_one_line_and_the_sweep_goes_on(toy):
         pyspark.SparkContext._gateway.proc.kill()
     killer = threading.Thread(target=kill_java)
     killer.start()
-    with pytest.raises(UserError, match="(Spark ended|Spark gave it up).*spark.log.*goes on") as error:
+    with pytest.raises(
+            UserError, match="(Spark ended|Spark gave it up).*spark.log.*goes on") as error:
         search(toy, "--sweep_trials", "4")
     killer.join()
     assert "\n" not in str(error.value) and len(str(error.value)) < 500
@@ -197,16 +209,19 @@ class Cluster(object):
         script.write_text("#!/bin/sh\necho '{\"name\": \"gpu\", \"addresses\": [\"%d\"]}'\n" % gpu)
         script.chmod(0o755)
         self.workers[gpu] = self._start(
-            "worker%d" % gpu, "Worker", "--cores", "2", "--memory", "1g", "--work-dir", str(self._folder / "work"),
-            self.url, SPARK_WORKER_OPTS="-Dspark.worker.resource.gpu.amount=1 "
-                                        "-Dspark.worker.resource.gpu.discoveryScript=" + str(script))
+            "worker%d" % gpu, "Worker", "--cores", "2", "--memory", "1g",
+            "--work-dir", str(self._folder / "work"), self.url,
+            SPARK_WORKER_OPTS="-Dspark.worker.resource.gpu.amount=1 "
+                              "-Dspark.worker.resource.gpu.discoveryScript=" + str(script))
 
     def _start(self, name, role, *words, **variables):
         with open(str(self._folder / (name + ".log")), "w") as log:
             process = subprocess.Popen(
                 [os.path.join(os.path.dirname(pyspark.__file__), "bin", "spark-class"),
-                 "org.apache.spark.deploy.%s.%s" % (role.lower(), role), "--host", "127.0.0.1", "--webui-port", "0"] +
-                list(words), env=dict(os.environ, SPARK_LOCAL_IP="127.0.0.1", SPARK_DAEMON_MEMORY="256m", **variables),
+                 "org.apache.spark.deploy.%s.%s" % (role.lower(), role),
+                 "--host", "127.0.0.1", "--webui-port", "0"] + list(words),
+                env=dict(os.environ, SPARK_LOCAL_IP="127.0.0.1", SPARK_DAEMON_MEMORY="256m",
+                         **variables),
                 stdout=log, stderr=log, start_new_session=True)
         self._all.append(process)
         return process
@@ -245,8 +260,10 @@ def process_of(folder):
 
 @needs_spark
 def test_a_sweep_survives_the_death_of_a_worker(toy, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", "--conf spark.executor.memory=512m --conf spark.executor.resource.gpu"
-                       ".amount=1 --conf spark.task.resource.gpu.amount=1 pyspark-shell")
+    monkeypatch.setenv(
+        "PYSPARK_SUBMIT_ARGS",
+        "--conf spark.executor.memory=512m --conf spark.executor.resource.gpu.amount=1 "
+        "--conf spark.task.resource.gpu.amount=1 pyspark-shell")
     toy.orders(t1="wait", t2="wait")
     cluster = Cluster(tmp_path)
     killed = []
@@ -258,7 +275,8 @@ def test_a_sweep_survives_the_death_of_a_worker(toy, tmp_path, monkeypatch):
         killed[:] = [gpu for gpu, worker in cluster.workers.items() if worker.pid in line]
         kill_group(cluster.workers[killed[0]])
         other = process_of("trial-002")
-        wait_for((folder_of(tmp_path) / "trial-002" / "checkpoints" / "last.npz").exists, "trial 2 does not train")
+        wait_for((folder_of(tmp_path) / "trial-002" / "checkpoints" / "last.npz").exists,
+                 "trial 2 does not train")
         os.kill(process_of("trial-002") or other, signal.SIGKILL)
 
     try:
@@ -272,23 +290,27 @@ def test_a_sweep_survives_the_death_of_a_worker(toy, tmp_path, monkeypatch):
         killer.join()
     finally:
         cluster.stop()
-    assert numbers(records) == numbers(read_records(str(folder_of(tmp_path) / "trials.jsonl"))[0]) == [1, 2, 3, 4, 5]
+    written = read_records(str(folder_of(tmp_path) / "trials.jsonl"))[0]
+    assert numbers(records) == numbers(written) == [1, 2, 3, 4, 5]
     assert {record["trial"]: record["reason"] for record in records} == {
         1: None, 2: "killed by signal 9 (out of memory?)", 3: None, 4: None, 5: None}
     calls = calls_by_trial(toy)
     other, = set(cluster.workers) - set(killed)
     assert [call["cuda"] for call in calls["trial-001"]] == [str(killed[0]), str(other)]
     assert calls["trial-001"][1]["resume"]
-    assert [call["cuda"] for number in (2, 3, 4, 5) for call in calls["trial-%03d" % number]] == [str(other)] * 4
+    assert [call["cuda"] for number in (2, 3, 4, 5)
+            for call in calls["trial-%03d" % number]] == [str(other)] * 4
 
 
 # --- Without Spark ---
 
 def test_a_master_that_is_not_supported_is_named(toy):
-    for master in ("local", "local[3]", "local[*]", "spark://host:7077", "spark://one:7077,two:7077"):
+    for master in ("local", "local[3]", "local[*]", "spark://host:7077",
+                   "spark://one:7077,two:7077"):
         check_master(master)
     for master in ("yarn", "k8s://https://host:443", "local[0]", "local[2", "spark://host", "7077"):
-        with pytest.raises(UserError, match=re.escape("spark_master is %r, but must be: local, " % master)):
+        with pytest.raises(
+                UserError, match=re.escape("spark_master is %r, but must be: local, " % master)):
             sweep_module.run(toy.settings("--spark_master", master), None, vars(mm_main))
     assert not (toy.folder / "runs").exists()
 
