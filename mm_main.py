@@ -31,7 +31,7 @@ transpose = None  # shift windows by up to so many semitones, anew each epoch; 0
 
 # ---- Model
 cell_name = "RRU"  # the recurrent cell, see cells/registry.py [cell]
-number_of_parameters = None  # model size; the most hidden units within it are taken [int >= 1]
+number_of_parameters = None  # model size; as many hidden units as fit are used [int >= 1]
 number_of_layers = None  # cells on top of one another [int >= 1, <= 1000]
 dropout = None  # probability of dropping a feature [float >= 0, < 1]
 cell_hyperparameters = {}  # the cell's own, as {"relu_layers": 2}; others published [dict]
@@ -59,7 +59,7 @@ prune_after = 0  # epochs; then a trial worse than the median of others stops; 0
 retry_failed = False  # try again the trials that failed [bool]
 final_seeds = 1  # test the winner with this many seeds, from `seed` on [int >= 1]
 spark_master = ""  # run trials in parallel: "local[2]", "spark://host:7077"; empty: in turn [text]
-spark_parallelism = 2  # trials at a time: the number of GPUs, or else of machines [int >= 1]
+spark_parallelism = 2  # trials at a time, on all machines together [int >= 1]
 
 # ---- Run
 name = ""  # the run's folder; empty: date, time and seed [path]
@@ -96,7 +96,7 @@ PUBLISHED = {
     # trial of a sweep (results/music/Bach Chorales/RRU/chorales), all chosen on its validation
     # part. They say nothing of JSB Chorales, whose test songs are among the chorales.
     "Bach Chorales": _CHORALES,
-    # Not in the paper: the settings of the chorales, with less patience.
+    # Not in the paper: the chorales' settings with fewer epochs and less patience.
     "OwnMusic": dict(_CHORALES, patience=10, epochs=60),
 }
 

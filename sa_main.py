@@ -25,7 +25,7 @@ window_size = None  # longest review in words; of longer ones the last words are
 
 # ---- Model
 cell_name = "RRU"  # the recurrent cell, see cells/registry.py [cell]
-number_of_parameters = None  # model size; the most hidden units within it are taken [int >= 1]
+number_of_parameters = None  # model size; as many hidden units as fit are used [int >= 1]
 number_of_layers = None  # cells on top of one another [int >= 1, <= 1000]
 embedding_size = None  # features of an embedded word [int >= 1]
 dropout = None  # probability of dropping a feature [float >= 0, < 1]
@@ -56,7 +56,7 @@ prune_after = 0  # epochs; then a trial worse than the median of others stops; 0
 retry_failed = False  # try again the trials that failed [bool]
 final_seeds = 1  # test the winner with this many seeds, from `seed` on [int >= 1]
 spark_master = ""  # run trials in parallel: "local[2]", "spark://host:7077"; empty: in turn [text]
-spark_parallelism = 2  # trials at a time: the number of GPUs, or else of machines [int >= 1]
+spark_parallelism = 2  # trials at a time, on all machines together [int >= 1]
 
 # ---- Run
 name = ""  # the run's folder; empty: date, time and seed [path]

@@ -153,8 +153,8 @@ def _connect(master, log):
     try:
         gateway = launch_gateway(popen_kwargs={"stdout": log, "stderr": log})
     except RuntimeError:
-        raise UserError("Spark needs Java 8, 11 or 17 on PATH or in JAVA_HOME, found none that "
-                        "runs: " + log.name)
+        raise UserError("Spark needs Java 17 (with TensorFlow 1.15 also 8 or 11) on PATH or in "
+                        "JAVA_HOME, found none that runs: " + log.name)
     conf = SparkConf().setMaster(master).setAppName("sweep")
     conf.set("spark.ui.showConsoleProgress", "false").setExecutorEnv("PYTHONPATH", ROOT)
     try:
