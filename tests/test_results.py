@@ -10,6 +10,7 @@ import pytest
 
 import mnist_main
 from files.errors import UserError
+from files.run_files import load_metrics
 from reports import publishing, results_page, rows, tables
 from reports.paper_results import CELL_NAMES, PAPER_RESULTS
 from reports.runs import find_runs
@@ -27,6 +28,7 @@ with open(os.path.join(JSB, "results.json")) as json_file:
 def make_run(folder, of=JSB, test=None, unpublished=(), settings=(), log="a line\n", **changes):
     """A folder like that of the published run `of`, with some of its content changed.
 
+    It lacks the published average of batches, as runs of earlier versions do.
     unpublished: settings that are not the published ones. settings: others that are changed.
     """
     folder.mkdir(parents=True)
@@ -38,6 +40,9 @@ def make_run(folder, of=JSB, test=None, unpublished=(), settings=(), log="a line
     saved["command"] += "".join(" --%s %s" % item for item in dict(unpublished).items())
     for name in ("data_set", "cell"):
         saved["settings"][name + "_name"] = changes.get(name, results[name])
+    for split in ("valid", "test"):
+        for name in ("batch_nll", "batch_accuracy"):
+            results[split].pop(name, None)
     results.update(changes)
     if test is not None:
         results["test"][results["monitor"]] = results["valid"][results["monitor"]] = test
@@ -289,9 +294,12 @@ def test_accuracies_are_percentages(tmp_path):
 def test_the_check_table_has_the_first_epochs_and_the_best():
     line, = [line for line in results_page.check_table(tool.collect([JSB])).splitlines()
              if "JSB" in line]
-    assert line.startswith(
-        "| JSB Chorales | RRU | window NLL | 15.470 | 9.311 | 8.028 | 31 | 5.0 | "
-        "1.15.0, 2 cores | `python -u mm_main.py")
+    values = [entry["valid"]["window_nll"] for entry in load_metrics(JSB)]
+    epochs = ["%.3f" % value for value in (values[0], values[4], min(values))]
+    seconds = "%.1f" % (PUBLISHED_RESULTS["seconds"] / len(values))
+    assert line.startswith("| JSB Chorales | RRU | window NLL | %s | %d | %s | 1.15.0, " % (
+        " | ".join(epochs), len(values), seconds))
+    assert "| `python -u mm_main.py" in line
 
 
 def test_of_your_own_runs_only_the_rows_that_are_there_are_shown(tmp_path, capsys):
@@ -308,7 +316,7 @@ def test_of_your_own_runs_only_the_rows_that_are_there_are_shown(tmp_path, capsy
 def test_a_single_run_can_be_shown(capsys):
     before = set(os.listdir(JSB))
     tool.main([JSB + os.sep])
-    assert "8.053" in capsys.readouterr().out
+    assert "%.3f" % PUBLISHED_RESULTS["test"]["window_nll"] in capsys.readouterr().out
     assert set(os.listdir(JSB)) == before  # no chart of a single run
 
 
