@@ -177,14 +177,14 @@ make_conda() {
 }
 
 make_environment() {
-    local python
+    local python started=$SECONDS
     python=$(find_python)
     if [[ -n $python ]]; then
         make_venv "$python"
     else
         make_conda "$(find_conda)"
     fi
-    say "The environment is ready ($SECONDS s)."
+    say "The environment is ready ($((SECONDS - started)) s)."
 }
 
 # The lock goes with the subshell and whatever runs in it: an installer that outlives a killed call is waited for,
