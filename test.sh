@@ -7,10 +7,13 @@
 # bash test.sh -x -k optimizer
 source "$(dirname -- "${BASH_SOURCE[0]}")/tools/environment.sh"
 
-whole=(-n auto --maxprocesses 4 --dist worksteal)
-
 run_tests() {
     "$environment_python" -m pytest --durations=10 --durations-min=1 "$@"
+}
+
+# run_all: on up to four cores.
+run_all() {
+    run_tests -n auto --maxprocesses 4 --dist worksteal "$@"
 }
 
 # add_spark: a record of its own beside the environment's says that it is there. Without it its tests are skipped.
@@ -35,18 +38,18 @@ fi
 if [[ $# -gt 0 ]]; then
     run_tests "$@"
 elif [[ $generation == 2 ]]; then
-    run_tests "${whole[@]}" -m tf2
+    run_all -m tf2
 elif [[ ${RRU_TF:-} == 1 ]]; then
-    run_tests "${whole[@]}"
+    run_all
 else
     status=0
-    run_tests "${whole[@]}" || status=$?
+    run_all || status=$?
     unset PYTHON
     RRU_TF=2 generations=(2)
     if choose_generation; then
         say "Now the core tests on TensorFlow 2.x; RRU_TF=1 bash test.sh leaves them out."
         prepare_environment
-        run_tests "${whole[@]}" -m tf2 || status=$?
+        run_all -m tf2 || status=$?
     else
         say "No CPython 3.11 or 3.12 was found: the tests on TensorFlow 2.x are left out."
     fi
