@@ -55,15 +55,16 @@ def _other(data_set, cell, differences, runs):
 def expected_seconds(published, settings, folder):
     """How long a run is expected to train, from published runs on its data set; None if unknown.
 
-    published: the Runs to go by. An epoch takes as long as their median, as some shared the machine
-    with others; the number of epochs is that of the same cell if it was run. folder: the run's; its
-    epochs that are done are left out.
+    published: the Runs to go by, of which those with neither published nor tuned settings are left
+    out: they are of other sizes, or were cut short. An epoch takes as long as their median, as some
+    shared the machine with others; the number of epochs is that of the same cell if it was run.
+    folder: the run's; its epochs that are done are left out.
     """
-    own = [run for run in published if run.results["data_set"] == settings.data_set_name]
-    alike = [run for run in own if run.results["cell"] == settings.cell_name] or own
-    if not alike:
+    own = [run for run in published
+           if run.kind != "other" and run.results["data_set"] == settings.data_set_name]
+    if not own:
         return None
+    alike = [run for run in own if run.results["cell"] == settings.cell_name] or own
     seconds = statistics.median(run.results["seconds"] / run.results["epochs"] for run in own)
-    full = [run for run in alike if run.kind != "other"] or alike
-    count = min(settings.epochs, statistics.mean(run.results["epochs"] for run in full))
+    count = min(settings.epochs, statistics.mean(run.results["epochs"] for run in alike))
     return seconds * max(count - len(load_metrics(folder)), 1)

@@ -146,6 +146,8 @@ def _ended(status, tail):
     """How a process Ended, from its exit status and the end of what it wrote on standard error."""
     if status == 0:
         return Ended(DONE, None)
+    if status == 128 + signal.SIGINT:
+        return Ended(AGAIN, "interrupted; the same command goes on with it")
     if -status in _INTERRUPTIONS:
         return Ended(AGAIN, "interrupted by signal %d" % -status)
     if status == -signal.SIGKILL:
@@ -158,8 +160,8 @@ def _ended(status, tail):
     reason = re.sub("^error: ", "", last)
     if status == TrainingFailed.exit_status:
         return Ended(DONE, reason)
-    known = status in (UserError.exit_status, 128 + signal.SIGINT)
-    return Ended(AGAIN if known or _OF_SURROUNDINGS.match(last) else UNCLEAR, reason)
+    known = status == UserError.exit_status or _OF_SURROUNDINGS.match(last)
+    return Ended(AGAIN if known else UNCLEAR, reason)
 
 
 def end_with_parent():

@@ -91,6 +91,15 @@ def test_a_run_that_was_not_tested_is_named_and_kept(tmp_path):
     assert (run / "checkpoints" / "best.npz").exists()
 
 
+def test_runs_of_other_sizes_are_no_estimate(tmp_path, capsys):
+    reproduce_plan.announce(plan("penn", "--runs_folder", str(tmp_path)), 1)
+    assert "estimate, from" not in capsys.readouterr().out
+    reproduce_plan.announce(plan("penn", "JSB Chorales", "--runs_folder", str(tmp_path)), 1)
+    out = capsys.readouterr().out
+    assert re.search(r"estimate, from published runs .*: \d+ min", out)
+    assert "without an estimate, as no run of this size is published: penn\n" in out
+
+
 def test_what_failed_is_named_and_does_not_stop_the_rest(tmp_path, capsys):
     words = ["SequentialDigits", "--cells", "RRU", "GRU", "--epochs", "1", "--learning_rate",
              "1e37", "--runs_folder", str(tmp_path)]

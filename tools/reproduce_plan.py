@@ -124,4 +124,5 @@ def announce(jobs, number):
         print("estimate, from published runs on one or two cores of a CPU: %s of training%s" % (
             duration(seconds), ", %d at a time" % number if number > 1 else ""))
     if unknown:
-        print("without an estimate, as no run is published: %s" % ", ".join(sorted(set(unknown))))
+        print("without an estimate, as no run of this size is published: %s" % (
+            ", ".join(sorted(set(unknown)))))
