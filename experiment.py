@@ -25,7 +25,7 @@ def run(script_globals, load, build_model, show, arguments=None, check_prompt=No
     started = time.monotonic()
     keep_freed_memory()
     settings = read_settings(script_globals, arguments)
-    with disk_errors("make room or mend the disk, then give the same command again, or --resume"):
+    with disk_errors("make room or repair the disk, then give the same command again, or --resume"):
         data = load(settings)
         if settings.do_hyperparameter_optimization:
             from sweeps import sweep  # here: a training needs no hyperopt

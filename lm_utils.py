@@ -2,7 +2,7 @@
 
 `python -u lm_utils.py` turns the texts in data/lm/unchanged into data/lm/ready/<data set>: the ids
 of each split, {train,valid,test}.npy (see data_preparation/texts.py), and vocabulary.json (symbols
-of the training part, facts). It prints an analysis; --own_text does the same to a text of your own.
+of the training part, stats). It prints an analysis; --own_text does the same to a text of your own.
 `load(settings)` is what lm_main.py works with.
 """
 
@@ -54,8 +54,8 @@ class LanguageData(PreparedData):
         path = self._path("vocabulary.json")
         with hint(self._prepare_hint), reading(path):
             content = load_json(path)
-            self.symbols, self._facts = list(content["symbols"]), dict(content["facts"])
-            self._counts = {split: int(self._facts["tokens"][split]) for split in SPLITS}
+            self.symbols, self._stats = list(content["symbols"]), dict(content["stats"])
+            self._counts = {split: int(self._stats["tokens"][split]) for split in SPLITS}
         self.vocabulary_size = len(self.symbols)
         self.characters = self._source.unit != "word"
         self.metric, self.finish = (("bpc", texts.nats_to_bits) if self.characters
@@ -64,14 +64,14 @@ class LanguageData(PreparedData):
     @property
     def description(self):
         """Symbols and source, as a line."""
-        facts, train = self._facts, self._counts["train"]
+        stats, train = self._stats, self._counts["train"]
         commonest = ", ".join("%r %.1f%%" % (text, 100 * count / train)
-                              for text, count in facts["commonest"])
-        source = ("Python " + facts["python"] if "python" in facts
+                              for text, count in stats["commonest"])
+        source = ("Python " + stats["python"] if "python" in stats
                   else data_label(self.title, self.fraction))
         symbols = "%d ids (%d %ss, padding, unknown), commonest: %s" % (
             self.vocabulary_size, self.vocabulary_size - 2, self._source.unit, commonest)
-        return "%s; from %s bytes, %s" % (symbols, format(facts["source_bytes"], ","), source)
+        return "%s; from %s bytes, %s" % (symbols, format(stats["source_bytes"], ","), source)
 
     def remarks(self):
         """The unigram baseline of a text of the user's own, which no table has."""
@@ -85,7 +85,7 @@ class LanguageData(PreparedData):
 
     def summary(self, split):
         """The counts that do not depend on window_size."""
-        return {"tokens": self._counts[split], "unknown": self._facts["unknown"][split]}
+        return {"tokens": self._counts[split], "unknown": self._stats["unknown"][split]}
 
     def encode(self, text):
         """The ids of a text, int32 [tokens]."""
@@ -121,7 +121,7 @@ class LanguageData(PreparedData):
         windows = len(self._starts(split))
         targets = (windows * self._settings.window_size if split == "train"
                    else self._counts[split] - 1)
-        origin = {key: self._facts[key] for key in ("python", "sha256") if key in self._facts}
+        origin = {key: self._stats[key] for key in ("python", "sha256") if key in self._stats}
         return dict(origin, tokens=self._counts[split], windows=windows, targets=targets)
 
     def baseline(self, split="test"):

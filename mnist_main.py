@@ -33,7 +33,7 @@ cell_hyperparameters = {}  # the cell's own, as {"relu_layers": 2}; others publi
 batch_size = None  # digits in a training step [int >= 1]
 learning_rate = None  # step size of the optimizer [float > 0]
 linear_decay = None  # linear decay of the learning rate to 0 over `epochs` [bool]
-label_smoothing = None  # share of a label that is spread over all classes [float >= 0, < 1]
+label_smoothing = None  # fraction of a label that is spread over all classes [float >= 0, < 1]
 clip_gradients = None  # clip by the usual norm of the gradient, see training/optimizer.py [bool]
 clip_multiplier = None  # clipping norm / usual norm of the gradient [float > 0]
 mixed_precision = None  # float16 if it is safe, by TensorFlow's automatic mixed precision [bool]

@@ -111,7 +111,7 @@ class DigitData(LabelledData):
         return {"digits": len(labels),
                 "of_each_class": np.bincount(labels, minlength=10).tolist(),
                 "mean_intensity": float(images.mean() / self.pixel_scale),
-                "blank_share": float((images == 0).mean())}
+                "blank_fraction": float((images == 0).mean())}
 
     def _read(self, split):
         return Digits(*self._arrays(split, "images", "labels"))

@@ -3,7 +3,7 @@
 # if they are missing. RRU_TF=1 bash test.sh leaves out TensorFlow 2.x, RRU_TF=2 TensorFlow 1.15.
 # If there is Java, Spark is installed too, for the tests of sweeps on it (TensorFlow 1.15 only); with options
 # only if one of them names spark.
-# All tests are shared out among the cores, four at most. Options are those of pytest, and are for one of the two:
+# All tests are divided among the cores, four at most. Options are those of pytest, and are for one of the two:
 # bash test.sh -x -k optimizer
 source "$(dirname -- "${BASH_SOURCE[0]}")/tools/environment.sh"
 

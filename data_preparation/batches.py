@@ -39,7 +39,7 @@ class Batches(object):
 
     Each batch is a dict from the name of one of the model's inputs to a numpy array, time first
     ([T, B, ..]). `keys` is a list (slices of examples, window numbers, ..) and `make(key)` turns
-    one into its batch. Any batch can be had by its number, so that a run can go on in mid-epoch.
+    one into its batch. Any batch can be had by its number, so that a run can continue in mid-epoch.
     """
 
     def __init__(self, keys, make):

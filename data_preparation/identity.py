@@ -1,6 +1,6 @@
 """Which data these are: a fingerprint of their content, and whether they are the published.
 
-A name says nothing of what is in a file, and neither does its size. So a data set is known by
+Neither a file's name nor its size identifies its content. So a data set is known by
 digests: those of data_preparation/sources.py for files that everybody has alike, and of what is in
 them for archives that differ from one download to the next (their arrays are the same, their
 compression is not).

@@ -10,16 +10,17 @@ from data_preparation.identity import Identity, fingerprint_of
 from files.errors import UserError
 from files.project import project_path
 
-# The data set of a task that is read from where the user says. `option`: the setting that says
-# where; `others`: {setting: default} of those that the preparation depends on, too; find(given)
-# gives its files as {name: path}, none if they are gone; `help`: what each of the settings means.
+# The data set of a task that is made of the user's own files. `option`: the setting that names
+# their place; `others`: {setting: default} of those that the preparation depends on, too;
+# find(given) gives its files as {name: path}, none if they are gone; `help`: what each of the
+# settings means.
 OwnData = namedtuple("OwnData", "name option others find help")
 
 _OPTIONS = {"OwnText": "own_text", "OwnMusic": "own_music"}
 
 
 def data_set_title(settings):
-    """The data set's name; of a user's own data with the name of the file or folder behind it."""
+    """The data set's name; of a user's own data followed by the name of its file or folder."""
     given = getattr(settings, _OPTIONS.get(settings.data_set_name, ""), "")
     return "%s %s" % (settings.data_set_name, _stem(given)) if given else settings.data_set_name
 

@@ -80,16 +80,16 @@ def make(paths, unit, limit):
             raise UserError("%s changed while it was read" % title, "start again")
 
     def vocabulary():  # called when all ids are written, so that the counts are there
-        facts = texts.facts(symbols, counts)
-        facts["source_bytes"] = sum(map(os.path.getsize, paths.values()))
-        return {"symbols": symbols, "facts": facts}
+        stats = texts.stats(symbols, counts)
+        stats["source_bytes"] = sum(map(os.path.getsize, paths.values()))
+        return {"symbols": symbols, "stats": stats}
 
     kind = np.min_scalar_type(len(symbols) - 1)
     return {"tokens.npy": ArrayInPieces(kind, total, ids()), "vocabulary.json": vocabulary}
 
 
 class Text(object):
-    """The tokens of a text, read anew from disk each time.
+    """The tokens of a text, read from disk each time.
 
     paths: {split: path} of three files, else {name: path} of one text that is split by position,
     90/5/5. Attribute: lengths, {split: number of tokens}.
@@ -134,7 +134,7 @@ def words(paths):
     for piece in pieces(paths):
         rest += piece
         blank = _BLANK.search(rest, max(len(rest) - PIECE, 0))
-        end = blank.start() + 1 if blank else 0  # without the last word, which may go on
+        end = blank.start() + 1 if blank else 0  # without the last word, which may continue
         if not end and len(rest) > PIECE:
             end = len(rest)
         yield split_words(rest[:end])

@@ -54,7 +54,7 @@ class PreparedData(object):
         fingerprint, _ = ready_files.identity(self._folder)
         if fingerprint != self.fingerprint:
             raise UserError("%s was prepared from other data while it was in use" % self._folder,
-                            "put the data back; then --resume goes on, and --evaluate ends, a run")
+                            "put the data back; then --resume continues the run, or --evaluate")
 
     def _path(self, file):
         return os.path.join(self._folder, file)

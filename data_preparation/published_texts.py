@@ -35,7 +35,7 @@ DATA_SETS = {
 def make(name, paths):
     """The ready files, the ids of each split and vocabulary.json, and the Identity of the text.
 
-    vocabulary.json has `symbols` (by id) and `facts`: those of texts.facts, and `source_bytes`.
+    vocabulary.json has `symbols` (by id) and `stats`: those of texts.stats, and `source_bytes`.
     Raises UserError if the files are not those of the data set.
     """
     tokens, origin, identity = _read_files(name, paths) if paths else _read_embedded_text()
@@ -43,13 +43,13 @@ def make(name, paths):
     ids = {split: texts.make_ids(tokens[split], symbols) for split in SPLITS}
     counts = {split: texts.histogram(ids[split], len(symbols)) for split in SPLITS}
     files = {split + ".npy": ids[split] for split in SPLITS}
-    facts = dict(texts.facts(symbols, counts), **origin)
-    files["vocabulary.json"] = {"symbols": symbols, "facts": facts}
+    stats = dict(texts.stats(symbols, counts), **origin)
+    files["vocabulary.json"] = {"symbols": symbols, "stats": stats}
     return files, identity
 
 
 def _read_files(name, paths):
-    """(tokens by split, facts, Identity) of the texts of a data set."""
+    """(tokens by split, stats, Identity) of the texts of a data set."""
     source = DATA_SETS[name]
     raw = [load_bytes(path) for path in paths]
     for path, part in zip(paths, raw):

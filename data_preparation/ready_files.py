@@ -20,7 +20,7 @@ from files.reading import load_json, reading
 from files.writing import atomic_write, save_json
 
 MADE_FROM = "made_from.json"
-FORMAT = 2  # of the ready files and of made_from.json; those of another format are made anew
+FORMAT = 3  # of the ready files and of made_from.json; those of another format are made again
 # An array that is written piece by piece: its type, its length, and an iterable of its pieces.
 ArrayInPieces = namedtuple("ArrayInPieces", "dtype length pieces")
 
@@ -93,7 +93,7 @@ def are_current(folder, sources, options):
         ready = {name: os.path.join(folder, name) for name in old["ready"]}
         new = dict(old, sources=dict(old["sources"], **_unchanged(present, old["sources"])),
                    ready=_unchanged(ready, old["ready"]))
-    except Exception:  # whatever is wrong with the record: the files are made anew
+    except Exception:  # whatever is wrong with the record: the files are made again
         return False
     if new != old:
         with contextlib.suppress(OSError):

@@ -38,14 +38,14 @@ class Task(object):
         self._ready, self._window_size, self._own = ready or {}, window_size, own_data
 
     def prepare(self, name, data_folder, **options):
-        """Write the ready files of data set `name`, anew if they are there; returns their folder.
+        """Write the ready files of data set `name`, again if they are there; returns their folder.
 
         options: of a user's own data, the settings that it reads. Raises UserError, with no file
         touched, if a source is missing or damaged; also if the folder cannot be written.
         """
         options = dict(self._own.others if self._own else {}, **options)
         settings = argparse.Namespace(data_set_name=name, data_folder=data_folder, **options)
-        return self._prepare(name, self._place(settings), anew=True)
+        return self._prepare(name, self._place(settings), again=True)
 
     def load(self, settings):
         """The data set that `settings` names, prepared first if it is not, or its sources changed.
@@ -102,14 +102,14 @@ class Task(object):
                           flush=True)
                     continue
                 if place.folder not in done:
-                    done.add(self._prepare(name, place, anew=True))
+                    done.add(self._prepare(name, place, again=True))
                 _analyse(self._data_class(settings, place), place)
             except UserError as error:
                 print("error: %s" % error, file=sys.stderr, flush=True)
                 status = 2
         return status
 
-    def _prepare(self, name, place, anew=False):
+    def _prepare(self, name, place, again=False):
         """Write the ready files if they are not current, or in any case; one process at a time."""
         _check_presence(name, place)
         ready = os.path.dirname(place.folder)
@@ -117,7 +117,7 @@ class Task(object):
             os.makedirs(os.path.dirname(ready), exist_ok=True)
             with lock_folder(os.path.dirname(ready), ".ready.lock", wait=True):
                 # Another process may have made them while this one waited.
-                if anew or not ready_files.are_current(place.folder, place.sources, place.options):
+                if again or not ready_files.are_current(place.folder, place.sources, place.options):
                     self._write(name, place)
         except OSError as error:
             raise UserError("%s cannot be prepared (%s)" % (name, error),

@@ -17,7 +17,7 @@ _PUNCTUATION = str.maketrans(dict.fromkeys(string.punctuation.replace("'", ""), 
 
 
 def paper_words(raw):
-    """The words behind the paper's perplexities: lower case, split at all marks but apostrophes."""
+    """The words of the paper's perplexities: lower case, split at all marks but apostrophes."""
     return raw.decode("utf-8").lower().translate(_PUNCTUATION).split()
 
 
@@ -76,8 +76,8 @@ def histogram(numbers, size=0):
     return sum(counts, np.zeros(size, np.int64))
 
 
-def facts(symbols, counts):
-    """The facts of a text that vocabulary.json holds, from {split: how often each id occurs}.
+def stats(symbols, counts):
+    """The stats of a text that vocabulary.json holds, from {split: how often each id occurs}.
 
     By split the numbers of `tokens` and of `unknown` ones; the `commonest` symbols with their
     counts in training.

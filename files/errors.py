@@ -1,4 +1,4 @@
-"""Errors that are the user's to mend, and how a script ends when it meets one."""
+"""Errors that the user can fix, and how a script ends when it meets one."""
 
 import argparse
 import contextlib
@@ -12,7 +12,7 @@ from files.output import open_closed_streams, print_error
 
 
 class UserError(Exception):
-    """Something the user can mend. Its text is one line: what is wrong, what was found, what to do.
+    """Something the user can fix. Its text is one line: what is wrong, what was found, what to do.
 
     problem: what is wrong and what was found. hint: what to do; None if `problem` says it or the
     caller will (see `hint`).
@@ -103,13 +103,13 @@ def run_as_script(main):
 
     The value of `main` is the exit status (None counts as 0). Ctrl-C gives 130; a training under
     way saves itself first, see training/trainer.py. If the reader of a pipe went away it is 141, as
-    if SIGPIPE had ended us. An error of the disk is the user's to mend, too. Every other exception
+    if SIGPIPE had ended us. An error of the disk is for the user to fix, too. Every other exception
     keeps its traceback: it is a defect of ours, not of the input. Standard streams may be closed.
     """
     open_closed_streams()
     try:
         try:
-            with disk_errors("when that is mended, give the same command again"):
+            with disk_errors("when that is fixed, give the same command again"):
                 sys.exit(main())
         finally:
             sys.stdout.flush()  # here, not when Python ends, so that a broken pipe is met below

@@ -5,7 +5,7 @@ import collections
 Unit = collections.namedtuple("Unit", "label factor digits")
 Unit.__doc__ = """How a metric is shown.
 
-label: its name with its unit. factor: from a file's value to the one shown. digits: behind the
+label: its name with its unit. factor: from a file's value to the one shown. digits: after the
 point, in tables.
 """
 

@@ -126,7 +126,7 @@ class _AllowListUnpickler(pickle.Unpickler):
 
 
 def _skip_header(file):
-    """Go behind the header of a .npy file, to the pickle of an array of objects."""
+    """Skip the header of a .npy file, to the pickle of an array of objects."""
     magic = file.read(8)
     _require(magic[:7] in (b"\x93NUMPY\x01", b"\x93NUMPY\x02"), "it is not an array")
     size = struct.Struct("<H" if magic[6] == 1 else "<I")

@@ -62,7 +62,7 @@ def publish_sweep(folder, results_folder):
     Returns results/<task>/<data set>/<cell>/<name>. Raises UserError if it is not finished, is
     damaged, or is published already.
     """
-    with hint("let the sweep finish: the same command goes on"):
+    with hint("let the sweep finish: the same command continues"):
         saved = load_settings(folder)
         load_sweep(folder)
     settings = types.SimpleNamespace(**saved["settings"])

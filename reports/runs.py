@@ -106,7 +106,7 @@ def find_winners(folders):
     best = {}
     for folder, files in _walk(folders):
         if "sweep.json" in files:
-            with hint("run the sweep again, it only reports anew"):
+            with hint("run the sweep again, it only reports again"):
                 for title, winner in _winner(folder, load_sweep(folder)):
                     key = title, winner.cell
                     if key not in best or winner.loss < best[key].loss:

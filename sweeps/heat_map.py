@@ -69,7 +69,7 @@ def _shown(grid, attribute):
 
 
 def _digits(bounds):
-    """Digits behind the point that tell the values apart."""
+    """Digits after the point that tell the values apart."""
     return 1 if max(map(abs, bounds)) >= 100 else 2 if max(map(abs, bounds)) >= 10 else 3
 
 

@@ -63,7 +63,7 @@ def read_records(path, space=()):
     records = []
     if not os.path.exists(path):
         return records, False
-    with hint("mend or remove the line"), reading(path), open(path, "rb") as file:
+    with hint("fix or remove the line"), reading(path), open(path, "rb") as file:
         lines = file.read().splitlines(True)
         for position, line in enumerate(lines, 1):
             if position == len(lines) and _cut_short(line):

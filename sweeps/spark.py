@@ -1,8 +1,8 @@
 """The trials of a sweep side by side on Spark, through hyperopt's SparkTrials.
 
 Spark chooses the machine of a trial, and another if that one is lost. What is tried next and what
-is recorded stays with the sweep, in the process that the user started, so that such a sweep goes on
-like any other.
+is recorded stays with the sweep, in the process that the user started, so that such a sweep
+continues like any other.
 """
 
 import contextlib
@@ -52,7 +52,7 @@ def search(sweep):
             raise
         except Exception as error:  # py4j's, if Java ended
             raise UserError("Spark ended while trials were running (%s): see %s" % (
-                type(error).__name__, log.name), "the same command goes on")
+                type(error).__name__, log.name), "the same command continues")
         finally:
             _stop(session)
             signal.signal(signal.SIGINT, interrupt)  # Spark's own handler needs a session
@@ -112,7 +112,7 @@ class _Queue(object):
             if "failure" in result:
                 raise UserError("trial %d: %s; see %s" % (
                     trial.number, result["failure"], self._sweep.run.file("spark.log")),
-                    "the same command goes on")
+                    "the same command continues")
             if "record" in result:
                 del self._running[tid]
                 self._sweep.add(result["record"], result["kind"])

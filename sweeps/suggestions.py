@@ -12,7 +12,7 @@ from sweeps.search_space import LISTS, points_in
 
 # Before TPE's first suggestion; hyperopt's own 20 would leave a short sweep to chance.
 RANDOM_TRIALS = 10
-_DRAWS = 20  # a point that was begun before is drawn anew so often
+_DRAWS = 20  # a point that was begun before is drawn again so often
 _MANY = 100000  # a space of more points is not listed
 
 

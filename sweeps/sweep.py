@@ -1,7 +1,7 @@
 """A search for good settings: many trials, each a training in a process of its own.
 
 The test split is not opened before a winner is chosen on validation. What happened is in
-trials.jsonl, so that a sweep that was cut off goes on with the same command.
+trials.jsonl, so that a sweep that was cut off continues with the same command.
 """
 
 import contextlib
@@ -111,7 +111,7 @@ class Sweep(object):
             self.search()
             winner.finish(self)
         except KeyboardInterrupt:
-            self.run.log("interrupted after %d of %d trials; the same command goes on" % (
+            self.run.log("interrupted after %d of %d trials; the same command continues" % (
                 len(self.records), self.size))
             sys.exit(130)
 
@@ -158,7 +158,7 @@ class Sweep(object):
     def add(self, record, kind=DONE):
         """Take the record of a trial that ended, and whether it is DONE, AGAIN or UNCLEAR.
 
-        Raises UserError if it makes no sense to go on, or if it was trained on other data.
+        Raises UserError if it makes no sense to continue, or if it was trained on other data.
         """
         if kind == DONE:
             winner.check_data(self, self.run.file(trial_name(record["trial"])))
@@ -177,7 +177,7 @@ class Sweep(object):
         if many or [kind for kind, _ in self._in_a_row].count(AGAIN) >= IN_A_ROW:
             raise UserError("%d times in a row a trial ended with: %s" % (
                 len(self._in_a_row), record["reason"]),
-                "when this is mended, the same command tries again")
+                "when this is fixed, the same command tries again")
 
     def _settle(self):
         """Take the trials that ended unclearly for failed: others have not ended like them."""

@@ -147,7 +147,7 @@ def _ended(status, tail):
     if status == 0:
         return Ended(DONE, None)
     if status == 128 + signal.SIGINT:
-        return Ended(AGAIN, "interrupted; the same command goes on with it")
+        return Ended(AGAIN, "interrupted; the same command continues it")
     if -status in _INTERRUPTIONS:
         return Ended(AGAIN, "interrupted by signal %d" % -status)
     if status == -signal.SIGKILL:

@@ -36,7 +36,7 @@ def test_limit_of_epochs():
     assert "limit of 2 epochs" in stopping.reason
 
 
-def test_goes_on_from_its_state():
+def test_continues_from_its_state():
     first = EarlyStopping(3, 100, lower_is_better=True)
     feed(first, [3.0, 2.0, 2.5])
     second = EarlyStopping(3, 100, lower_is_better=True)

@@ -1,4 +1,4 @@
-"""How scripts end: one line for what a user can mend, nothing for a reader that went away."""
+"""How scripts end: one line for what a user can fix, nothing for a reader that went away."""
 
 import errno
 import json
@@ -89,7 +89,7 @@ def test_an_error_of_the_disk_that_nobody_foresaw_is_one_line(capsys):
         run_as_script(main)
     assert caught.value.code == 2
     message = capsys.readouterr().err
-    assert message.count("\n") == 1 and "/data/immutable" in message and "mended" in message
+    assert message.count("\n") == 1 and "/data/immutable" in message and "fixed" in message
 
     def no_error_of_the_disk():
         raise OSError(errno.EBADF, "Bad file descriptor")

@@ -228,7 +228,7 @@ def test_wrong_options_end_in_one_line_and_status_2(run, server, options, named)
     assert server.requests == []
 
 
-def test_force_fetches_anew_and_keeps_the_old_file_when_that_fails(run, server, tmp_path):
+def test_force_fetches_again_and_keeps_the_old_file_when_that_fails(run, server, tmp_path):
     run()
     del server.requests[:]
     assert run("--force", "--only", "Old Songs")[0] == 0
@@ -425,7 +425,7 @@ def wait_until(condition):
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs kill -9")
-def test_a_killed_download_goes_on_where_it_was(run, server, downloads, tmp_path):
+def test_a_killed_download_continues_where_it_was(run, server, downloads, tmp_path):
     server.hold.add("/one/Old Songs.pickle")
     part = tmp_path / "data" / (SONGS + ".part")
     process = start(downloads, tmp_path / "data")
@@ -439,7 +439,7 @@ def test_a_killed_download_goes_on_where_it_was(run, server, downloads, tmp_path
     server.hold.clear()
     status, output = run()
     assert status == 0, output
-    assert "going on behind {:,} bytes".format(held) in output
+    assert "continuing after {:,} bytes".format(held) in output
     assert server.asked("/one/Old Songs.pickle") == [None, "bytes=%d-" % held]
     assert contents(tmp_path / "data") == EVERYTHING
 

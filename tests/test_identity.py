@@ -139,7 +139,7 @@ def test_what_comes_along_is_whole(tmp_path):
     assert digits.fraction == 1 and len(digits.fingerprint) == 64
 
 
-def test_data_that_are_prepared_anew_from_others_while_in_use_are_refused(tmp_path):
+def test_data_that_are_prepared_again_from_others_while_in_use_are_refused(tmp_path):
     splits = test_mm_utils.made_up_splits()
     test_mm_utils.write_source(tmp_path, splits)
     in_training = music(tmp_path)
@@ -179,7 +179,7 @@ def never_again(monkeypatch):
     """From the call of this function on, preparing anything fails the test."""
     def forbid():
         def fail(*_):
-            raise AssertionError("prepared anew")
+            raise AssertionError("prepared again")
         monkeypatch.setattr(ready_files, "write", fail)
     return forbid
 
@@ -221,7 +221,7 @@ def test_the_times_of_a_copy_are_noted_so_that_it_is_read_once(tmp_path, monkeyp
 
 
 @pytest.mark.parametrize("name", ["train.npy", "vocabulary.json"])
-def test_a_ready_file_of_the_same_size_but_other_content_is_made_anew(tmp_path, name):
+def test_a_ready_file_of_the_same_size_but_other_content_is_made_again(tmp_path, name):
     write_text8(tmp_path, CORPUS)
     text(tmp_path)
     path = tmp_path / "lm" / "ready" / "text8" / name
@@ -243,7 +243,7 @@ def test_a_source_of_the_same_size_and_other_content_is_noticed(tmp_path):
 @pytest.mark.parametrize("content", [
     "", "{", "[]", '{"sources": {"text8": [1480, 1]}, "ready": {}}', '{"format": 2}',
     '{"format": 2, "options": [], "sources": 5, "ready": null}', "[" * 100000])
-def test_ready_folders_of_earlier_versions_are_prepared_anew(tmp_path, content):
+def test_ready_folders_of_earlier_versions_are_prepared_again(tmp_path, content):
     write_text8(tmp_path, CORPUS)
     expected = text(tmp_path).fingerprint
     path = tmp_path / "lm" / "ready" / "text8" / ready_files.MADE_FROM

@@ -107,19 +107,19 @@ def test_ids_are_as_small_as_they_can_be(size, kind):
 
 # --- Ready files ---
 
-def facts_of(folder):
+def stats_of(folder):
     with open(os.path.join(folder, "vocabulary.json")) as file:
-        return json.load(file)["facts"]
+        return json.load(file)["stats"]
 
 
 def test_penn_is_prepared_in_both_tokenisations(tmp_path):
     write_unchanged(tmp_path, ptb_train_txt=PENN_TRAIN, ptb_valid_txt=" the dog \n",
                     ptb_test_txt=" u.s. \n")
-    facts = facts_of(lm_utils.prepare("penn", str(tmp_path)))
-    assert facts["tokens"] == {"train": 11, "valid": 2, "test": 2}
-    assert facts["unknown"] == {"train": 0, "valid": 1, "test": 0}
-    assert facts["commonest"][:2] == [["the", 2], ["price", 2]]
-    standard = facts_of(lm_utils.prepare("penn-standard", str(tmp_path)))
+    stats = stats_of(lm_utils.prepare("penn", str(tmp_path)))
+    assert stats["tokens"] == {"train": 11, "valid": 2, "test": 2}
+    assert stats["unknown"] == {"train": 0, "valid": 1, "test": 0}
+    assert stats["commonest"][:2] == [["the", 2], ["price", 2]]
+    standard = stats_of(lm_utils.prepare("penn-standard", str(tmp_path)))
     assert standard["tokens"] == {"train": 13, "valid": 3, "test": 2}
     data = lm_utils.load(settings(tmp_path, "penn"))
     assert not data.characters and data.vocabulary_size == len(data.symbols) == 11
@@ -159,8 +159,8 @@ def test_python_docs_need_no_download_and_are_prepared_by_load(tmp_path):
                                   batch_size=8))
     counts = [len(data.tokens(split)) for split in lm_utils.SPLITS]
     assert counts[0] == sum(counts) * 90 // 100 and sum(counts) > 300000
-    facts = data.stats("train")
-    assert facts["python"].startswith("3.7.") and len(facts["sha256"]) == 64
+    stats = data.stats("train")
+    assert stats["python"].startswith("3.7.") and len(stats["sha256"]) == 64
     assert data.fraction == 1
     batch = data.batches("train")[0]
     assert "assert" in data.decode(batch["inputs"][:, 0]) and data.characters
@@ -205,7 +205,7 @@ def test_ready_files_are_opened_when_asked_for_and_damage_is_named(tmp_path):
     with pytest.raises(UserError, match="does not fit"):
         data.tokens("test")
     lm_utils.prepare("pennchar", str(tmp_path))
-    for broken in ("{", "[]", json.dumps({"symbols": ["a"], "facts": {"tokens": {"train": 1}}})):
+    for broken in ("{", "[]", json.dumps({"symbols": ["a"], "stats": {"tokens": {"train": 1}}})):
         (ready / "vocabulary.json").write_text(broken)
         # Recorded as it is; otherwise it would be prepared again.
         made_from = json.loads((ready / "made_from.json").read_text())
@@ -290,9 +290,9 @@ def test_evaluation_predicts_every_target_once_and_with_the_most_context(tmp_pat
                         assert len(context) == position + t + 1 or len(context) >= window / 2
                     position += stride
             assert found == expected
-            facts = data.stats("valid")
-            assert (facts["windows"], facts["targets"]) == (len(set(starts)), count - 1)
-            assert facts["windows"] == sum(len(batch["lengths"]) for batch in batches)
+            stats = data.stats("valid")
+            assert (stats["windows"], stats["targets"]) == (len(set(starts)), count - 1)
+            assert stats["windows"] == sum(len(batch["lengths"]) for batch in batches)
 
 
 @pytest.mark.parametrize("count, window",

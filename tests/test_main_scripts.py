@@ -312,7 +312,7 @@ def spoil(monkeypatch):
     return spoil
 
 
-def test_mixed_precision_leaves_bad_steps_out_and_goes_on(folder, spoil):
+def test_mixed_precision_leaves_bad_steps_out_and_continues(folder, spoil):
     spoil(1)
     results = train(folder, "SequentialDigits", "RRU", "--mixed_precision", "True", "--seed", "4")
     assert results["steps"] == 2 and math.isfinite(results["valid"]["cross_entropy"])

@@ -119,12 +119,12 @@ def test_evaluation_windows_are_those_of_the_definition(prepared, split, window_
     data = mm_utils.load(settings_for(folder, window_size=window_size))
     expected = plain_windows(splits[split], window_size, window_size)
     assert windows_of(data.batches(split)) == expected
-    facts = data.stats(split)
-    assert (facts["songs"], facts["windows"]) == (len(splits[split]), len(expected))
-    assert facts["steps"] == sum(len(targets) for _, targets in expected)
+    stats = data.stats(split)
+    assert (stats["songs"], stats["windows"]) == (len(splits[split]), len(expected))
+    assert stats["steps"] == sum(len(targets) for _, targets in expected)
     # Every target once: all sounding steps of a song but its first.
     lengths = [sum(map(bool, song)) for song in splits[split]]
-    assert facts["steps"] == sum(max(length - 1, 0) for length in lengths)
+    assert stats["steps"] == sum(max(length - 1, 0) for length in lengths)
 
 
 @pytest.mark.parametrize("window_size", [2, 3, 20, 200])

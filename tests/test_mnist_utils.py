@@ -96,15 +96,15 @@ def test_sequential_digits_need_no_download(tmp_path):
     assert (data.steps, data.pixel_scale) == (64, 16.) and parts[0][0].max() == 16
 
 
-def test_attributes_and_facts(folder):
+def test_attributes_and_stats(folder):
     data = mnist_utils.load(settings(folder, "P-MNIST"))
     assert (data.steps, data.pixel_scale, data.class_count) == (784, 255., 10)
     assert data.class_names == tuple("0123456789")
-    facts = data.stats("test")
+    stats = data.stats("test")
     digits = made_up_digits()["x_test"]
-    assert facts["digits"] == 7 and facts["of_each_class"] == [1] * 7 + [0] * 3
-    assert facts["mean_intensity"] == pytest.approx(digits.mean() / 255)
-    assert facts["blank_share"] == pytest.approx((digits == 0).mean())
+    assert stats["digits"] == 7 and stats["of_each_class"] == [1] * 7 + [0] * 3
+    assert stats["mean_intensity"] == pytest.approx(digits.mean() / 255)
+    assert stats["blank_fraction"] == pytest.approx((digits == 0).mean())
 
 
 def test_test_digits_are_not_read_before_they_are_asked_for(folder, monkeypatch):
@@ -194,7 +194,7 @@ def test_the_script_prints_an_analysis(folder, capsys, monkeypatch):
     assert " ".join(digits).split() == ["27"] * 6 + ["28", "26", "27", "27"]
 
 
-def test_the_script_goes_on_without_mnist(tmp_path, capsys, monkeypatch):
+def test_the_script_continues_without_mnist(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("sys.argv", ["mnist_utils.py", "--data_folder", str(tmp_path)])
     assert mnist_utils.main() == 0
     advice = "mnist.npz is not there: run `bash get_data.sh --only MNIST"

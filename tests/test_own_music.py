@@ -160,7 +160,7 @@ def test_wrong_options_are_one_line(folder, tmp_path, changes, message):
         load(tmp_path, folder, **changes)
 
 
-def test_ready_files_are_found_again_and_changes_prepare_anew(folder, tmp_path, capsys):
+def test_ready_files_are_found_again_and_changes_prepare_again(folder, tmp_path, capsys):
     def prepared(**changes):
         load(tmp_path, folder, **changes)
         return "preparing" in capsys.readouterr().out

@@ -198,7 +198,7 @@ def test_a_name_that_is_no_unicode_is_read(tmp_path):
 
 # --- Found again ---
 
-def test_ready_files_are_found_again_and_changes_prepare_anew(tmp_path, monkeypatch, capsys):
+def test_ready_files_are_found_again_and_changes_prepare_again(tmp_path, monkeypatch, capsys):
     path = write(tmp_path / "novel.txt", NOVEL)
     load(tmp_path, path)
     shown = capsys.readouterr().out

@@ -73,7 +73,7 @@ def test_texts(load, data_set, ids, tokens, unknown):
 def test_wikipedia(load, data_set, ids):
     data = load(lm_main, lm_utils, data_set)
     if data.fraction != 1:
-        assert data.fraction == data._facts["source_bytes"] / 1e8
+        assert data.fraction == data._stats["source_bytes"] / 1e8
         pytest.skip("only the beginning of %s is there" % data_set)
     assert data.vocabulary_size == ids
     assert of_all(data, "tokens") == ([90000000, 5000000, 5000000],)

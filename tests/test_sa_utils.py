@@ -137,16 +137,16 @@ def test_bucketed_batches_have_reviews_of_similar_length_in_mixed_order(folder):
     assert longest != sorted(longest)
 
 
-def test_facts_and_text(folder):
+def test_stats_and_text(folder):
     data = sa_utils.load(settings(folder))
     test = as_keras_loads_them()["test"]
-    facts = data.stats("test")
+    stats = data.stats("test")
     assert (data.vocabulary_size, data.class_count) == (24902, 2)
     assert data.class_names == ("negative", "positive")
-    assert facts["reviews"] == 9 and facts["ids"] == sum(len(ids) for ids, _ in test)
-    assert facts["positive"] == sum(label for _, label in test)
-    assert facts["unknown"] == sum(ids.count(2) for ids, _ in test)
-    assert facts["cut"] == sum(len(ids) > 12 for ids, _ in test)
+    assert stats["reviews"] == 9 and stats["ids"] == sum(len(ids) for ids, _ in test)
+    assert stats["positive"] == sum(label for _, label in test)
+    assert stats["unknown"] == sum(ids.count(2) for ids, _ in test)
+    assert stats["cut"] == sum(len(ids) > 12 for ids, _ in test)
     assert data.decode([1, 4, 2, 24901, 0, 0]) == "<start> word1 <unk> word24898"
 
 

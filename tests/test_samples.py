@@ -75,7 +75,7 @@ def test_midi_holds_notes_that_go_on(tmp_path):
                      ("note_off", 60, 480), ("note_off", 61, 480)]
 
 
-def test_text_goes_on_from_the_prompt(text_run):
+def test_text_continues_from_the_prompt(text_run):
     shown = (text_run / "sample.txt").read_text().split("\n", 4)
     assert len(shown[1]) == 100
     assert shown[3].startswith("sampled (500 characters, temperature 1, seed 1)")

@@ -21,7 +21,7 @@ quick = False  # hurry [bool]
 # ---- Stopping
 epochs = 3  # the most epochs [int >= 1]
 # ---- Run
-resume = ""  # run to go on with [text]
+resume = ""  # run to continue [text]
 evaluate = ""  # run to evaluate [text]
 LIMIT = 7
 _own = 8
@@ -292,7 +292,7 @@ def test_constants_edited_at_the_top_of_a_resumed_run_are_named(script, tmp_path
         "quick is edited at the top of some_main.py (True), but the run keeps False"]
 
 
-def test_resume_auto_begins_a_run_or_goes_on_with_it(tmp_path):
+def test_resume_auto_begins_a_run_or_continues_with_it(tmp_path):
     script = script_of(tmp_path, SCRIPT.replace(
         'resume = ""', 'name = ""  # name [path]\nruns_folder = "%s"  # runs [path]\nresume = ""'
         % tmp_path))

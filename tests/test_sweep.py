@@ -160,7 +160,7 @@ def test_killed_trials_and_sweeps_lose_nothing_and_the_test_split_is_the_winners
 
     def write_test_split(content):
         test_split.write_bytes(content)
-        os.utime(str(test_split), ns=times)  # with another time, the files would be prepared anew
+        os.utime(str(test_split), ns=times)  # with another time, the files would be prepared again
     write_test_split(b"whoever opens this fails".ljust(len(whole)))
     words = ["--data_folder", str(data), "--runs_folder", str(tmp_path / "runs"),
              "--sweep_trials", "3", "--do_hyperparameter_optimization", "True",
@@ -211,7 +211,7 @@ def test_killed_trials_and_sweeps_lose_nothing_and_the_test_split_is_the_winners
 
 # --- With the stand-in ---
 
-def test_failed_trials_are_recorded_with_their_reason_and_the_sweep_goes_on(toy, capsys):
+def test_failed_trials_are_recorded_with_their_reason_and_the_sweep_continues(toy, capsys):
     toy.orders(t2="nan", t3="kill", t4="inf")
     with toy.open("--sweep_trials", "5") as sweep:
         sweep.search()
@@ -435,7 +435,7 @@ def test_why_a_process_failed_is_its_last_word(tmp_path):
             ("pass", DONE, None), ("1 / 0", UNCLEAR, "ZeroDivisionError: division by zero"),
             ("import sys; sys.exit(3)", DONE, "it ended with status 3"),
             (fault % ("finishing this step", 130), AGAIN,
-             "interrupted; the same command goes on with it"),
+             "interrupted; the same command continues it"),
             (fault % ("the loss became nan", 3), DONE, "the loss became nan"),
             (fault % ("data are missing", 2), AGAIN, "data are missing"),
             ("import nosuch", AGAIN, "ModuleNotFoundError: No module named 'nosuch'"),

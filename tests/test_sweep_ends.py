@@ -40,7 +40,7 @@ def test_broken_surroundings_end_a_sweep_and_spend_no_trial(toy, order, reason):
     toy.orders(**{"t%d" % number: order for number in range(2, 13)})
     with toy.open("--sweep_trials", "12") as sweep:
         with pytest.raises(UserError, match="3 times in a row a trial ended with: " + reason +
-                           ": when this is mended, the same command tries again"):
+                           ": when this is fixed, the same command tries again"):
             sweep.search()
         assert len(toy.calls()) == 4
     assert [record["trial"] for record in recorded(toy)] == [1]
@@ -223,7 +223,7 @@ def test_a_record_that_cannot_be_is_one_line(toy, line, reason):
     with open(path, "a") as file:
         file.write(json.dumps(dict(record, **dict({"trial": 2}, **line))) + "\n")
     with pytest.raises(UserError, match="trials.jsonl: line 2 cannot be read as the record of a "
-                       "trial .*%s.*: mend or remove the line" % re.escape(reason)) as error:
+                       "trial .*%s.*: fix or remove the line" % re.escape(reason)) as error:
         toy.open("--sweep_trials", "2")
     assert "\n" not in str(error.value)
 
@@ -235,5 +235,5 @@ def test_a_record_nested_deeply_is_one_line(toy):
     with open(path, "a") as file:
         file.write("[" * 100000 + "]" * 100000 + "\n")
     with pytest.raises(
-            UserError, match="trials.jsonl.* cannot be read .*: mend or remove the line"):
+            UserError, match="trials.jsonl.* cannot be read .*: fix or remove the line"):
         toy.open("--sweep_trials", "2")

@@ -81,7 +81,7 @@ def test_a_point_is_not_suggested_while_it_runs(toy):
 
 
 @needs_spark
-def test_a_sweep_killed_on_spark_goes_on(tmp_path):
+def test_a_sweep_killed_on_spark_continues(tmp_path):
     data, path = tmp_path / "data", folder_of(tmp_path)
     test_mm_utils.write_source(data, test_mm_utils.made_up_splits(), "JSB Chorales")
     mm_utils.prepare("JSB Chorales", str(data))
@@ -144,7 +144,7 @@ def test_failed_trials_and_interrupts_on_spark(toy):
 
 
 @needs_spark
-def test_a_grid_with_pruned_trials_goes_on_on_spark(toy):
+def test_a_grid_with_pruned_trials_continues_on_spark(toy):
     grid = {"dropout": ("choice", [0.1, 0.2]), "seed": ("choice", [1, 2, 3])}
     words = ["--search_method", "grid", "--search", str(grid), "--prune_after", "2"]
     toy.orders(t2="pruned", t4="wait")
@@ -166,7 +166,7 @@ def test_a_machine_that_does_not_see_the_folder_is_named(toy, monkeypatch):
 
 
 @needs_spark
-def test_an_end_of_java_is_one_line_and_the_sweep_goes_on(toy):
+def test_an_end_of_java_is_one_line_and_the_sweep_continues(toy):
     toy.orders(t2="wait")
 
     def kill_java():
@@ -177,7 +177,7 @@ def test_an_end_of_java_is_one_line_and_the_sweep_goes_on(toy):
     killer = threading.Thread(target=kill_java)
     killer.start()
     with pytest.raises(
-            UserError, match="(Spark ended|Spark gave it up).*spark.log.*goes on") as error:
+            UserError, match="(Spark ended|Spark gave it up).*spark.log.*continues") as error:
         search(toy, "--sweep_trials", "4")
     killer.join()
     assert "\n" not in str(error.value) and len(str(error.value)) < 500

@@ -273,7 +273,7 @@ def test_killed_in_mid_epoch_and_resumed_equals_uninterrupted(finished, number, 
     mm_main.main(["--resume", folder(tmp_path, name)])
     assert_same_run(folder(tmp_path, "whole"), folder(tmp_path, name))
     with open(os.path.join(folder(tmp_path, name), "log.txt")) as file:
-        assert "going on with epoch 2, after " in file.read()
+        assert "continuing with epoch 2, after " in file.read()
     for tag in ("step/loss", "valid/window_nll", "epoch/number"):  # once, in order, none missing
         assert curve(folder(tmp_path, name), tag) == curve(folder(tmp_path, "whole"), tag)
 
@@ -412,7 +412,7 @@ def test_fewer_epochs_than_are_done_are_refused_before_anything_is_changed(finis
     assert read(path, "results.json")["stop_reason"] == "the limit of 4 epochs is reached"
 
 
-def test_a_damaged_best_checkpoint_is_not_mended_by_a_resume(finished, tmp_path):
+def test_a_damaged_best_checkpoint_is_not_repaired_by_a_resume(finished, tmp_path):
     path = copy_of(finished, tmp_path)
     open(os.path.join(path, "checkpoints", "best.npz"), "w").close()
     for action in ("--evaluate", "--resume"):
@@ -421,7 +421,7 @@ def test_a_damaged_best_checkpoint_is_not_mended_by_a_resume(finished, tmp_path)
         assert "--resume" not in str(caught.value)
 
 
-def test_a_lost_best_checkpoint_is_told_before_training_goes_on(finished, tmp_path, monkeypatch):
+def test_a_lost_best_checkpoint_is_told_before_training_continues(finished, tmp_path, monkeypatch):
     path = copy_of(finished, tmp_path)
     os.remove(os.path.join(path, "checkpoints", "best.npz"))
     monkeypatch.setattr(trainer_module.Trainer, "_train_step", lambda *_: pytest.fail("it trains"))
@@ -444,7 +444,7 @@ def test_less_patience_than_a_run_had_is_refused(finished, tmp_path, monkeypatch
     assert read(path, "settings.json") == before
 
 
-def test_a_run_that_goes_on_with_other_versions_says_so(finished, tmp_path, capsys, monkeypatch):
+def test_a_run_that_continues_with_other_versions_says_so(finished, tmp_path, capsys, monkeypatch):
     path = copy_of(finished, tmp_path)
     change_json(path, "settings.json", lambda saved: saved["environment"].update(
         tensorflow="1.14.0"))
@@ -466,7 +466,7 @@ def test_a_published_run_is_evaluated_from_its_best_checkpoint_alone(finished, t
     assert os.path.getsize(os.path.join(path, "log.txt")) == size  # it tells of the training
 
 
-def test_lost_metrics_are_named_when_a_run_goes_on(finished, tmp_path, capsys):
+def test_lost_metrics_are_named_when_a_run_continues(finished, tmp_path, capsys):
     path = copy_of(finished, tmp_path)
     os.remove(os.path.join(path, "metrics.jsonl"))
     mm_main.main(["--resume", path, "--epochs", "5"])
@@ -686,7 +686,7 @@ def test_what_a_kill_left_half_written_is_removed(tmp_path):
     assert sorted(os.listdir(os.path.dirname(left))) == ["best.npz", "last.npz"]
 
 
-def test_a_full_disk_is_one_line_and_the_run_goes_on_later(finished):
+def test_a_full_disk_is_one_line_and_the_run_continues_later(finished):
     tmp_path, _ = finished
     # A limit of bytes of a file that is enough for all but a checkpoint and TensorFlow's events,
     # without which it goes here: what 2.x prints of their failure is its own.
@@ -729,14 +729,14 @@ def test_a_name_cannot_leave_the_folder_of_runs(tmp_path, name):
 
 def test_a_run_without_a_finished_epoch_says_how_to_go_on(tmp_path, monkeypatch):
     monkeypatch.setattr(trainer_module.Trainer, "fit", lambda _: None)
-    with pytest.raises(UserError, match="no epoch is finished yet: go on with --resume"):
+    with pytest.raises(UserError, match="no epoch is finished yet: continue with --resume"):
         mm_main.main(arguments(tmp_path, "early"))
 
 
 @pytest.mark.skipif(sys.version_info < (3, 8) or not os.path.exists(TENSORFLOW_1),
                     reason="needs both environments, and is run in that of TensorFlow 2.x")
-def test_a_run_begun_on_tensorflow_1_goes_on_on_2(tmp_path):
-    """The Mogrifier's weights come from Sonnet's modules and go on without them."""
+def test_a_run_begun_on_tensorflow_1_continues_on_2(tmp_path):
+    """The Mogrifier's weights come from Sonnet's modules and keep their names without them."""
     words = arguments(tmp_path, "a", "--cell_name", "MogrifierLSTM", "--feature_mask_rounds", "2",
                       "--epochs", "1")
     subprocess.check_call([TENSORFLOW_1, "-u", "mm_main.py"] + words, cwd=ROOT)

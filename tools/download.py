@@ -36,8 +36,8 @@ def log(text):
 def show_progress(name, done, total):
     """One line on a terminal, written over and over; nothing elsewhere."""
     if is_terminal(sys.stdout):
-        share = " of %.1f (%d %%)" % (total / 1e6, 100 * done // total) if total else ""
-        print("\r\033[K  %s: %.1f MB%s" % (name, done / 1e6, share), end="", flush=True)
+        of_total = " of %.1f (%d %%)" % (total / 1e6, 100 * done // total) if total else ""
+        print("\r\033[K  %s: %.1f MB%s" % (name, done / 1e6, of_total), end="", flush=True)
 
 
 def describe(error):
@@ -62,9 +62,9 @@ def mismatch(file, path):
     """Why `path` is not the published `file`, in a few words; None if it is."""
     size = size_of(path)
     if size != file.size:
-        share = "only a prefix, %.3g %%: " % (100 * size / file.size)
+        prefix = "only a prefix, %.3g %%: " % (100 * size / file.size)
         is_prefix = of_use_in_part(file) and size < file.size
-        return "{}{:,} bytes instead of {:,}".format(share if is_prefix else "", size, file.size)
+        return "{}{:,} bytes instead of {:,}".format(prefix if is_prefix else "", size, file.size)
     right = digest(path, len(file.checksum)) == file.checksum
     return None if right else "its checksum is not the published one"
 
@@ -105,7 +105,7 @@ def most_bytes(download, from_mirror):
 
 
 def fetch(url, part, name, most):
-    """Fetch `url` into the file `part`, going on behind what `part` holds if the server can.
+    """Fetch `url` into the file `part`, continuing after what `part` holds if the server can.
 
     most: bytes at which it ends. Raises Rejected for more, URLError if nothing can be had, another
     OSError, HTTPException or ValueError if the connection breaks or the server answers nonsense
@@ -119,7 +119,7 @@ def fetch(url, part, name, most):
     try:
         response = build_opener(_Redirects).open(Request(url, headers=headers), timeout=TIMEOUT)
     except HTTPError as error:
-        if error.code == 416 and offset:  # nothing lies behind what `part` holds
+        if error.code == 416 and offset:  # `part` is complete
             return
         raise
     with response:

@@ -3,7 +3,7 @@
 # Python for TensorFlow 1.15 can be had, and makes that where it is missing. RRU_TF=1 or 2 forces one of the two.
 #
 # The last step of making an environment records the checksum of its list of packages. A folder without this record
-# is half-made, one with another record is out of date; both are removed and made anew.
+# is half-made, one with another record is out of date; both are removed and made again.
 
 set -euo pipefail
 
@@ -161,7 +161,7 @@ make_venv() {
     # The pip that comes with an early 3.7 does not know today's wheels: its pin goes first.
     if ! { "${pip[@]}" "$(grep '^pip==' "$venv_packages")" && "${pip[@]}" -r "$venv_packages"; } &> "$log"; then
         tail -n 10 "$log" | cut -c 1-300 >&2
-        fail 1 "pip could not install $venv_packages: see above and $PWD/$log. The next call starts anew."
+        fail 1 "pip could not install $venv_packages: see above and $PWD/$log. The next call starts again."
     fi
     finish "$venv_folder" "$venv_packages"
 }
@@ -172,7 +172,7 @@ make_conda() {
     rm -rf -- "$conda_folder"
     CONDA_ALWAYS_YES=true MAMBA_ALWAYS_YES=true \
         "$1" env create --quiet -p "$PWD/$conda_folder" -f "$conda_packages" < /dev/null >&2 ||
-        fail 1 "$1 could not make the environment of $conda_packages: see above. The next call starts anew."
+        fail 1 "$1 could not make the environment of $conda_packages: see above. The next call starts again."
     finish "$conda_folder" "$conda_packages"
 }
 

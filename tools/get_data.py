@@ -3,7 +3,7 @@
 It needs only the standard library of Python 3.6 or newer. A file takes its place after it was
 checked, against its published checksum or else the SHA256SUMS of the user's own mirror. A file
 that is there and right is left alone, one of another content is kept beside the one that takes its
-place; a download that broke off goes on from there.
+place; a download that broke off continues from there.
 """
 
 import argparse
@@ -92,7 +92,7 @@ class Getter(object):
         for tries_left in reversed(range(TRIES)):
             held = size_of(part)
             if held:
-                log("  going on behind {:,} bytes".format(held))
+                log("  continuing after {:,} bytes".format(held))
             try:
                 fetch(url, part, download.name, most_bytes(download, self._is_mirror(url)))
                 return self._take(url, download, part, folder)
@@ -104,9 +104,10 @@ class Getter(object):
                 wrong = isinstance(error, Rejected)
                 if wrong:
                     discard_parts(download, folder)
-                if not tries_left or (wrong and not held):  # whole it would be as wrong again
+                if not tries_left or (wrong and not held):  # fetching it again would not help
                     raise
-                log("  %s; %s" % (describe(error), "fetching it anew" if wrong else "trying again"))
+                then = "fetching it again" if wrong else "trying again"
+                log("  %s; %s" % (describe(error), then))
                 time.sleep(PAUSE)
 
     def _is_mirror(self, url):
@@ -168,7 +169,7 @@ def summarize(results):
     for problems, alike in itertools.groupby(failed, lambda result: result.problems):
         names = ", ".join(result.file.name for result in alike)
         log("\n    ".join(["  %s, because of" % names] + problems))
-    log("Run it again to go on; or get %s in another way into a folder, and run\n"
+    log("Run it again to continue; or get %s in another way into a folder, and run\n"
         "RRU_DATA_MIRROR=<folder> bash get_data.sh"
         % ", ".join(sorted({result.download.name for result in failed})))
     return 1
@@ -191,7 +192,7 @@ def main(argv=None, downloads=DOWNLOADS):
     except OSError as error:
         raise UserError("the data folder cannot be used: %s" % error)
     except KeyboardInterrupt:
-        print_error("Stopped. Run it again to go on.")
+        print_error("Stopped. Run it again to continue.")
         return 130
 
 
@@ -218,8 +219,8 @@ def _parser(downloads):
     parser.add_argument("--only", nargs="+", metavar="NAME", default=names, type=data_set,
                         help="data sets to get: %s (default: all)" % ", ".join(names))
     parser.add_argument("--force", action="store_true",
-                        help="fetch anew what is there and right, too; a file of another content is"
-                             " kept as NAME.other-1")
+                        help="fetch again what is there and right, too; a file of another content"
+                             " is kept as NAME.other-1")
     parser.add_argument("--data_folder", default="data",
                         help="a relative one is in the project's folder (default: %(default)s)")
     return parser

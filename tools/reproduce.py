@@ -8,7 +8,7 @@
     python -u tools/reproduce.py --check "results/music/JSB Chorales/RRU/seed1"
 
 Options of the scripts, such as --epochs or --data_folder, hold for all trainings. Runs are named
-seed<k>, with --tuned tuned-seed<k>. The same command goes on after Ctrl-C, a kill or a power cut:
+seed<k>, with --tuned tuned-seed<k>. The same command continues after Ctrl-C, a kill or a power cut:
 what is finished is skipped, what was cut off is resumed. A training that fails is named and does
 not stop the others. --check trains the first epochs of a published run again and says whether the
 same numbers come out.
@@ -163,7 +163,7 @@ def main(arguments=None):
     try:
         failed = train(jobs, options.parallel)
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on", file=sys.stderr)
+        print("interrupted; the same command continues", file=sys.stderr)
         return 130
     print()
     for line in rows.lines([job.trial.folder for job in jobs], find_winners([PUBLISHED])):

@@ -1,4 +1,4 @@
-"""Checkpoints: variables and what else a training needs to go on, in one file."""
+"""Checkpoints: variables and what else a training needs to continue, in one file."""
 
 import json
 

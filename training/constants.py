@@ -37,7 +37,7 @@ _TYPES = {"int": int, "float": (int, float), "bool": bool, "text": str, "path": 
 LARGEST_FLOAT = 3e38  # float32, in which TensorFlow computes, holds no larger one
 LONGEST_DICT = 10000  # characters; more can exhaust the stack of Python's parser
 _TOO_DEEP = re.compile(r"([\[({][^\[({\])}]*){20}|([-+~]\s*){3}|(not\s+){3}")
-LONGEST_PATH = 1000  # bytes; file systems allow 4096, and the names of files come behind it
+LONGEST_PATH = 1000  # bytes; file systems allow 4096, and the names of files come after it
 MOST_FOLDERS = 50  # in one path: os.makedirs calls itself for each
 
 

@@ -7,7 +7,7 @@ from files.run_files import number, text, whole
 
 
 class EarlyStopping(object):
-    """Follows a validation metric, the monitor. `reason`: why to stop, None if it should go on.
+    """Follows a validation metric, the monitor. `reason`: why to stop, None if it should continue.
 
     longest_wait: the most epochs so far without a better value. median_at: in a sweep that prunes,
     a function of the epochs done that gives the value to be no worse than, or None.

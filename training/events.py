@@ -15,8 +15,8 @@ _MEANINGS = {
 class Events(object):
     """Writes the scalars of a run into its folder, and the default graph once.
 
-    first_step: of a run that goes on, the step from which on TensorBoard drops what it has: a run
-    that was killed left curves that go on behind the checkpoint.
+    first_step: of a run that continues, the step from which on TensorBoard drops what it has: a run
+    that was killed left curves that go past the checkpoint.
     """
 
     def __init__(self, folder, first_step=None):

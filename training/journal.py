@@ -26,11 +26,11 @@ class Journal(object):
             folder=self._run.path))
 
     def resumed(self, progress, batches):
-        """Log at which step a training goes on, and have TensorBoard drop what is later.
+        """Log at which step a training continues, and have TensorBoard drop what is later.
 
         batches: how many the epoch has.
         """
-        text = "going on with epoch {epoch}, after {batch} of its batches (step {step})"
+        text = "continuing with epoch {epoch}, after {batch} of its batches (step {step})"
         self._run.log(text.format(**progress))
         # If all steps of the epoch are made, its metrics may stand at the last one already.
         epoch_has_steps_left = progress["batch"] < batches

@@ -1,4 +1,4 @@
-"""Memory that is freed is kept for the next step, not given back to the system and fetched anew."""
+"""Keep freed memory for the next step instead of giving it back to the system."""
 
 import ctypes
 
@@ -9,7 +9,7 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
 def keep_freed_memory():
     """Let the C library keep what is freed; without glibc nothing happens.
 
-    TensorFlow allocates the tensors of a step anew in each step. By default large ones come
+    TensorFlow allocates the tensors of a step again in each step. By default large ones come
     straight from the system, which fills every page with zeros when it is first touched: up to a
     fifth of a training step.
     """

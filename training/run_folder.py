@@ -48,10 +48,10 @@ class RunFolder(object):
             raise
 
     def save_settings(self, made_in=None, step=None):
-        """Write settings.json, of a run that is begun or goes on.
+        """Write settings.json, of a run that is begun or continues.
 
         made_in: the environment that trained it, if that is not this one. step: at which a resumed
-        run goes on.
+        run continues.
         """
         if made_in is None:
             made_in = environment()
@@ -61,7 +61,7 @@ class RunFolder(object):
             self.settings.record(step), data=self.data, environment=made_in))
 
     def _note_changes(self, before, now):
-        """Log, and keep for settings.json, that a run goes on with another version."""
+        """Log, and keep for settings.json, that a run continues with another version."""
         for name in ("tensorflow", "git_commit"):
             if before.get(name) != now.get(name):
                 self.settings.changes[name] = [before.get(name), now.get(name)]
@@ -119,7 +119,7 @@ class RunFolder(object):
                 self._log_file = open_own(self.file("log.txt"), "a")
         except OSError as error:
             raise UserError("%s cannot be written (%s)" % (self.path, error.strerror),
-                            "mend its rights" if self.existing else "choose another runs_folder")
+                            "change its rights" if self.existing else "choose another runs_folder")
         if self.existing:
             path = os.path.join(self.path, "settings.json")
             self.check_data(load_settings(self.path).get("data"), path)
@@ -154,7 +154,7 @@ class RunFolder(object):
         """The path of a file of this run. Raises UserError if the folder is no longer there."""
         if _place(self.path) != self._place:
             raise UserError("%s was moved or removed while it was in use" % self.path,
-                            "go on with --resume and the folder's new name")
+                            "continue with --resume and the folder's new name")
         return os.path.join(self.path, name)
 
     def environment(self):
@@ -171,7 +171,7 @@ class RunFolder(object):
             self._log_file.flush()
 
     def resume_events(self, step):
-        """Have TensorBoard drop what it has from `step` on: a run goes on from there."""
+        """Have TensorBoard drop what it has from `step` on: a run continues from there."""
         self._events = Events(self.path, step)
 
     def _begun_events(self):
@@ -208,7 +208,7 @@ class RunFolder(object):
 
     def metrics(self):
         """The entries of all epochs so far. Raises UserError if a line is damaged."""
-        with hint("mend or remove the line"):
+        with hint("fix or remove the line"):
             return load_metrics(self.path)
 
 

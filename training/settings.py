@@ -88,7 +88,7 @@ def read_settings(script_globals, arguments=None):
 
     script_globals: the script's globals() with TASK and PUBLISHED ({data set: {name: value}}).
     arguments: the command line, sys.argv[1:] if None. With --resume or --evaluate the settings are
-    those of the run, and the group of a constant says if it can be given anew. Raises UserError.
+    those of the run, and the group of a constant says if it can be given again. Raises UserError.
     """
     reader = _Reader(script_globals)
     given = {}
@@ -167,7 +167,7 @@ class _Reader(object):
         values = self.complete(self.tops, dict(given, resume=""))
         settings = self.settings(values, set(given) - {"resume"})
         if values.get("do_hyperparameter_optimization"):
-            return settings  # a sweep goes on by its name
+            return settings  # a sweep continues by its name
         if not values.get("name"):
             raise UserError("resume is auto, but the run has no name", "give it one by --name")
         folder = run_path(settings, values["name"])
@@ -176,7 +176,7 @@ class _Reader(object):
         return self.of_run(folder, {name: given[name] for name in set(given) - {"resume", "name"}})
 
     def of_run(self, folder, given, evaluate=False):
-        """The settings of the run to resume or to evaluate, with what is `given` anew."""
+        """The settings of the run to resume or to evaluate, with what is `given` again."""
         with hint("give the folder of a run that this script made"):
             content = load_settings(folder)
         saved, path = self._saved(folder, content), os.path.join(folder, "settings.json")
@@ -233,7 +233,7 @@ class _Reader(object):
         path = os.path.join(folder, "settings.json")
         if saved.get("do_hyperparameter_optimization"):
             raise UserError("%s is a sweep" % folder, "give the folder of one of its trials; the "
-                            "command that began the sweep goes on with it")
+                            "command that began the sweep continues it")
         try:
             with reading(path):
                 return self.complete(dict(self._of_earlier_versions(saved), **known), {})

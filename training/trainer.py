@@ -55,7 +55,7 @@ class Trainer(object):
             if run.begun and not self.weights_only:
                 self._restore()
             elif settings.evaluate and not run.begun:
-                raise UserError("%s has no checkpoint yet" % run.path, "go on with --resume")
+                raise UserError("%s has no checkpoint yet" % run.path, "continue with --resume")
             elif not run.begun:
                 self._save()
         except BaseException:
@@ -102,7 +102,7 @@ class Trainer(object):
     def load_best(self):
         """Set the weights to those of the best epoch. Raises UserError if there are none."""
         if not self.stopping.epochs_done and not self.weights_only:
-            raise UserError("no epoch is finished yet", "go on with --resume")
+            raise UserError("no epoch is finished yet", "continue with --resume")
         if not self.stopping.best_epoch and not self.weights_only:
             raise TrainingFailed("no epoch had a validation %s that is finite" % self.model.monitor,
                                  "start a new run with a lower learning_rate")
@@ -231,6 +231,6 @@ class Trainer(object):
     def _pause_if_asked(self):
         if self.interruption.requested:
             self._save()
-            self.run.log("interrupted at step %d; go on with: python -u %s --resume %s" % (
+            self.run.log("interrupted at step %d; continue with: python -u %s --resume %s" % (
                 self.progress["step"], self.settings.script, shlex.quote(self.run.path)))
             sys.exit(130)
