@@ -12,9 +12,10 @@ LSTMState = collections.namedtuple("LSTMState", ["c", "h"])
 class Cell(object):
     """A recurrent cell as tf.nn.dynamic_rnn takes it; its state is a tensor [B, N] or an LSTMState.
 
-    A subclass has a `name`, `weight_shapes(input_depth)` (name -> shape of every variable, found
-    without a graph) and `step(x, state, mask)` -> (output [B, O], state), its equations over
-    self.weights for an input x [B, D].
+    A subclass has a `name`, a `fast_path` if a module in cells/fast has its all_steps,
+    `weight_shapes(input_depth)` (name -> shape of every variable, found without a graph) and
+    `step(x, state, mask)` -> (output [B, O], state), its equations over self.weights for an input
+    x [B, D].
     """
 
     def __init__(self, state_size, output_size, dropout):

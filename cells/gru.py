@@ -9,6 +9,7 @@ class GRUCell(Cell):
     """State and output h [B, num_units]. dropout: drop probability, number or scalar tensor."""
 
     name = "gru"
+    fast_path = "cells.fast.gru"
 
     def __init__(self, num_units, dropout=0.0):
         super().__init__(num_units, num_units, dropout)

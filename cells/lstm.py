@@ -16,6 +16,7 @@ class LSTMCell(Cell):
     """
 
     name = "lstm"
+    fast_path = "cells.fast.lstm"
 
     def __init__(self, num_units, forget_bias=1.0, dropout=0.0):
         super().__init__(LSTMState(num_units, num_units), num_units, dropout)

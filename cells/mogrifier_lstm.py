@@ -21,6 +21,7 @@ class MogrifierLSTMCell(Cell):
     """
 
     name = "mogrifier_lstm"
+    fast_path = "cells.fast.mogrifier_lstm"
 
     def __init__(self, num_units, feature_mask_rounds=5, feature_mask_rank=40, dropout=0.0):
         super().__init__(LSTMState(num_units, num_units), num_units, dropout)

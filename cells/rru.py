@@ -20,6 +20,7 @@ class RRUCell(Cell):
     """
 
     name = "rru"
+    fast_path = "cells.fast.rru"
 
     def __init__(self, num_units, output_size, relu_layers=1, middle_layer_size_multiplier=2.0,
                  dropout=0.0, normalize=True):
@@ -32,7 +33,8 @@ class RRUCell(Cell):
 
     def mask_size(self, input_depth):
         """M, the size of the middle layers: the dropout sits on the last of them."""
-        return int(round(self.middle_layer_size_multiplier * (input_depth + self.state_size)))
+        middle = round(self.middle_layer_size_multiplier * (input_depth + self.state_size))
+        return max(int(middle), 1)
 
     def weight_shapes(self, input_depth):
         """Name -> shape of every variable for inputs of depth D."""

@@ -36,6 +36,11 @@ def is_sweep(folder):
     return os.path.exists(os.path.join(folder, "trials.jsonl"))
 
 
+def trial_name(number):
+    """The name of the folder of a sweep's trial."""
+    return "trial-%03d" % number
+
+
 def load_settings(folder):
     """The settings.json of a run or a sweep. Raises UserError if it is not right."""
     path = os.path.join(folder, "settings.json")
@@ -80,7 +85,7 @@ def load_sweep(folder):
         content = with_new_names(load_json(path))
         whole(content["trials"])
         number(content["winner"]["loss"])
-        dict(content["winner"]["point"])
+        whole(content["winner"]["trial"])
         return content
 
 

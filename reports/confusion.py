@@ -1,8 +1,6 @@
 """The classifiers' confusion matrix: confusion_matrix.png."""
 
-import numpy as np
-
-from reports import pictures
+from reports.pictures import save
 
 
 def confusion_matrix(trainer):
@@ -10,15 +8,20 @@ def confusion_matrix(trainer):
 
     Nothing is written if the test part is not to be read.
     """
+    from sklearn.metrics import ConfusionMatrixDisplay  # here: importing it takes a second
     model, data, settings = trainer.model, trainer.data, trainer.settings
     if not settings.evaluate_on_test:
         return
-    counts = np.zeros([data.class_count] * 2, int)
+    labels, given = [], []
     for batch in data.batches("test"):
         logits = trainer.session.run(model.outputs["logits"], model.feed(batch))
-        np.add.at(counts, (batch["labels"], logits.argmax(axis=1)), 1)
-    title = "%s, %s, %d test examples" % (data.title, settings.cell_name, counts.sum())
-    pictures.confusion_matrix(trainer.run.file("confusion_matrix.png"), counts, data.class_names,
-                              title)
-    trainer.run.log("confusion_matrix.png: %d of %d test examples are right" % (
-        counts.trace(), counts.sum()))
+        labels.extend(batch["labels"])
+        given.extend(logits.argmax(axis=1))
+    right = sum(label == answer for label, answer in zip(labels, given))
+    display = ConfusionMatrixDisplay.from_predictions(
+        labels, given, labels=range(data.class_count), display_labels=data.class_names,
+        cmap="Greys", values_format="d")
+    display.ax_.set_title("%s, %s, %d test examples" % (data.title, settings.cell_name,
+                                                        len(labels)), fontsize=10)
+    save(display.figure_, trainer.run.file("confusion_matrix.png"))
+    trainer.run.log("confusion_matrix.png: %d of %d test examples are right" % (right, len(labels)))

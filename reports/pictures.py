@@ -79,26 +79,6 @@ def piano_roll(path, sampled, real, prompt_steps, lowest_note, title):
     save(figure, path)
 
 
-def confusion_matrix(path, counts, names, title):
-    """Counts [classes, classes] of examples by true class (row) and class given (column)."""
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    size = 2.6 + 0.5 * len(names)
-    figure, axes = pyplot.subplots(figsize=(size + 0.8, size))
-    image = axes.imshow(shares, cmap="Greys", vmin=0, vmax=1)
-    for (row, column), count in np.ndenumerate(counts):
-        axes.text(column, row, str(count), ha="center", va="center", fontsize=8,
-                  color="white" if shares[row, column] > 0.5 else "black")
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_ticks(range(len(names)))
-        axis.set_ticklabels(names)
-    axes.set_xlabel("class given by the model")
-    axes.set_ylabel("true class")
-    axes.set_title(title, fontsize=10)
-    figure.colorbar(image, ax=axes, fraction=0.046, pad=0.04, label="share of the true class")
-    figure.tight_layout()
-    save(figure, path)
-
-
 def whole_numbers(axis):
     """Tick an axis at whole numbers only, also where it spans a single one."""
     axis.get_major_locator().set_params(integer=True, min_n_ticks=1)

@@ -3,7 +3,6 @@
 Of a sweep, its tables and pictures without the trials.
 """
 
-import contextlib
 import os
 import shutil
 import sys
@@ -24,35 +23,29 @@ MOST_PARAMETERS = 1500000  # of a run whose weights are published too: 6 MB
 LOG_LINES = 200  # a longer log loses its middle when it is published
 
 
-def publish(folder, results_folder, describe):
+def publish(folder, results_folder):
     """Copy a finished run; returns results/<task>/<data set>/<cell>/<name>.
 
     The weights of the best epoch are copied if there are at most MOST_PARAMETERS. The name of a
     sweep's run is <sweep>/<trial>, and the sweep's settings (with its search space), log, table
-    and pictures are copied into <sweep>. describe(folder) gives (command, unpublished) of a run
-    by a version that did not write them to settings.json. Raises UserError if the run is not
-    finished, was not tested, is damaged, or is published already.
+    and pictures are copied into <sweep>. Raises UserError if the run is not finished, was not
+    tested, is damaged, or is published already.
     """
     with hint("let the run finish, or evaluate it"):
         results = load_results(folder)
     _check(folder, results)
-    saved = load_settings(folder)
-    if "command" not in saved:
-        saved["command"], saved["unpublished"] = describe(folder)
     above, name = os.path.split(os.path.abspath(folder))
     in_sweep = is_sweep(above)
     cell_folder = os.path.join(results_folder, results["task"], results["data_set"],
                                results["cell"])
     target = os.path.join(cell_folder, os.path.basename(above) if in_sweep else "", name)
-    with _making(folder, target):
-        os.makedirs(target)
-        if in_sweep:
-            _copy(SWEEP_FILES, above, os.path.dirname(target))
-        _copy(PUBLISHED_FILES, folder, target)
-        save_json(os.path.join(target, "settings.json"), saved)
-        if results["parameters"] <= MOST_PARAMETERS:
-            os.makedirs(os.path.dirname(os.path.join(target, BEST)))
-            shutil.copyfile(os.path.join(folder, BEST), os.path.join(target, BEST))
+    _make(target)
+    if in_sweep:
+        _copy(SWEEP_FILES, above, os.path.dirname(target))
+    _copy(PUBLISHED_FILES, folder, target)
+    if results["parameters"] <= MOST_PARAMETERS:
+        os.makedirs(os.path.dirname(os.path.join(target, BEST)))
+        shutil.copyfile(os.path.join(folder, BEST), os.path.join(target, BEST))
     return target
 
 
@@ -69,20 +62,15 @@ def publish_sweep(folder, results_folder):
     name = os.path.basename(os.path.abspath(folder))
     target = os.path.join(results_folder, saved["task"], data_set_title(settings),
                           settings.cell_name, name)
-    with _making(folder, target):
-        os.makedirs(target)
-        _copy(SWEEP_FILES, folder, target)
+    _make(target)
+    _copy(SWEEP_FILES, folder, target)
     return target
 
 
-@contextlib.contextmanager
-def _making(folder, target):
-    """Turn a failure to make or fill `target` into a UserError."""
-    try:
-        yield
-    except OSError as error:
-        raise UserError("%s cannot be published as %s (%s)" % (folder, target, error.strerror),
-                        "remove what is there")
+def _make(target):
+    if os.path.exists(target):
+        raise UserError("%s exists already" % target, "remove what is there")
+    os.makedirs(target)
 
 
 def _check(folder, results):

@@ -1,11 +1,9 @@
 """What a run leaves: its evaluation, results.json, learning curve, a summary on the screen."""
 
-import contextlib
 import os
 import resource
 
 from data_preparation.prepared import data_label
-from files.errors import UserError
 from files.progress import duration
 from files.run_files import load_results
 from files.units import shown, unit
@@ -46,12 +44,10 @@ def final(trainer):
 
 def _write(trainer, results):
     run = trainer.run
-    with _written(run.file("results.json")) as path:
-        save_json(path, results)
+    save_json(run.file("results.json"), results)
     title = "{}, {}, {:,} parameters".format(_data_set(results), results["cell"],
                                              results["parameters"])
-    with _written(run.file("learning_curve.png")) as path:
-        pictures.learning_curve(path, run.metrics(), results, title)
+    pictures.learning_curve(run.file("learning_curve.png"), run.metrics(), results, title)
     if not trainer.settings.evaluate:
         run.hyperparameters(results["steps"], _tagged(results))
 
@@ -117,16 +113,6 @@ def _keep_test(results, run):
         results["test"] = earlier["test"]
         for name in ("counts", "baseline"):
             results[name]["test"] = earlier[name]["test"]
-
-
-@contextlib.contextmanager
-def _written(path):
-    """Turn a failure to write the file `path` into a UserError that names it."""
-    try:
-        yield path
-    except OSError as error:
-        raise UserError("%s cannot be written (%s)" % (path, error.strerror or error),
-                        "make room, or remove what is in its place, and --evaluate the run")
 
 
 def _data_set(results):

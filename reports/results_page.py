@@ -7,7 +7,7 @@ from files.progress import duration
 from files.run_files import load_metrics
 from files.units import unit
 from reports.paper_results import CELL_NAMES, PAPER_RESULTS
-from reports.tables import CELL_TITLES, TENSORFLOW_2
+from reports.tables import CELL_TITLES, TENSORFLOW_2, markdown
 
 CHECKED_EPOCHS = (1, 5)
 
@@ -49,31 +49,22 @@ def _of_data_set(runs, data_set, root):
     if untuned:
         parts += ["Published settings:", _table(untuned, root)]
     if tuned:
+        winners = {run.winner.folder: run.winner for run in tuned}
         links = ["%s: [%d trials](%s)" % (CELL_TITLES.get(winner.cell, winner.cell), winner.trials,
                                           _link(os.path.join(winner.folder, "trials.csv"), root))
-                 for winner in _sweeps(tuned)]
+                 for winner in winners.values()]
         parts += ["Tuned, by a sweep for each cell (%s):" % ", ".join(links), _table(tuned, root)]
     return parts or ["Not run yet."]
 
 
-def _sweeps(runs):
-    """The winners that `runs` have the settings of, each once."""
-    found = []
-    for run in runs:
-        if run.winner not in found:
-            found.append(run.winner)
-    return found
-
-
 def _table(runs, root, with_name=False):
-    names = ["data set"] if with_name else []
-    titles = names + ["cell", "seed", "parameters", "epochs, best", "time", "validation", "test",
-                      "commit", "command"]
-    lines = ["| %s |" % " | ".join(titles), "|" + " --- |" * len(titles)]
-    for run in sorted(runs, key=_place):
-        cells = [run.results["data_set"]] if with_name else []
-        lines.append("| %s |" % " | ".join(cells + _details(run, root)))
-    return "\n".join(lines)
+    titles = ["cell", "seed", "parameters", "epochs, best", "time", "validation", "test", "commit",
+              "command"]
+    rows = [_details(run, root) for run in sorted(runs, key=_place)]
+    if with_name:
+        titles = ["data set"] + titles
+        rows = [[run.results["data_set"]] + _details(run, root) for run in sorted(runs, key=_place)]
+    return "\n".join(markdown(titles, rows))
 
 
 def _place(run):
@@ -116,14 +107,10 @@ def check_table(runs):
     """For each data set and cell: validation on the way, epochs, time an epoch, and the command."""
     titles = ["data set", "cell", "metric"] + ["epoch %d" % epoch for epoch in CHECKED_EPOCHS]
     titles += ["best", "epochs", "s an epoch", "TensorFlow", "command"]
-    lines = ["| %s |" % " | ".join(titles), "|" + " --- |" * len(titles)]
-    seen = set()
+    firsts = {}
     for run in sorted((run for run in runs if run.kind == "untuned"), key=_place):
-        key = run.results["data_set"], run.results["cell"]
-        if key not in seen:
-            seen.add(key)
-            lines.append("| %s |" % " | ".join(_check_line(run)))
-    return "\n".join(lines)
+        firsts.setdefault((run.results["data_set"], run.results["cell"]), run)
+    return "\n".join(markdown(titles, list(map(_check_line, firsts.values()))))
 
 
 def _check_line(run):

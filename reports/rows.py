@@ -10,13 +10,13 @@ from reports.runs import find_runs, mean_and_deviation
 from reports.tables import entries, table_lines
 
 
-def lines(folders, winners):
+def lines(folders):
     """The lines that end reproduce.py: the rows of finished runs beside the paper's, then others.
 
-    folders: of the runs, finished or not. winners: of published sweeps.
+    folders: of the runs, finished or not.
     """
     there = [folder for folder in folders if os.path.isdir(folder)]
-    runs, _ = find_runs(there, winners) if there else ([], [])
+    runs, _ = find_runs(there)
     others = {}
     for run in runs:
         if run.kind == "other" or run.results["data_set"] not in PAPER_RESULTS:
@@ -61,7 +61,8 @@ def expected_seconds(published, settings, folder):
     folder: the run's; its epochs that are done are left out.
     """
     own = [run for run in published
-           if run.kind != "other" and run.results["data_set"] == settings.data_set_name]
+           if run.kind != "other" and run.results["data_set"] == settings.data_set_name
+           and run.settings["number_of_parameters"] == settings.number_of_parameters]
     if not own:
         return None
     alike = [run for run in own if run.results["cell"] == settings.cell_name] or own

@@ -8,18 +8,17 @@ import types
 from data_preparation.own import data_set_title
 from files.errors import UserError, hint
 from files.project import project_path
-from files.run_files import is_sweep, load_results, load_settings, load_sweep
+from files.run_files import is_sweep, load_results, load_settings, load_sweep, trial_name
 from reports.paper_results import PAPER_RESULTS
 
 PUBLISHED = project_path("results")  # the folder of the published runs
 UNKNOWN = "unknown"  # of runs by versions that did not write what is asked for
 
-Winner = collections.namedtuple("Winner", "folder trials loss data_set cell point unpublished")
+Winner = collections.namedtuple("Winner", "folder trials loss data_set cell unpublished")
 Winner.__doc__ = """The settings that won a finished sweep.
 
-trials: how many there were. loss: the winner's on validation. point: {dimension: value}.
-unpublished: what in the winner's settings is not the published value; None if its folder does not
-say.
+trials: how many there were. loss: the winner's on validation. unpublished: what in the winner's
+settings is not the published value.
 """
 
 
@@ -35,7 +34,7 @@ class Run(object):
     def __init__(self, folder, saved, results, winners):
         self.folder, self.results, self.settings = folder, results, saved["settings"]
         self.command = saved.get("command", UNKNOWN)
-        self.winner = next((winner for winner in winners if _won(winner, folder, saved)), None)
+        self.winner = next((winner for winner in winners if _won(winner, saved)), None)
         self.unpublished = _unpublished(saved, results)
 
     @property
@@ -75,11 +74,6 @@ class Run(object):
         return found + ["%s %s" % item for item in sorted(self.unpublished.items())]
 
 
-def own_settings(settings):
-    """The settings of a run with those of its cell among them, {name: value}."""
-    return dict(settings, **settings["cell_hyperparameters"])
-
-
 def _unpublished(saved, results):
     if "unpublished" not in saved:
         return None
@@ -91,13 +85,10 @@ def _unpublished(saved, results):
     return found
 
 
-def _won(winner, folder, saved):
+def _won(winner, saved):
     settings = saved["settings"]
-    if (winner.data_set, winner.cell) != (settings["data_set_name"], settings["cell_name"]):
-        return False
-    if os.path.dirname(folder) == winner.folder:
-        return winner.point.items() <= own_settings(settings).items()
-    return bool(winner.unpublished) and winner.unpublished == saved.get("unpublished")
+    ours = settings["data_set_name"], settings["cell_name"], saved.get("unpublished")
+    return ours == (winner.data_set, winner.cell, winner.unpublished)
 
 
 def find_winners(folders):
@@ -106,39 +97,31 @@ def find_winners(folders):
     best = {}
     for folder, files in _walk(folders):
         if "sweep.json" in files:
-            with hint("run the sweep again, it only reports again"):
-                for title, winner in _winner(folder, load_sweep(folder)):
-                    key = title, winner.cell
-                    if key not in best or winner.loss < best[key].loss:
-                        best[key] = winner
+            with hint("run the sweep again: it only writes its report"):
+                sweep = load_sweep(folder)
+                run = os.path.join(folder, trial_name(sweep["winner"]["trial"]))
+                # A grid is published without its trials.
+                there = os.path.exists(os.path.join(run, "settings.json"))
+                saved = load_settings(run) if there else {}
+            if not saved.get("unpublished"):
+                continue
+            settings, loss = saved["settings"], sweep["winner"]["loss"]
+            key = data_set_title(types.SimpleNamespace(**settings)), settings["cell_name"]
+            if key not in best or loss < best[key].loss:
+                best[key] = Winner(folder, sweep["trials"], loss, settings["data_set_name"],
+                                   settings["cell_name"], saved["unpublished"])
     return list(best.values())
 
 
-def _winner(folder, sweep):
-    """[(title of the data set, Winner)]; none if the winner's own folder is not there."""
-    point = sweep["winner"]["point"]
-    for name in sorted(os.listdir(folder)):
-        run = os.path.join(folder, name)
-        if os.path.exists(os.path.join(run, "settings.json")):
-            saved = load_settings(run)
-            settings = saved["settings"]
-            if point.items() <= own_settings(settings).items():
-                title = data_set_title(types.SimpleNamespace(**settings))
-                winner = Winner(folder, sweep["trials"], sweep["winner"]["loss"],
-                                settings["data_set_name"], settings["cell_name"], point,
-                                saved.get("unpublished"))
-                return [(title, winner)]
-    return []
-
-
-def find_runs(folders, winners=()):
+def find_runs(folders):
     """(the finished runs that were tested below `folders`, the folders of the other runs), by path.
 
-    winners: of sweeps elsewhere. A sweep and its trials that were not tested are left out of
-    both. Raises UserError for what is no folder or is damaged.
+    Tuned are those with the settings of a winner there or of a published one. A sweep and its
+    trials that were not tested are left out of both. Raises UserError for what is no folder or is
+    damaged.
     """
     runs, unfinished = [], []
-    winners = find_winners(folders) + list(winners)
+    winners = find_winners(folders) + find_winners([PUBLISHED])
     for folder, files in _walk(folders):
         if "settings.json" not in files and "results.json" not in files:
             continue

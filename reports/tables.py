@@ -61,16 +61,20 @@ def table(by_data_set, tuned):
 
 def table_lines(by_data_set, tuned, rows, names):
     """The lines of a Markdown table of `rows`, data sets, called `names`."""
-    titles = [CELL_TITLES[cell] for cell in CELL_NAMES]
-    lines = ["| | %s | n |" % " | ".join(["metric"] + titles), "| --- |" + " --- |" * 6]
+    lines = []
     for data_set, name in zip(rows, names):
         own = by_data_set.get(data_set, {})
         texts = [_text(own.get(cell), data_set, cell, tuned) for cell in CELL_NAMES]
         numbers = [str(len(own[cell].runs)) if cell in own else "-" for cell in CELL_NAMES]
-        same = len(set(numbers)) == 1
-        cells = [name, unit(PAPER_RESULTS[data_set].metric).label] + texts
-        lines.append("| %s |" % " | ".join(cells + [numbers[0] if same else ", ".join(numbers)]))
-    return lines
+        number = numbers[0] if len(set(numbers)) == 1 else ", ".join(numbers)
+        lines.append([name, unit(PAPER_RESULTS[data_set].metric).label] + texts + [number])
+    return markdown(["", "metric"] + list(CELL_TITLES.values()) + ["n"], lines)
+
+
+def markdown(titles, rows, numbers=0):
+    """The lines of a Markdown table, whose last columns, so many, are numbers."""
+    marks = ["---"] * (len(titles) - numbers) + ["---:"] * numbers
+    return ["| %s |" % " | ".join(cells) for cells in [titles, marks] + rows]
 
 
 def _text(one, data_set, cell, tuned):
@@ -121,8 +125,9 @@ def outcome(tuned, untuned):
     if missed:
         words.append("Not so: %s; [why](%s#where-ours-differ)." % (", ".join(missed), PAGE))
     if alone:
+        others = "one was" if alone == 1 else "%d were" % alone
         words.append(
-            "The other %d were run untuned, while only tuned values are published." % alone)
+            "The other %s run untuned, while only tuned values are published." % others)
     return " ".join(words)
 
 

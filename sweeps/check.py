@@ -1,11 +1,12 @@
 """Training the first epochs of a published run again, to see whether the same numbers come out."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from files.errors import UserError
 from files.run_files import load_metrics, load_settings
 from files.units import shown
-from sweeps.parallel import Worker, shared_cores
+from sweeps.parallel import shared_cores, stop, train_on
 
 
 def first_epochs(folder, trial, count):
@@ -18,23 +19,19 @@ def first_epochs(folder, trial, count):
     published = load_metrics(folder)[:count]
     if not published:
         raise UserError("%s has no metrics of any epoch" % folder, "give a published run")
-    worker = Worker(trial, _as_many_cores(folder))
-    try:
-        while worker.is_running and len(load_metrics(trial.folder)) < len(published):
-            time.sleep(0.2)
-        reason = None if worker.is_running else worker.record()["reason"]
-    finally:
-        worker.stop()
+    cores = sorted(shared_cores(1)[0])[:load_settings(folder)["environment"]["cores"]]
+    with ThreadPoolExecutor(1) as pool:
+        training = pool.submit(train_on, cores, trial)
+        try:
+            while not training.done() and len(load_metrics(trial.folder)) < len(published):
+                time.sleep(0.2)
+            reason = training.result()["reason"] if training.done() else None
+        finally:
+            stop([training])
     ours = load_metrics(trial.folder)[:len(published)]
     if reason or len(ours) < len(published):
         raise UserError("the training failed: %s" % (reason or "it ended early"))
     return published, ours
-
-
-def _as_many_cores(folder):
-    """As many of the usable cores as trained the run, or all if there are fewer."""
-    cores, = shared_cores(1)
-    return set(sorted(cores)[:load_settings(folder)["environment"]["cores"]])
 
 
 def comparison(published, ours, monitor):

@@ -7,10 +7,9 @@ import os
 from cells.registry import CELLS
 from files.errors import UserError, hint
 from files.reading import reading
-from files.run_files import load_results, load_settings
+from files.run_files import load_settings
 from sweeps.records import read_records
 from sweeps.summary import summary
-from sweeps.trial import trial_name
 
 Grid = collections.namedtuple("Grid", "data_set cell names metric part values epochs")
 Grid.__doc__ = """The values of a metric at each combination of two settings.
@@ -50,36 +49,19 @@ def grid_of_records(records, data_set, cell):
 
 
 def load_grid(folder):
-    """The Grid of a sweep's folder; of the test part if all of its trials were tested.
+    """The Grid of a sweep's folder.
 
     Raises UserError if it is no sweep over two settings, or is damaged.
     """
     with hint("give the folder of a sweep over two settings"):
         settings = load_settings(folder)["settings"]
-        records, _ = read_records(os.path.join(folder, "trials.jsonl"))
+        records = read_records(os.path.join(folder, "trials.jsonl"))
         names = two_settings([record["point"] for record in records] or [{}])
         if names is None or all(record["loss"] is None for record in records):
             raise UserError("%s is not a sweep over two settings that has results" % folder)
     plain = settings["cell_hyperparameters"].get("normalize", True)
     cell = settings["cell_name"] if plain else NOT_NORMALISED
-    grid = grid_of_records(records, settings["data_set_name"], cell)
-    return _tested(grid, folder, records) or grid
-
-
-def _tested(grid, folder, records):
-    """The Grid of the test part, None if a trial was not tested."""
-    tested = []
-    for record in records:
-        trial = os.path.join(folder, trial_name(record["trial"]))
-        if record["loss"] is not None:
-            if not os.path.exists(os.path.join(trial, "results.json")):
-                return None
-            results = load_results(trial)
-            if "test" not in results:
-                return None
-            record = dict(record, value=results["test"][grid.metric])
-        tested.append(record)
-    return grid_of_records(tested, grid.data_set, grid.cell)._replace(part="test")
+    return grid_of_records(records, settings["data_set_name"], cell)
 
 
 def load_paper_grids(path):

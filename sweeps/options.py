@@ -4,9 +4,9 @@ import json
 
 from cells.registry import CELLS
 from files.errors import UserError, hint
-from files.run_files import load_settings
+from files.run_files import load_settings, trial_name
 from sweeps.search_space import search_space
-from sweeps.trial import Trial, trial_name
+from sweeps.trial import Trial
 from training.options import option_words
 
 # The settings of the sweep that must stay as they were when it was begun, and what sweeps by

@@ -10,9 +10,8 @@ import math
 import os
 import statistics
 
-from files.run_files import load_metrics
+from files.run_files import load_metrics, trial_name
 from sweeps.records import read_records
-from sweeps.trial import trial_name
 
 FIRST_TRIALS = 5  # so many must be finished before any is pruned
 
@@ -27,7 +26,7 @@ def median_rule(folder, prune_after, lower_is_better):
     if not prune_after:
         return None
     sweep = os.path.dirname(os.path.abspath(folder))
-    records, _ = read_records(os.path.join(sweep, "trials.jsonl"))
+    records = read_records(os.path.join(sweep, "trials.jsonl"))
     finished = [record for record in records
                 if record["loss"] is not None and not record.get("pruned")]
     courses = [_best_by_epoch(os.path.join(sweep, trial_name(record["trial"])),

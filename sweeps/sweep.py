@@ -16,12 +16,12 @@ import tqdm
 from files import units
 from files.errors import UserError
 from files.output import is_terminal
-from files.run_files import is_begun
+from files.run_files import is_begun, trial_name
 from sweeps import options, report, spark, winner
-from sweeps.records import Records
+from sweeps.records import read_records, write_records
 from sweeps.search_space import points_in, search_space
 from sweeps.suggestions import next_point
-from sweeps.trial import AGAIN, DONE, UNCLEAR, train, trial_name
+from sweeps.trial import AGAIN, DONE, UNCLEAR, train
 from training.run_folder import RunFolder
 from training.settings import run_path
 
@@ -49,7 +49,7 @@ def run(settings, data, script_globals):
 class Sweep(object):
     """The folder of a sweep, held by one process at a time, and what is in it.
 
-    size: how many trials it is to have in all.
+    records: of the trials that ended, in that order. size: how many there are to be in all.
     """
 
     def __init__(self, settings, space, script, data):
@@ -63,13 +63,14 @@ class Sweep(object):
         try:
             if exists:
                 self.run.save_settings()  # with what may change from call to call
-            trials = self.run.file("trials.jsonl")
-            self._records = Records(trials, space, settings.retry_failed)
+            found = read_records(self.run.file("trials.jsonl"), space)
         except BaseException as error:
             self.run.__exit__(error)
             raise
-        if self._records.cut_short:
-            self.run.log("%s: the last line was cut short and is dropped" % trials)
+        # Trials that are tried again; their records stay in the file until new ones replace them.
+        self._failed_before = [
+            record for record in found if settings.retry_failed and record["loss"] is None]
+        self.records = [record for record in found if record not in self._failed_before]
         self._unclear = []  # records of trials of which it is not known whether the point failed
         self._in_a_row = []  # of the last trials that told nothing of their points: kind, reason
         self.size = self._size()
@@ -87,14 +88,10 @@ class Sweep(object):
         self.run.__exit__(error)
 
     @property
-    def records(self):
-        """The records of the trials that ended, in that order."""
-        return self._records.all
-
-    @property
     def best(self):
         """The record of the best trial so far, None if none succeeded."""
-        return self._records.best
+        succeeded = (record for record in self.records if record["loss"] is not None)
+        return min(succeeded, key=lambda record: record["loss"], default=None)
 
     def _size(self):
         points, wanted = points_in(self.space), self.settings.sweep_trials
@@ -132,7 +129,7 @@ class Sweep(object):
         """
         ended = self.records + self._unclear
         taken = [record["trial"] for record in ended] + [trial.number for trial in running]
-        for record in self._records.failed_before:
+        for record in self._failed_before:
             if record["trial"] not in taken:
                 return self._retry(record)
         if len(taken) >= self.size:
@@ -186,7 +183,10 @@ class Sweep(object):
             self._add(self._unclear.pop(0))
 
     def _add(self, record):
-        self._records.add(record)
+        self.records.append(record)
+        self._failed_before = [
+            failed for failed in self._failed_before if failed["trial"] != record["trial"]]
+        write_records(self.run.file("trials.jsonl"), self.records + self._failed_before)
         self._keep_best()
         self._bar.update()
         self._show_best()
@@ -221,8 +221,7 @@ class Sweep(object):
 
     def log(self, text):
         """Print a line above the progress bar and keep it in log.txt."""
-        hidden = self._bar.disable
-        with contextlib.nullcontext() if hidden else tqdm.tqdm.external_write_mode():
+        with tqdm.tqdm.external_write_mode():
             self.run.log(text)
 
 

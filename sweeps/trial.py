@@ -35,6 +35,7 @@ Trial.__doc__ = """folder: its run's. begin, resume: the script's options to sta
 Ended = collections.namedtuple("Ended", "kind reason")
 Ended.__doc__ = """How a process ended. kind: DONE, AGAIN or UNCLEAR. reason: None if it is well."""
 
+_PROCESSES = set()  # that `call` waits for, in whichever thread
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
 _INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
@@ -42,11 +43,6 @@ _INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, 
 _OF_SURROUNDINGS = re.compile(r"(OSError|BlockingIOError|ConnectionError|FileNotFoundError|"
                               r"IsADirectoryError|NotADirectoryError|PermissionError|TimeoutError|"
                               r"ImportError|ModuleNotFoundError)\b|\S*: can't open file ")
-
-
-def trial_name(number):
-    """The name of the folder of a sweep's trial."""
-    return "trial-%03d" % number
 
 
 def train(trial, variables=()):
@@ -116,14 +112,16 @@ def call(script, words, variables=()):
     interrupted or dies.
     """
     environment = dict(os.environ, **dict(variables))
-    terminal = [os.dup(sys.stderr.fileno())] if is_terminal(sys.stderr) else []
+    shows_bar = is_terminal(sys.stderr) and BAR_FILE not in environment
+    terminal = [os.dup(sys.stderr.fileno())] if shows_bar else []
     environment.update((BAR_FILE, str(number)) for number in terminal)
     tail = b""
     try:
         process = subprocess.Popen(
             [sys.executable, "-u", script] + words, env=environment, stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
-            preexec_fn=end_with_parent, pass_fds=terminal)
+            preexec_fn=_end_with_parent, pass_fds=terminal)
+        _PROCESSES.add(process)
         try:
             for block in iter(lambda: os.read(process.stderr.fileno(), 65536), b""):
                 tail = (tail + block)[-4096:]
@@ -133,6 +131,7 @@ def call(script, words, variables=()):
             process.communicate()
             raise
         finally:
+            _PROCESSES.discard(process)
             process.stderr.close()
     except (OSError, subprocess.SubprocessError) as error:
         return Ended(AGAIN, "no process can be started (%s)" % error)
@@ -164,9 +163,15 @@ def _ended(status, tail):
     return Ended(AGAIN if known else UNCLEAR, reason)
 
 
-def end_with_parent():
+def _end_with_parent():
     """Have this process get SIGTERM when the one that started it dies."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def terminate_all():
+    """Have all trials that this process trains save themselves and end."""
+    while _PROCESSES:
+        _PROCESSES.pop().terminate()
 
 
 def _wait_for_others(folder):

@@ -365,8 +365,9 @@ def test_paths_that_no_file_system_takes_are_refused(path):
 
 
 def test_the_command_leaves_out_what_is_of_another_data_set(tmp_path):
-    line = "steps = 2  # of large: steps in a bar [int >= 1]\n"
+    line = "steps = 2  # of OwnText: steps in a bar [int >= 1]\n"
     text = SCRIPT.replace("# ---- Model", line + "# ---- Model", 1)
     script = script_of(tmp_path, text)
+    script["PUBLISHED"]["OwnText"] = {"dropout": 0.5}
     assert "--steps" not in read_settings(script, []).command()
-    assert "--steps 2" in read_settings(script, ["--data_set_name", "large"]).command()
+    assert "--steps 2" in read_settings(script, ["--data_set_name", "OwnText"]).command()

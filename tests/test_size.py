@@ -36,7 +36,8 @@ def built_parameters(settings, units, task):
     with tf.Graph().as_default():
         shape = [embedding_rows, depth]
         features = tf.get_variable("embedding", shape) if embedding_rows else tf.zeros([3, depth])
-        for layer, cell in enumerate(size.stack(settings, units, depth)):
+        for layer in range(settings.number_of_layers):
+            cell = registry.make_cell(settings.cell_name, units, settings.cell_hyperparameters)
             with tf.variable_scope("layer_%d" % layer):
                 outputs, state = cell(features, cell.zero_state(tf.shape(features)[0], tf.float32))
             features = outputs
@@ -51,7 +52,8 @@ def built_parameters(settings, units, task):
 def test_n_fits_and_one_more_does_not(task, cell_name):
     settings = settings_for(task, cell_name)
     depth, head_outputs, head_reads, embedding_rows = TASKS[task][:4]
-    size.stack(settings, 1, depth)  # imports what the cell needs, which is not to be timed
+    # imports what the cell needs, which is not to be timed
+    registry.make_cell(cell_name, 1, settings.cell_hyperparameters)
     started = time.time()
     with tf.Graph().as_default():
         network = Network(settings, depth, head_outputs, head_reads, embedding_rows)
@@ -89,9 +91,8 @@ def test_largest_units_at_the_edges():
     assert size.largest_units(30, lambda n: 10 * n) == 3
 
 
-def test_a_weight_without_elements_is_refused():
-    settings = settings_for("music", "RRU")
-    settings.cell_hyperparameters = dict(settings.cell_hyperparameters,
-                                         middle_layer_size_multiplier=1e-9)
-    with pytest.raises(UserError, match="of the cell RRU would be empty: .*1e-09"):
-        size.stack(settings, 4, 88)
+def test_the_middle_layers_of_an_rru_have_a_feature_at_least():
+    hyperparameters = registry.published_hyperparameters("RRU", "JSB Chorales")
+    cell = registry.make_cell("RRU", 1, dict(hyperparameters, middle_layer_size_multiplier=1e-9))
+    assert cell.mask_size(2) == 1
+    assert all(0 not in shape for shape in cell.weight_shapes(2).values())

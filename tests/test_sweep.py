@@ -150,7 +150,7 @@ def wait_for(condition, what):
 
 # --- The real thing ---
 
-def test_killed_trials_and_sweeps_lose_nothing_and_the_test_split_is_the_winners(tmp_path, capfd):
+def test_killed_trials_and_sweeps_lose_nothing_and_the_test_split_is_the_winners(tmp_path):
     data, path = tmp_path / "data", folder_of(tmp_path)
     test_mm_utils.write_source(data, test_mm_utils.made_up_splits(), "JSB Chorales")
     mm_utils.prepare("JSB Chorales", str(data))
@@ -177,16 +177,13 @@ def test_killed_trials_and_sweeps_lose_nothing_and_the_test_split_is_the_winners
     orphan, = children(process.pid)
     process.kill()
     process.wait()
-    with open(str(path / "trials.jsonl"), "a") as file:
-        file.write('{"trial": 3, "poi')
 
     with pytest.raises(UserError, match="could not be tested: .*test.npz cannot be read"):
         mm_main.main(words)
     assert parent_of(orphan) is None
-    records, _ = read_records(str(path / "trials.jsonl"))
+    records = read_records(str(path / "trials.jsonl"))
     assert [(record["trial"], record["reason"]) for record in records] == [
         (1, None), (2, "killed by signal 9 (out of memory?)"), (3, None)]
-    assert "the last line was cut short" in capfd.readouterr().out
     log = (path / "trial-003" / "log.txt").read_text()
     assert log.count("  epoch 1: ") == 1 and log.count("  epoch 60: ") == 1 and "interrupted" in log
     space = search_space(read_settings(vars(mm_main), words))
@@ -237,20 +234,6 @@ def test_a_sweep_continues_as_if_it_had_not_stopped(toy, tmp_path):
     assert len(set(map(str, resumed))) == 13
     with toy.open("--sweep_trials", "13", "--sweep_name", "seed 2", "--seed", "2") as sweep:
         assert sweep.next_trial().point != resumed[0]
-
-
-@pytest.mark.parametrize("cut", [1, 30])
-def test_a_record_that_was_cut_short_is_made_again_without_training(toy, cut):
-    with toy.open("--sweep_trials", "3") as sweep:
-        sweep.search()
-        path, before = sweep.run.file("trials.jsonl"), sweep.records
-    os.truncate(path, os.path.getsize(path) - cut)
-    with toy.open("--sweep_trials", "3") as sweep:
-        assert sweep.records == before[:2]
-        sweep.search()
-        assert [record["point"] for record in sweep.records] == [
-            record["point"] for record in before]
-    assert len(toy.calls()) == 3 and read_records(path)[1] is False
 
 
 def test_a_bad_line_within_the_records_is_named(toy):

@@ -30,7 +30,7 @@ def toy(tmp_path):
 
 
 def recorded(toy):
-    return read_records(str(folder_of(toy.folder) / "trials.jsonl"))[0]
+    return read_records(str(folder_of(toy.folder) / "trials.jsonl"))
 
 
 @pytest.mark.parametrize("order, reason", [
@@ -96,7 +96,7 @@ def test_a_disk_or_a_system_that_starts_no_process_spends_no_trial(toy, monkeypa
 def test_a_sweep_on_a_full_disk_ends_in_one_line(toy, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    monkeypatch.setattr(sweep_module.Records, "add", full)
+    monkeypatch.setattr(sweep_module, "write_records", full)
     monkeypatch.setattr(sweep_module, "train", lambda trial: ({"trial": trial.number}, "done"))
     data = types.SimpleNamespace(fingerprint="that of toys", fraction=1)
     words = toy.words() + ["--sweep_trials", "2"]
@@ -136,14 +136,14 @@ def test_a_trial_on_data_that_were_replaced_meanwhile_ends_the_sweep(toy):
         assert [record["loss"] is None for record in sweep.records] == 4 * [False]
 
 
-@pytest.mark.parametrize("name", ["trials.jsonl", "spark.log"])
-def test_a_sweep_follows_no_link(toy, tmp_path, name):
+def test_a_sweep_follows_no_link(toy, tmp_path):
     with toy.open("--sweep_trials", "1") as sweep:
-        path = sweep.run.file(name)
-        os.symlink(str(tmp_path / "target"), path)
-        with pytest.raises(UserError, match="%s is a link" % name):
-            spark.search(sweep) if name == "spark.log" else sweep.search()
-    assert not (tmp_path / "target").exists()
+        for name in ("trials.jsonl", "spark.log"):
+            os.symlink(str(tmp_path / "target"), sweep.run.file(name))
+        with pytest.raises(UserError, match="spark.log is a link"):
+            spark.search(sweep)
+        sweep.search()
+    assert not (tmp_path / "target").exists() and len(recorded(toy)) == 1
 
 
 def test_failures_are_kept_until_they_are_tried_again(toy):

@@ -188,6 +188,15 @@ def test_the_authors_grids_and_their_summary():
         assert text in lines
 
 
+def test_grids_over_different_settings_name_them_in_each_line():
+    paper = grids.load_paper_grids(tool.PAPER)[0]
+    other = paper._replace(names=("dropout", "number_of_layers"))
+    lines = tool.table([paper, other])
+    assert lines[0].startswith("| grid | best (at) |")
+    assert "(learning_rate 0.0008, number_of_parameters 2.6 M)" in lines[2]
+    assert "(dropout 0.0008, number_of_layers 2.6 M)" in lines[3]
+
+
 def our_grid(toy, *words):
     """The folder of a grid on Nottingham whose four trials all came to 3.0."""
     search = {"learning_rate": ("choice", [0.001, 0.0013]),

@@ -691,9 +691,9 @@ def test_a_full_disk_is_one_line_and_the_run_continues_later(finished):
     # A limit of bytes of a file that is enough for all but a checkpoint and TensorFlow's events,
     # without which it goes here: what 2.x prints of their failure is its own.
     code = ("import resource, sys, mm_main; from files.errors import run_as_script; "
-            "from training import run_folder; "
+            "from training import events; "
             "resource.setrlimit(resource.RLIMIT_FSIZE, (100000, resource.RLIM_INFINITY)); "
-            "run_folder.RunFolder.scalars = lambda *_: None; "
+            "events.Events.scalars = lambda *_: None; "
             "run_as_script(lambda: mm_main.main(sys.argv[1:]))")
     mm_main.main(arguments(tmp_path, "full", "--epochs", "1"))
     resume = ["--resume", folder(tmp_path, "full"), "--epochs", "4"]

@@ -19,7 +19,7 @@ import files.environment  # noqa: F401: before packages of the environment
 from files.errors import OneLineParser, UserError, run_as_script
 from files.units import unit
 from reports.pictures import pyplot, save
-from reports.tables import CELL_TITLES
+from reports.tables import CELL_TITLES, markdown
 from sweeps import grids, heat_map
 
 PAPER = os.path.join(ROOT, "docs", "paper_grids.csv")
@@ -42,7 +42,7 @@ def main(arguments=None):
     draw(shown, given.output, "epochs" if given.epochs else "values")
     print("\n".join(table(shown)))
     lines = compare(own, grids.load_paper_grids(PAPER)) if own else []
-    if lines:
+    if lines[2:]:
         print("\n" + "\n".join(lines))
 
 
@@ -65,7 +65,7 @@ def draw(shown, path, attribute):
         bounds = heat_map.limits(row, attribute)
         for grid, axes in zip(row, row_axes):
             image = heat_map.draw(axes, grid, bounds, attribute, size=6)
-            axes.set_title("%s, %s" % (grid.data_set, _title(grid)), fontsize=10)
+            axes.set_title(_title(grid), fontsize=10)
             if axes is not row_axes[0]:
                 axes.set_ylabel("")
         for axes in row_axes[len(row):]:
@@ -85,39 +85,38 @@ def _height(row):
 
 def table(shown):
     """The lines of the Markdown table of summaries."""
-    lines = ["| grid | best (%s) | median | worst | within 5 %% of the best | failed | epochs |" % (
-        ", ".join(shown[0].names)), "| --- | --- |" + " ---: |" * 5]
-    form = " | ".join(["| {grid.data_set} {title}, {grid.part} {label}", "{best} ({place})",
-                       "{median}", "{worst}", "{close:.0f} %", "{failed} of {trials}",
-                       "{epochs:,} |"])
+    alike = len({tuple(grid.names) for grid in shown}) == 1
+    rows = []
     for grid in shown:
         numbers = grids.grid_summary(grid)
         place = next(place for place, value in grid.values.items() if value == numbers["best"])
-        texts = {name: _text(grid, numbers[name]) for name in ("best", "median", "worst")}
-        lines.append(form.format(
-            grid=grid, title=_title(grid), label=unit(grid.metric).label,
-            place=", ".join(map(heat_map.short, place)), close=100 * numbers["within_5_percent"],
-            failed=numbers["failed"], trials=numbers["trials"], epochs=numbers["epochs"], **texts))
-    return lines
+        texts = [heat_map.short(value) if alike else "%s %s" % (name, heat_map.short(value))
+                 for name, value in zip(grid.names, place)]
+        rows.append([
+            "%s, %s %s" % (_title(grid), grid.part, unit(grid.metric).label),
+            "%s (%s)" % (_text(grid, numbers["best"]), ", ".join(texts)),
+            _text(grid, numbers["median"]), _text(grid, numbers["worst"]),
+            "%.0f %%" % (100 * numbers["within_5_percent"]),
+            "%d of %d" % (numbers["failed"], numbers["trials"]), "{:,}".format(numbers["epochs"])])
+    best = "best (%s)" % (", ".join(shown[0].names) if alike else "at")
+    titles = ["grid", best, "median", "worst", "within 5 % of the best", "failed", "epochs"]
+    return markdown(titles, rows, 5)
 
 
 def compare(own, paper):
     """The lines of the Markdown table of our points that the authors have, too."""
-    lines = []
+    rows = []
     for grid in own:
         for across, down, ours, theirs in grids.differences(grid, paper):
-            point = "%s, %s" % (heat_map.short(across), heat_map.short(down))
             off = "-" if None in (ours, theirs) else "%+.3f" % (
                 unit(grid.metric).factor * (ours - theirs))
-            lines.append("| %s | %s | %s | %s |" % (
-                "%s %s" % (grid.data_set, _title(grid)), point,
-                "%s (%s)" % (_text(grid, ours), grid.part), "%s | %s" % (_text(grid, theirs), off)))
-    head = ["| grid | point | ours | theirs (test) | difference |", "| --- | --- |" + " ---: |" * 3]
-    return head + lines if lines else []
+            rows.append([_title(grid), "%s, %s" % (heat_map.short(across), heat_map.short(down)),
+                         "%s (%s)" % (_text(grid, ours), grid.part), _text(grid, theirs), off])
+    return markdown(["grid", "point", "ours", "theirs (test)", "difference"], rows, 3)
 
 
 def _title(grid):
-    return _TITLES.get(grid.cell, grid.cell)
+    return "%s %s" % (grid.data_set, _TITLES.get(grid.cell, grid.cell))
 
 
 def _text(grid, value):

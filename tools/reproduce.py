@@ -16,6 +16,7 @@ same numbers come out.
 
 import argparse
 import os
+import shlex
 import sys
 import tempfile
 
@@ -29,7 +30,6 @@ from files.progress import duration
 from files.run_files import load_results, load_settings
 from reports import rows
 from reports.paper_results import PAPER_RESULTS
-from reports.runs import PUBLISHED, find_winners
 from sweeps import check, parallel
 from sweeps.trial import Trial
 from tools.reproduce_plan import SCRIPTS, announce, plan, script_of, unknown
@@ -78,16 +78,12 @@ def check_run(folder, count, further):
     with hint("give the folder of a published run"):
         saved, results = load_settings(folder), load_results(folder)
     script = script_of(saved["settings"]["data_set_name"])
-    settings = read_settings(vars(script), ["--evaluate=" + folder])
-    values = {name: value for name, value in settings.values.items()
-              if settings.constants[name].is_of_computation}
-    values.update(values.pop("cell_hyperparameters"), name="check", **further)
     then, now = saved["environment"], parallel.shared_cores(1)[0]
     print("published with TensorFlow %s on %d cores; here %s, up to %d cores" % (
         then["tensorflow"], then["cores"], tf.version.VERSION, len(now)))
     with tempfile.TemporaryDirectory() as temporary:
-        values["runs_folder"] = temporary
-        begin = option_words(values)
+        more = dict(further, name="check", runs_folder=temporary)
+        begin = shlex.split(saved["command"])[3:] + option_words(more)
         settings = read_settings(vars(script), begin)
         trial = Trial("check", {}, run_path(settings, "check"), os.path.abspath(script.__file__),
                       begin, [])
@@ -166,7 +162,7 @@ def main(arguments=None):
         print("interrupted; the same command continues", file=sys.stderr)
         return 130
     print()
-    for line in rows.lines([job.trial.folder for job in jobs], find_winners([PUBLISHED])):
+    for line in rows.lines([job.trial.folder for job in jobs]):
         print(line)
     return 1 if failed else 0
 

@@ -13,6 +13,7 @@ from files.progress import duration
 from files.run_files import LAST, load_results
 from reports import rows
 from reports.runs import PUBLISHED, find_runs, find_winners
+from sweeps.options import later_options
 from sweeps.trial import Trial
 from training.options import option_words
 from training.settings import read_settings, run_path
@@ -59,7 +60,7 @@ def plan(options, further):
 
 def _of_winner(winners, data_set, cell):
     for winner in winners:
-        if (winner.data_set, winner.cell) == (data_set, cell) and winner.unpublished:
+        if (winner.data_set, winner.cell) == (data_set, cell):
             return winner.unpublished
     raise UserError("no sweep's winner of %s on %s is published" % (cell, data_set),
                     "leave out --tuned, or make a sweep of your own (see docs/sweeps.md)")
@@ -71,10 +72,8 @@ def _job(script, further, fixed):
     settings = read_settings(vars(script), begin)
     folder = run_path(settings, settings.name)
     state = _state(script, settings, folder)
-    later = {name: value for name, value in further.items()
-             if settings.constants[name].may_change_on_evaluate}
     path = os.path.abspath(script.__file__)
-    resume = option_words(dict(later, resume=folder))
+    resume = later_options(settings, resume=folder)
     return Job(settings, Trial(settings.name, {}, folder, path, begin, resume), state)
 
 

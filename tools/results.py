@@ -12,7 +12,6 @@ folder of a sweep is copied without its trials.
 """
 
 import argparse
-import importlib
 import os
 import sys
 
@@ -21,13 +20,12 @@ sys.path.insert(0, ROOT)
 
 import files.environment  # noqa: F401: before packages of the environment
 from files.errors import OneLineParser, UserError, run_as_script
-from files.run_files import is_sweep, load_settings
+from files.run_files import is_sweep
 from files.writing import atomic_write
 from reports import chart, rows, tables
 from reports.publishing import publish, publish_sweep
 from reports.results_page import page
-from reports.runs import PUBLISHED, find_runs, find_winners, one_for_each_seed
-from training.settings import read_settings
+from reports.runs import PUBLISHED, find_runs, one_for_each_seed
 
 START = "<!-- results: python -u tools/results.py --readme -->"
 END = "<!-- end of results -->"
@@ -35,7 +33,7 @@ END = "<!-- end of results -->"
 
 def collect(folders):
     """The finished runs below `folders`, each seed once; say what is left out. Raises UserError."""
-    runs, unfinished = find_runs(folders, find_winners([PUBLISHED]))
+    runs, unfinished = find_runs(folders)
     if unfinished:
         number = "1 unfinished run" if len(unfinished) == 1 else (
             "%d unfinished runs" % len(unfinished))
@@ -84,14 +82,6 @@ def renew(runs):
             file.write(text.encode("utf-8"))
 
 
-def describe(folder):
-    """(command, unpublished) of a run by a version that did not write them. Raises UserError."""
-    script = load_settings(folder)["script"]
-    module = importlib.import_module(os.path.splitext(os.path.basename(script))[0])
-    settings = read_settings(vars(module), ["--evaluate", folder])
-    return settings.command(), settings.unpublished()
-
-
 def main(arguments=None):
     """Publish runs, or show those that are there. Raises UserError."""
     parser = OneLineParser(description=__doc__,
@@ -107,9 +97,7 @@ def main(arguments=None):
         raise UserError("--publish names no run", "give the folders of the runs to copy")
     if options.publish:
         for folder in options.folders:
-            sweep = is_sweep(folder)
-            print(publish_sweep(folder, PUBLISHED) if sweep else
-                  publish(folder, PUBLISHED, describe))
+            print((publish_sweep if is_sweep(folder) else publish)(folder, PUBLISHED))
         return
     if options.readme and options.folders:
         raise UserError("--readme is given with folders", "leave them out: README.md shows the "
@@ -122,17 +110,9 @@ def main(arguments=None):
         print("%s\n\n%s" % (tables.for_readme(runs), page(runs, ROOT)))
     single = os.path.exists(os.path.join(folders[0], "settings.json"))
     if options.readme or options.folders and not single:
-        _draw(runs, os.path.join(folders[0], "chart.png"))
+        chart.draw(runs, os.path.join(folders[0], "chart.png"))
     if options.readme:
         renew(runs)
-
-
-def _draw(runs, path):
-    try:
-        chart.draw(runs, path)
-    except OSError as error:
-        raise UserError("%s cannot be written (%s)" % (path, error.strerror),
-                        "give a folder that can be")
 
 
 if __name__ == "__main__":

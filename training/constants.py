@@ -70,7 +70,7 @@ class Constant(object):
 
     def is_for(self, data_set_name):
         """Whether it matters for a data set; a meaning such as `of OwnText: ..` limits it."""
-        limited = re.match(r"of (\w+): ", self.meaning)
+        limited = re.match(r"of (Own\w+): ", self.meaning)
         return not limited or limited.group(1) == data_set_name
 
     def check(self, value, choices=None):

@@ -13,23 +13,24 @@ _MEANINGS = {
 
 
 class Events(object):
-    """Writes the scalars of a run into its folder, and the default graph once.
+    """Writes the scalars of a run into its folder, and the default graph once; a file if needed."""
 
-    first_step: of a run that continues, the step from which on TensorBoard drops what it has: a run
-    that was killed left curves that go past the checkpoint.
-    """
+    def __init__(self, folder):
+        self._folder = folder
+        self._writer = None
 
-    def __init__(self, folder, first_step=None):
-        if first_step is None:
-            self._writer = tf.summary.FileWriter(folder, tf.get_default_graph())
-        else:
-            self._writer = tf.summary.FileWriter(folder)
-            start = tf.SessionLog(status=tf.SessionLog.START)
-            self._writer.add_session_log(start, first_step)
+    def _begun(self):
+        self._writer = self._writer or tf.summary.FileWriter(self._folder, tf.get_default_graph())
+        return self._writer
+
+    def resume(self, step):
+        """Have TensorBoard drop what it has from `step` on: a killed run left later curves."""
+        self._writer = tf.summary.FileWriter(self._folder)
+        self._writer.add_session_log(tf.SessionLog(status=tf.SessionLog.START), step)
 
     def scalars(self, step, values):
         """Write {tag: number} at `step`."""
-        self._writer.add_summary(tf.Summary(value=[
+        self._begun().add_summary(tf.Summary(value=[
             tf.Summary.Value(tag=tag, simple_value=value, metadata=_metadata(tag))
             for tag, value in values.items()]), step)
 
@@ -39,18 +40,20 @@ class Events(object):
         values: {name: bool, number or text}. metrics: {tag: number}, of the step.
         """
         start = summary.session_start_pb(values)
-        self._writer.add_summary(start.SerializeToString())
+        self._begun().add_summary(start.SerializeToString())
         self.scalars(step, metrics)
         end = summary.session_end_pb(api_pb2.STATUS_SUCCESS)
         self._writer.add_summary(end.SerializeToString())
 
     def flush(self):
         """Have everything on the disk, as a kill must not take what a checkpoint says is done."""
-        self._writer.flush()
+        if self._writer:
+            self._writer.flush()
 
     def close(self):
         """Write the rest."""
-        self._writer.close()
+        if self._writer:
+            self._writer.close()
 
 
 def _metadata(tag):

@@ -1,4 +1,4 @@
-"""What happens to a training from outside: signals that end it, and the time that passes."""
+"""Signals that end a training, and its clock."""
 
 import contextlib
 import os
@@ -48,7 +48,7 @@ class Interruption(object):
 
 
 class Clock(object):
-    """How long a training takes, and whether a checkpoint is due, whatever the wall clock shows."""
+    """Measure a training's time and when a checkpoint is due, by the monotonic clock."""
 
     def __init__(self, checkpoint_minutes):
         self._between_checkpoints = 60 * checkpoint_minutes

@@ -1,4 +1,4 @@
-"""How a training tells of itself: lines in the log, metrics.jsonl, curves in TensorBoard."""
+"""Log a training: lines, metrics.jsonl, curves in TensorBoard."""
 
 from data_preparation.prepared import data_label
 from files.progress import duration
@@ -34,7 +34,7 @@ class Journal(object):
         self._run.log(text.format(**progress))
         # If all steps of the epoch are made, its metrics may stand at the last one already.
         epoch_has_steps_left = progress["batch"] < batches
-        self._run.resume_events(progress["step"] + (1 if epoch_has_steps_left else 0))
+        self._run.events.resume(progress["step"] + (1 if epoch_has_steps_left else 0))
 
     def lost_epochs(self, epochs_done):
         """Log that metrics.jsonl does not have all epochs that were done, if so."""
@@ -46,7 +46,7 @@ class Journal(object):
     def step(self, progress, loss, learning_rate, gradient_norm):
         """Show one step in TensorBoard, now and then."""
         if progress["step"] % self._settings.summary_steps == 0:
-            self._run.scalars(progress["step"], {
+            self._run.events.scalars(progress["step"], {
                 "step/loss": loss, "step/learning_rate": learning_rate,
                 "step/gradient_norm": gradient_norm})
 
@@ -57,7 +57,8 @@ class Journal(object):
             "train": train, "valid": valid})
         scalars = {"train/" + name: value for name, value in train.items()}
         scalars.update(("valid/" + name, value) for name, value in valid.items())
-        self._run.scalars(progress["step"], dict(scalars, **{"epoch/number": progress["epoch"]}))
+        scalars["epoch/number"] = progress["epoch"]
+        self._run.events.scalars(progress["step"], scalars)
         name = self._model.monitor
         text = "epoch {epoch}: {name} train {train}, valid {valid}{best}  ({time} in all)"
         self._run.log(text.format(

@@ -2,6 +2,7 @@
 
 from training.quiet_tensorflow import tf
 
+from cells import registry
 from cells.fast.unroll import unroll
 from files.errors import TrainingFailed, UserError
 from training import size
@@ -22,19 +23,28 @@ class Network(object):
     """
 
     def __init__(self, settings, input_depth, head_outputs, head_reads, embedding_rows=0):
-        def parameters_of(units):
-            return size.model_parameters(settings, units, input_depth, head_outputs,
-                                         head_reads == "state", embedding_rows)
-
-        self.hidden_units = size.largest_units(settings.number_of_parameters, parameters_of)
-        self.parameters = parameters_of(self.hidden_units)
-        self.cells = size.stack(settings, self.hidden_units, input_depth)
+        self._settings = settings
+        self._input_depth, self._embedding_rows = input_depth, embedding_rows
+        self._head_outputs, self._head_reads_state = head_outputs, head_reads == "state"
+        self.hidden_units = size.largest_units(settings.number_of_parameters, self._parameters_of)
+        self.parameters = self._parameters_of(self.hidden_units)
+        self.cells = [self._cell(self.hidden_units) for _ in range(settings.number_of_layers)]
         self.dropout = tf.placeholder_with_default(0.0, [], "dropout")
         self.mask_seed = tf.placeholder_with_default(tf.zeros([2], tf.int32), [2], "mask_seed")
-        self._settings = settings
-        self._input_depth = input_depth
-        self._head_outputs = head_outputs
-        self._embedding_rows = embedding_rows
+
+    def _cell(self, units):
+        settings = self._settings
+        return registry.make_cell(settings.cell_name, units, settings.cell_hyperparameters)
+
+    def _parameters_of(self, units):
+        """Parameters of embedding, cells and head, with `units` hidden units in every layer."""
+        cell = self._cell(units)
+        lowest = size.count(cell.weight_shapes(self._input_depth).values())
+        other = size.count(cell.weight_shapes(cell.output_size).values())
+        cells = lowest + (self._settings.number_of_layers - 1) * other
+        head_inputs = units if self._head_reads_state else cell.output_size
+        head = (head_inputs + 1) * self._head_outputs
+        return self._embedding_rows * self._input_depth + cells + head
 
     def embed(self, ids):
         """Ids [T, B] -> embeddings [T, B, D], which start U(-1, 1)."""

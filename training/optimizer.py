@@ -104,7 +104,7 @@ def _corrections(t):
     beta2_t = tf.pow(tf.constant(BETA2, tf.float64), t)
     rho_inf = 2 / (1 - BETA2) - 1
     rho = rho_inf - 2 * t * beta2_t / (1 - beta2_t)
-    # Below 5 the root may be of a negative number; where computes both branches, so it gets 5.
+    # Below 5 the root may be of a negative number; tf.where computes both branches, so it gets 5.
     safe = tf.maximum(rho, 5.0)
     r = tf.sqrt((safe - 4) * (safe - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * safe))
     beta1_t = tf.pow(tf.constant(BETA1, tf.float64), t)

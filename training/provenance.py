@@ -12,7 +12,6 @@ from files.machine import usable_cores
 from files.project import ROOT
 
 
-
 def environment():
     """The versions, the machine, and the commit with whether its files are unchanged.
 

@@ -26,6 +26,7 @@ class RunFolder(object):
 
     existing: whether the run is one to resume or to evaluate. begun: whether it has a checkpoint.
     data: its data's identity, as in settings.json. other_data: whether it is evaluated on others.
+    events: its Events, for TensorBoard.
 
     Raises UserError if the folder cannot be made, exists already, is missing, or another process
     holds it.
@@ -40,7 +41,8 @@ class RunFolder(object):
             settings.resume or settings.evaluate) if self.existing else self._make()
         self.begun = is_begun(self.path)
         self._place = _place(self.path)
-        self._lock = self._log_file = self._events = None
+        self._lock = self._log_file = None
+        self.events = Events(self.path)
         try:
             self._open()
         except BaseException as error:
@@ -131,8 +133,7 @@ class RunFolder(object):
 
     def __exit__(self, error=None, *_):
         try:
-            if self._events:
-                self._events.close()
+            self.events.close()
         except Exception:  # on a full disk TensorFlow 2.x raises various kinds; the first is told
             if not error:
                 raise
@@ -170,30 +171,13 @@ class RunFolder(object):
             self._log_file.write("%s  %s\n" % (now, text))
             self._log_file.flush()
 
-    def resume_events(self, step):
-        """Have TensorBoard drop what it has from `step` on: a run continues from there."""
-        self._events = Events(self.path, step)
-
-    def _begun_events(self):
-        self._events = self._events or Events(self.path)
-        return self._events
-
-    def scalars(self, step, values):
-        """Write {tag: number} for TensorBoard at `step`."""
-        self._begun_events().scalars(step, values)
-
     def hyperparameters(self, step, metrics):
         """Write the settings that change the numbers and the final metrics for TensorBoard."""
         settings = self.settings
         values = {name: value for name, value in settings.values.items()
                   if settings.constants[name].is_of_computation and not isinstance(value, dict)}
         values.update(settings.cell_hyperparameters)
-        self._begun_events().hyperparameters(step, values, metrics)
-
-    def flush(self):
-        """Have on the disk what TensorBoard shows."""
-        if self._events:
-            self._events.flush()
+        self.events.hyperparameters(step, values, metrics)
 
     def append_metrics(self, epoch, line):
         """Append one epoch to metrics.jsonl, dropping entries at or after it.

@@ -205,7 +205,7 @@ class Trainer(object):
 
     def _save(self):
         self.progress["seconds"] += self.clock.elapsed()
-        self.run.flush()
+        self.run.events.flush()
         carried = tf.nest.flatten(self._carried) if self._carried is not None else []
         self._all.save(self.session, self.run.file(LAST), self._progress_to_save(), carried)
         self.clock.checkpoint_done()

@@ -8,15 +8,6 @@ import tensorflow.compat.v1 as tf
 from cells.common import dropout_mask, mask_shape, no_dropout
 from cells.fast.loops import without_padding
 
-# The module with the fast path, all_steps, of each cell that has one. It is found by the class
-# itself: a subclass with other equations must not be given those of its parent.
-FAST_PATHS = {
-    ("cells.rru", "RRUCell"): "cells.fast.rru",
-    ("cells.gru", "GRUCell"): "cells.fast.gru",
-    ("cells.lstm", "LSTMCell"): "cells.fast.lstm",
-    ("cells.mogrifier_lstm", "MogrifierLSTMCell"): "cells.fast.mogrifier_lstm",
-}
-
 
 def sequence(cell, inputs, state=None, mask=None, lengths=None):
     """Run one cell over inputs [T, B, D]: the same as tf.nn.dynamic_rnn, but faster.
@@ -30,7 +21,8 @@ def sequence(cell, inputs, state=None, mask=None, lengths=None):
     if state is None:
         state = cell.zero_state(tf.shape(inputs)[1], inputs.dtype)
     mask = cell.prepare(inputs, mask)
-    module = FAST_PATHS.get((type(cell).__module__, type(cell).__name__))
+    # Of the class itself: a subclass with other equations must not be given those of its parent.
+    module = vars(type(cell)).get("fast_path")
     if module is None:
         return _dynamic_rnn(cell, inputs, state, mask, lengths)
     all_steps = importlib.import_module(module).all_steps
@@ -108,7 +100,7 @@ def _run_stack(cells, path, inputs, states, masks, lengths):
 
 
 class _MaskFed(object):
-    """A cell whose input is (x, dropout mask): the way in for masks through tf.nn.dynamic_rnn."""
+    """A cell whose input is (x, dropout mask): it passes masks through tf.nn.dynamic_rnn."""
 
     def __init__(self, cell):
         self._cell = cell
