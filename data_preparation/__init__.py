@@ -1,1 +1,1 @@
-"""What the *_utils.py share: where data come from, prepared files, texts, batches."""
+"""Preparation of data, shared by the *_utils.py: sources, prepared files, texts, batches."""

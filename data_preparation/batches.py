@@ -1,4 +1,4 @@
-"""How examples become batches: which belong together, in which order, reproducibly."""
+"""Make batches of examples: which belong together, in which order, reproducibly."""
 
 import numpy as np
 

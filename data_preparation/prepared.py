@@ -1,4 +1,4 @@
-"""What the data classes of all tasks share: a prepared data set, read split by split."""
+"""Base class of the tasks' data classes: a prepared data set, read split by split."""
 
 import os
 

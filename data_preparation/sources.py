@@ -1,4 +1,4 @@
-"""Where the published data sets come from, and the checksums that tell a published file."""
+"""Addresses of the published data sets, and the checksums that tell a published file."""
 
 from collections import namedtuple
 from urllib.parse import quote

@@ -70,7 +70,7 @@ def make_ids(tokens, symbols):
 
 
 def histogram(numbers, size=0):
-    """How often each number from 0 to the largest occurs; at least `size` counts."""
+    """Count how often each number from 0 to the largest occurs; at least `size` counts."""
     size = max(size, int(numbers.max()) + 1) if len(numbers) else size
     counts = (np.bincount(chunk, minlength=size) for chunk in _chunks(numbers))
     return sum(counts, np.zeros(size, np.int64))

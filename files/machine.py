@@ -1,4 +1,4 @@
-"""What a process knows of the machine it runs on."""
+"""The cores that this process may use."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""How long work shows itself: a bar on a terminal, a plain line now and then in a file."""
+"""Progress of long work: a bar on a terminal, a plain line now and then in a file."""
 
 import os
 import sys

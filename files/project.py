@@ -1,4 +1,4 @@
-"""Where the project is."""
+"""The project's folder."""
 
 import os
 

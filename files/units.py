@@ -1,9 +1,9 @@
-"""How metrics are named and shown to people: accuracies in percent, in files as fractions."""
+"""Names and units of metrics as people see them: accuracies in percent, in files as fractions."""
 
 import collections
 
 Unit = collections.namedtuple("Unit", "label factor digits")
-Unit.__doc__ = """How a metric is shown.
+Unit.__doc__ = """Name, unit and digits of a metric.
 
 label: its name with its unit. factor: from a file's value to the one shown. digits: after the
 point, in tables.

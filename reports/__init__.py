@@ -1,1 +1,1 @@
-"""What people look at: tables, pictures, samples, the paper's values."""
+"""Tables, pictures and samples, and the paper's values beside them."""

@@ -1,4 +1,4 @@
-"""All pictures that the scripts make. Lines differ in style too, to be read in grey."""
+"""Learning curve and piano roll, and what all pictures share. Lines can be told in grey, too."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What a run leaves: its evaluation, results.json, learning curve, a summary on the screen."""
+"""Report a run: evaluation, results.json, learning curve, a summary on the screen."""
 
 import os
 import resource

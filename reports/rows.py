@@ -53,7 +53,7 @@ def _other(data_set, cell, differences, runs):
 
 
 def expected_seconds(published, settings, folder):
-    """How long a run is expected to train, from published runs on its data set; None if unknown.
+    """Estimate the seconds of a run from published runs on its data set; None if unknown.
 
     published: the Runs to go by, of which those with neither published nor tuned settings are left
     out: they are of other sizes, or were cut short. An epoch takes as long as their median, as some

@@ -63,7 +63,7 @@ class Run(object):
         return "untuned" if self.unpublished == {} else "other"
 
     def differences(self):
-        """How it differs from a published run, as a list of texts."""
+        """The differences from a published run, as a list of texts."""
         fraction, found = self.results["data_fraction"], []
         if fraction is None or self.results.get("other_data"):
             found.append("other data than the published ones")

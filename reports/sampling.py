@@ -1,4 +1,4 @@
-"""How a model continues a prompt, in all tasks that have one."""
+"""Continue a prompt by a model, in all tasks that have one."""
 
 import numpy as np
 

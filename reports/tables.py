@@ -72,7 +72,7 @@ def table_lines(by_data_set, tuned, rows, names):
 
 
 def markdown(titles, rows, numbers=0):
-    """The lines of a Markdown table, whose last columns, so many, are numbers."""
+    """The lines of a Markdown table, whose last `numbers` columns are aligned to the right."""
     marks = ["---"] * (len(titles) - numbers) + ["---:"] * numbers
     return ["| %s |" % " | ".join(cells) for cells in [titles, marks] + rows]
 

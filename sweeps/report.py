@@ -22,7 +22,7 @@ def shown(point):
 
 
 def outcome(record):
-    """How a trial ended, in one line; its time is that of training, start-up and evaluation."""
+    """The end of a trial in one line; its time is that of training, start-up and evaluation."""
     if record["loss"] is None:
         return "failed: %s" % record["reason"]
     text = "{metric} {value} {how} {epochs} epochs, {seconds:.0f} s"
@@ -122,7 +122,7 @@ def _dimensions(run, rows, space, title):
 
 
 def _places(axes, values, dimension):
-    """Where values stand on the x axis, which is made for their dimension."""
+    """Places of values on the x axis, which is made for their dimension."""
     if dimension[0] == "choice":
         names = [value for value in dimension[1] if value in values]
         axes.set_xticks(range(len(names)))

@@ -33,7 +33,7 @@ Trial = collections.namedtuple("Trial", "number point folder script begin resume
 Trial.__doc__ = """folder: its run's. begin, resume: the script's options to start and resume it."""
 
 Ended = collections.namedtuple("Ended", "kind reason")
-Ended.__doc__ = """How a process ended. kind: DONE, AGAIN or UNCLEAR. reason: None if it is well."""
+Ended.__doc__ = """The end of a process. kind: DONE, AGAIN or UNCLEAR. reason: None if it is well."""
 
 _PROCESSES = set()  # that `call` waits for, in whichever thread
 _LIBC = ctypes.CDLL(None)
@@ -142,7 +142,7 @@ def call(script, words, variables=()):
 
 
 def _ended(status, tail):
-    """How a process Ended, from its exit status and the end of what it wrote on standard error."""
+    """Tell the end of a process from its exit status and the end of its standard error."""
     if status == 0:
         return Ended(DONE, None)
     if status == 128 + signal.SIGINT:

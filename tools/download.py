@@ -59,7 +59,7 @@ def digest(path, length=64):
 
 
 def mismatch(file, path):
-    """Why `path` is not the published `file`, in a few words; None if it is."""
+    """Tell in a few words why `path` is not the published `file`; None if it is."""
     size = size_of(path)
     if size != file.size:
         prefix = "only a prefix, %.3g %%: " % (100 * size / file.size)

@@ -102,13 +102,13 @@ def _parser():
     parser.add_argument("--seeds", nargs="+", type=int, default=[1], metavar="K",
                         help="a run for each seed (default: 1)")
     parser.add_argument("--parallel", type=int, default=1, metavar="N",
-                        help="so many trainings at a time, each with its share of the cores, or "
+                        help="trainings at a time, each with its part of the cores, or "
                              "with a GPU of its own (default: 1)")
     parser.add_argument("--tuned", action="store_true",
                         help="the settings of the published sweep's winner, not the published ones")
     parser.add_argument("--check", metavar="RUN", help="the folder of a published run to check")
     parser.add_argument("--epochs_to_check", type=int, default=1, metavar="N",
-                        help="so many of its first epochs (default: 1)")
+                        help="its first epochs that are trained (default: 1)")
     for name in _names_of_settings():
         parser.add_argument("--" + name, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     return parser

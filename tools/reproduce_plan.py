@@ -107,7 +107,7 @@ def _as_text(unpublished):
 def announce(jobs, number):
     """Print what will be done, and an estimate of the time from published runs."""
     published, _ = find_runs([PUBLISHED])
-    seconds, unknown = 0, []
+    seconds, without = 0, set()
     for job in jobs:
         settings = job.settings
         changed = settings.unpublished()
@@ -116,12 +116,14 @@ def announce(jobs, number):
         if job.state != "finished":
             expected = rows.expected_seconds(published, settings, job.trial.folder)
             seconds += expected or 0
-            unknown += [] if expected else [settings.data_set_name]
+            if not expected:
+                without.add(settings.data_set_name)
     left = sum(job.state != "finished" for job in jobs)
-    print("%d runs, %d of them finished" % (len(jobs), len(jobs) - left))
+    print("%s, %d of them finished" % (
+        "1 run" if len(jobs) == 1 else "%d runs" % len(jobs), len(jobs) - left))
     if seconds:
         print("estimate, from published runs on one or two cores of a CPU: %s of training%s" % (
             duration(seconds), ", %d at a time" % number if number > 1 else ""))
-    if unknown:
+    if without:
         print("without an estimate, as no run of this size is published: %s" % (
-            ", ".join(sorted(set(unknown)))))
+            ", ".join(sorted(without))))
