@@ -39,6 +39,9 @@ def _run_one(settings, data, build_model, show, started):
     with tf.Graph().as_default():
         tf.set_random_seed(settings.seed)
         model = build_model(settings, data)
+        if not settings.evaluate:
+            for split in ("train", "valid"):
+                data.batches(split)  # what does not fit is told before the run's folder is made
         try:
             with RunFolder(settings, data) as folder:
                 for note in settings.notes:

@@ -16,7 +16,7 @@ from data_preparation.prepared import SPLITS, PreparedData, data_label
 from data_preparation.published_texts import DATA_SETS, DataSet
 from data_preparation.task import Task
 from files.arrays import map_array
-from files.errors import UserError, hint, run_as_script
+from files.errors import TrainingFailed, UserError, hint, run_as_script
 from files.reading import load_json, reading
 from files.units import shown
 
@@ -173,7 +173,7 @@ class LanguageData(PreparedData):
             needed = window + 1
             starts = np.arange(0, count - window, self._stride)
         if count < needed:
-            raise UserError("the {} part of {} has {} tokens, but needs {}".format(
+            raise TrainingFailed("the {} part of {} has {} tokens, but needs {}".format(
                 split, self.title, count, needed),
                 "lower window_size or batch_size, or use a longer text")
         return starts

@@ -53,6 +53,18 @@ def user_path(path):
     return here if os.path.exists(here) else project_path(path)
 
 
+def absolute(option, value):
+    """`value` of a setting; if it is where a user's data are, with absolute paths.
+
+    The run is then the same from whatever folder, and has ready files of its own.
+    """
+    if option not in _OPTIONS.values() or not value:
+        return value
+    whole, parts = user_path(value), [user_path(part.strip()) for part in value.split(",")]
+    is_list = len(parts) > 1 and not os.path.exists(whole) and any(map(os.path.exists, parts))
+    return ",".join(parts) if is_list else whole
+
+
 def files_below(folder, endings):
     """{name: path} of the files in a folder, and in those in it, whose name ends so; in any case.
 

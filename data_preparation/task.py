@@ -68,10 +68,18 @@ class Task(object):
             _analyse(data, place)
         return data
 
+    def check(self, settings):
+        """Raise UserError if `load` would find neither sources nor ready files."""
+        place = self._place(settings)
+        if not os.path.exists(place.folder):
+            _check_presence(settings.data_set_name, place)
+
     def main(self):
         """Prepare and analyse the data sets whose sources are there; returns the exit status."""
         settings = self._arguments()
         if self._own and getattr(settings, self._own.option):
+            given = getattr(settings, self._own.option)
+            setattr(settings, self._own.option, own.absolute(self._own.option, given))
             return self._prepare_and_analyse([self._own.name], settings)
         return self._prepare_and_analyse(self._sources, settings)
 

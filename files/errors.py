@@ -101,12 +101,14 @@ def run_as_script(main):
     """Call `main()`; a UserError ends the process with one line on standard error and its
     exit_status, 2 if it is nothing else.
 
-    The value of `main` is the exit status (None counts as 0). Ctrl-C gives 130; a training under
-    way saves itself first, see training/trainer.py. If the reader of a pipe went away it is 141, as
-    if SIGPIPE had ended us. An error of the disk is for the user to fix, too. Every other exception
-    keeps its traceback: it is a defect of ours, not of the input. Standard streams may be closed.
+    The value of `main` is the exit status (None counts as 0). Ctrl-C and TERM give 130; a training
+    under way saves itself first, see training/trainer.py. If the reader of a pipe went away it is
+    141, as if SIGPIPE had ended us. An error of the disk is for the user to fix, too. Every other
+    exception keeps its traceback: it is a defect of ours, not of the input. Standard streams may be
+    closed.
     """
     open_closed_streams()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         try:
             with disk_errors("when that is fixed, give the same command again"):

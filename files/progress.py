@@ -14,6 +14,11 @@ SECONDS_BETWEEN_LINES = 60
 BAR_FILE = "BAR_FILE"
 
 
+def counted(number, noun):
+    """A number with its noun: "1 epoch", "2 epochs"."""
+    return "%d %s%s" % (number, noun, "" if number == 1 else "s")
+
+
 def duration(seconds):
     """A time as people say it: "43 s", "6 min 3 s", "1 h 20 min"."""
     minutes, seconds = divmod(round(seconds), 60)

@@ -59,11 +59,15 @@ def open_own(path, mode):
         raise
 
 
+class FolderInUse(UserError):
+    """Another process holds the lock of a folder."""
+
+
 def lock_folder(path, name="lock", wait=False):
     """Keep other processes out of a folder until the file that is returned is closed.
 
     name: of the lock file. wait: until another process that holds the lock ends. If the file
-    system has no locks, a line on standard error says so, once a folder. Raises UserError if
+    system has no locks, a line on standard error says so, once a folder. Raises FolderInUse if
     another process holds the lock and we do not wait, OSError if the file cannot be written.
     """
     lock = open_own(os.path.join(path, name), "a")
@@ -72,7 +76,7 @@ def lock_folder(path, name="lock", wait=False):
     except OSError as error:
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):  # NFS gives the latter
             lock.close()
-            raise UserError("%s is in use by another process" % path, "wait for it or stop it")
+            raise FolderInUse("%s is in use by another process" % path, "wait for it or stop it")
         if path not in _warned_of:
             _warned_of.add(path)
             print_error("warning: %s cannot be locked (%s): let no second process use it"

@@ -4,7 +4,9 @@ import mido
 import numpy as np
 
 import mm_utils
-from files.errors import UserError
+from files.errors import UserError, hint
+from files.progress import counted
+from files.project import existing_path
 from files.writing import atomic_write
 from reports import pictures
 from reports.sampling import continuation, prompt_split
@@ -32,8 +34,8 @@ def music(trainer):
     pictures.piano_roll(run.file("pianoroll.png"), sampled, song, len(prompt), data.lowest_note,
                         title)
     of = settings.prompt or "a %s song" % prompt_split(settings).replace("valid", "validation")
-    run.log("sample.mid and pianoroll.png: %d steps of %s, then %d sampled ones" % (
-        len(prompt), of, steps))
+    run.log("sample.mid and pianoroll.png: %s of %s, then %d sampled ones" % (
+        counted(len(prompt), "step"), of, steps))
 
 
 def check_prompt(settings, data):
@@ -52,7 +54,9 @@ def _song(data, split):
 
 def read_prompt(settings, data):
     """The sounding steps of the MIDI file settings.prompt, uint8 [T, 88]. Raises UserError."""
-    keys = mm_utils.read_midi(settings.prompt, data.steps_per_quarter, settings.own_music_outside)
+    with hint("give a MIDI file as prompt"):
+        keys = mm_utils.read_midi(existing_path(settings.prompt), data.steps_per_quarter,
+                                  settings.own_music_outside)
     if not len(keys):
         raise UserError("%s has no notes" % settings.prompt, "give another MIDI file as prompt")
     return keys

@@ -3,7 +3,7 @@
 import os
 from urllib.parse import quote
 
-from files.progress import duration
+from files.progress import counted, duration
 from files.run_files import load_metrics
 from files.units import unit
 from reports.paper_results import CELL_NAMES, PAPER_RESULTS
@@ -86,17 +86,13 @@ def _details(run, root):
     return [CELL_TITLES.get(results["cell"], results["cell"]), str(run.seed),
             "{:,}".format(results["parameters"]),
             "%d, %d" % (results["epochs"], results["best_epoch"]),
-            "%s on %s%s" % (duration(results["seconds"]), _cores(cores), sign), values[0],
+            "%s on %s%s" % (duration(results["seconds"]), counted(cores, "core"), sign), values[0],
             "[%s](%s) %s" % (values[1], _link(run.folder, root), known.label),
             commit[:7], "`%s`" % run.command]
 
 
 def _value(known, value):
     return "-" if value is None else "%.*f" % (known.digits, known.factor * value)
-
-
-def _cores(number):
-    return "1 core" if number == 1 else "%d cores" % number
 
 
 def _link(path, root):
@@ -122,5 +118,5 @@ def _check_line(run):
     seconds = "%.1f" % (results["seconds"] / results["epochs"])
     return [results["data_set"], CELL_TITLES.get(results["cell"], results["cell"]), known.label,
             *values, str(results["epochs"]), seconds,
-            "%s, %s" % (run.tensorflow, _cores(results["environment"]["cores"])),
+            "%s, %s" % (run.tensorflow, counted(results["environment"]["cores"], "core")),
             "`%s`" % run.command]

@@ -3,7 +3,8 @@
 import numpy as np
 
 from data_preparation.texts import UNKNOWN
-from files.errors import UserError
+from files.errors import UserError, hint
+from files.project import existing_path
 from files.reading import load_bytes, reading
 from files.writing import atomic_write
 from reports.sampling import continuation, prompt_split
@@ -21,7 +22,7 @@ def text(trainer):
         ids = data.encode(prompt)
         unknown = int((ids == UNKNOWN).sum())
         if unknown:
-            trainer.run.log("the prompt has %d unknown %s of %d" % (unknown, unit, len(ids)))
+            trainer.run.log("unknown %s in the prompt: %d of %d" % (unit, unknown, len(ids)))
     else:
         ids = np.array(data.tokens(prompt_split(settings))[:TEXT_PROMPT[unit]], np.int32)
     steps = settings.sample_steps or TEXT_LENGTH[unit]
@@ -40,8 +41,9 @@ def given_prompt(settings):
         return settings.prompt
     if settings.prompt:
         raise UserError("prompt and prompt_file are both given", "give one of them")
-    content = load_bytes(settings.prompt_file)
-    with reading(settings.prompt_file):
+    path = existing_path(settings.prompt_file)
+    content = load_bytes(path)
+    with hint("convert it to UTF-8"), reading(path):
         return content.decode("utf-8-sig").rstrip("\n")
 
 

@@ -31,6 +31,11 @@ def first_epochs(folder, trial, count):
     ours = load_metrics(trial.folder)[:len(published)]
     if reason or len(ours) < len(published):
         raise UserError("the training failed: %s" % (reason or "it ended early"))
+    theirs, own = (load_settings(path).get("data", {}).get("fingerprint")
+                   for path in (folder, trial.folder))
+    if theirs not in (None, own):
+        raise UserError("%s was trained on other data than there are now" % folder,
+                        "put them back")
     return published, ours
 
 

@@ -9,7 +9,7 @@ are (kind, [values]).
 import math
 
 from cells.registry import CELLS
-from files.errors import UserError
+from files.errors import UserError, did_you_mean
 
 # The dimensions of all tasks; those of a cell stand in cells/registry.py.
 COMMON = {"learning_rate": ("log", 1e-4, 1e-2), "dropout": ("uniform", 0.0, 0.8)}
@@ -82,7 +82,8 @@ def _constant(settings, name):
     """The Constant that a dimension varies. Raises UserError if a sweep may not."""
     constant = settings.constants.get(name)
     if constant is None:
-        raise UserError("search: %s is not a setting of %s" % (name, settings.script))
+        raise UserError("search: %s is not a setting of %s%s" % (
+            name, settings.script, did_you_mean(name, settings.constants)))
     foreign = constant.group.startswith("Cell ") and name not in settings.cell_hyperparameters
     if foreign:
         raise UserError("search: %s is not a hyperparameter of %s" % (name, settings.cell_name))

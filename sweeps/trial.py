@@ -14,7 +14,6 @@ import math
 import os
 import platform
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from files.errors import TrainingFailed, UserError, hint
 from files.output import is_terminal
 from files.progress import BAR_FILE
 from files.run_files import LAST, load_results
-from files.writing import lock_folder
+from files.writing import FolderInUse, lock_folder
 
 DONE, AGAIN, UNCLEAR = "done", "again", "unclear"
 PRUNED = "pruned"  # how the stop reason of a trial that was pruned begins
@@ -33,7 +32,7 @@ Trial = collections.namedtuple("Trial", "number point folder script begin resume
 Trial.__doc__ = """folder: its run's. begin, resume: the script's options to start and resume it."""
 
 Ended = collections.namedtuple("Ended", "kind reason")
-Ended.__doc__ = """The end of a process. kind: DONE, AGAIN or UNCLEAR. reason: None if it is well."""
+Ended.__doc__ = """End of a process. kind: DONE, AGAIN or UNCLEAR. reason: None if it is well."""
 
 _PROCESSES = set()  # that `call` waits for, in whichever thread
 _LIBC = ctypes.CDLL(None)
@@ -56,6 +55,9 @@ def train(trial, variables=()):
     try:
         _wait_for_others(trial.folder)
         ended = _run(trial, variables)
+        while ended.kind == AGAIN and _is_held(trial.folder):  # another one was faster
+            _wait_for_others(trial.folder)
+            ended = _run(trial, variables)
     except OSError as error:
         ended = Ended(AGAIN, "%s cannot be trained (%s)" % (trial.folder, error))
     record = {"trial": trial.number, "point": trial.point, "loss": None, "reason": ended.reason,
@@ -72,12 +74,8 @@ def _run(trial, variables):
     """Run the process of a trial that is not finished; returns how it Ended."""
     if os.path.exists(os.path.join(trial.folder, "results.json")):
         return Ended(DONE, None)
-    words = trial.resume
-    if not os.path.exists(os.path.join(trial.folder, LAST)):
-        # It was killed before there was anything to resume.
-        shutil.rmtree(trial.folder, ignore_errors=True)
-        words = trial.begin
-    return call(trial.script, words, variables)
+    begun = os.path.exists(os.path.join(trial.folder, LAST))
+    return call(trial.script, trial.resume if begun else trial.begin, variables)
 
 
 def _outcome(folder):
@@ -175,8 +173,16 @@ def terminate_all():
 
 
 def _wait_for_others(folder):
-    while os.path.isdir(folder):
-        try:
-            return lock_folder(folder).close()
-        except UserError:
-            time.sleep(1)
+    while _is_held(folder):
+        time.sleep(1)
+
+
+def _is_held(folder):
+    """Whether another process trains the run in a folder."""
+    if not os.path.isdir(folder):
+        return False
+    try:
+        lock_folder(folder).close()
+        return False
+    except FolderInUse:
+        return True

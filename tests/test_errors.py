@@ -60,7 +60,8 @@ run_as_script(main)
 
 @pytest.mark.parametrize("closed", CLOSED)
 @pytest.mark.parametrize("end, status", [
-    ("return 0", 0), ("raise UserError('wrong')", 2), ("raise KeyboardInterrupt", 130)])
+    ("return 0", 0), ("raise UserError('wrong')", 2), ("raise KeyboardInterrupt", 130),
+    ("os.kill(os.getpid(), 15)", 130)])
 def test_closed_streams_are_no_matter_and_no_file_takes_their_place(tmp_path, closed, end, status):
     command = '"$0" -c "$1" "$2" %s' % closed
     path = tmp_path / "file"

@@ -16,7 +16,7 @@ import lm_main
 import lm_utils
 from data_preparation import own_text, ready_files, texts
 from data_preparation.own import data_set_title
-from files.errors import UserError
+from files.errors import TrainingFailed, UserError
 from training.run_folder import run_path
 from training.settings import read_settings
 
@@ -40,6 +40,11 @@ def write(path, content, encoding="utf-8"):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content if isinstance(content, bytes) else content.encode(encoding))
     return path
+
+
+def options(folder, *more):
+    return ["--data_folder", str(folder / "data"), "--runs_folder", str(folder / "runs"),
+            "--number_of_parameters", "30000", "--epochs", "1", "--name", "one"] + list(more)
 
 
 # --- What is read ---
@@ -244,6 +249,40 @@ def test_a_relative_path_is_of_the_current_folder_or_the_project(tmp_path, monke
     monkeypatch.chdir(str(tmp_path))
     relative = os.path.relpath(str(tmp_path / "here" / "novel.txt"), ROOT)
     assert whole(load(tmp_path, relative)) == NOVEL
+
+
+def test_a_run_keeps_the_whole_path(tmp_path, monkeypatch):
+    found = set()
+    for name in ("a", "b"):
+        write(tmp_path / name / "book.txt", NOVEL + name)
+        monkeypatch.chdir(tmp_path / name)
+        settings = read_settings(vars(lm_main), ["--data_set_name", "OwnText", "--own_text",
+                                                 "book.txt"])
+        assert settings.own_text == str(tmp_path / name / "book.txt")
+        assert settings.own_text in settings.command()
+        found.add(lm_utils.TASK._place(settings).folder)
+    assert len(found) == 2
+    three = read_settings(vars(lm_main), ["--data_set_name", "OwnText", "--own_text",
+                                          "book.txt, book.txt,book.txt"])
+    assert three.own_text == ",".join([str(tmp_path / "b" / "book.txt")] * 3)
+
+
+def test_a_text_without_its_data_set_is_named(tmp_path):
+    text = str(write(tmp_path / "novel.txt", NOVEL))
+    for words in (["--own_text", text], ["--own_unit", "word", "--data_set_name", "penn"]):
+        with pytest.raises(UserError, match="%s is given, but data_set_name is .*: add "
+                           "--data_set_name OwnText" % words[0].lstrip("-")):
+            read_settings(vars(lm_main), words)
+
+
+def test_a_window_that_does_not_fit_leaves_no_run_and_is_a_points_fault(tmp_path):
+    text = str(write(tmp_path / "novel.txt", NOVEL))
+    words = options(tmp_path, "--data_set_name", "OwnText", "--own_text", text)
+    with pytest.raises(TrainingFailed, match="lower window_size or batch_size"):
+        lm_main.main(words + ["--window_size", "5000"])
+    assert not (tmp_path / "runs").exists()
+    lm_main.main(words + ["--window_size", "8"])
+    assert (tmp_path / "runs" / "language" / "OwnText novel" / "RRU" / "one").exists()
 
 
 def test_a_text_that_changes_while_it_is_read_leaves_no_ready_data(tmp_path, monkeypatch):

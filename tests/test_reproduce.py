@@ -27,9 +27,12 @@ def plan(*words):
     (["IMDB", "--epoch", "1"], "--epoch is not an option, did you mean --epochs"),
     (["IMDB", "--epochs", "none"], "epochs is 'none', but must be"),
     (["IMDB", "--seed", "2"], "--seed cannot be given here"),
-    (["IMDB", "--parallel", "0"], "must be at least 1"), ([], "give data sets, --all or --check"),
+    (["IMDB", "--parallel", "0"], "must be at least 1"), ([], "give either data sets, --all"),
     (["IMDB", "--parallel", "100000"], "parallel is 100000, but this process may use"),
-    (["IMDB", "--check", JSB], "give data sets, --all or --check"),
+    (["IMDB", "--check", JSB], "give either data sets, --all, or --check"),
+    (["--check", JSB, "--learning_rate", "0.5"], "--learning_rate cannot be given with --check"),
+    (["--check", JSB, "--cells", "GRU"], "--cells cannot be given with --check"),
+    (["OwnText"], "OwnText needs to know where your data are: give --own_text"),
     (["--check", "nowhere"], "nowhere/settings.json is missing")])
 def test_bad_input_is_one_line_and_starts_nothing(words, message, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(parallel, "train_on", None)
@@ -45,6 +48,11 @@ def test_the_plan_has_a_run_for_each_data_set_seed_and_cell(tmp_path):
     assert names[-1] == "mnist/P-MNIST/MogrifierLSTM/seed3"
     assert {job.state for job in jobs} == {"new"}
     assert all(job.settings.unpublished() == {} for job in jobs)
+
+
+def test_what_is_named_twice_is_trained_once(tmp_path):
+    words = ["IMDB", "IMDB", "--cells", "GRU", "GRU", "--seeds", "1", "1"]
+    assert len(plan(*words, "--runs_folder", str(tmp_path))) == 1
 
 
 def test_all_rows_of_the_paper_are_44_runs(tmp_path):
@@ -97,7 +105,7 @@ def test_runs_of_other_sizes_are_no_estimate(tmp_path, capsys):
     reproduce_plan.announce(plan("penn", "JSB Chorales", "--runs_folder", str(tmp_path)), 1)
     out = capsys.readouterr().out
     assert re.search(r"estimate, from published runs .*: \d", out)
-    assert "without an estimate, as no run of this size is published: penn\n" in out
+    assert "without an estimate, as no whole run of this size is published: penn\n" in out
 
 
 def test_what_failed_is_named_and_does_not_stop_the_rest(tmp_path, capsys):
@@ -105,7 +113,8 @@ def test_what_failed_is_named_and_does_not_stop_the_rest(tmp_path, capsys):
              "1e37", "--runs_folder", str(tmp_path)]
     assert reproduce.main(words) == 1
     err = capsys.readouterr().err
-    assert err.count(" failed: ") == 2 and "RRU/seed1 failed: " in err and "learning_rate" in err
+    assert err.count(" is not finished: ") == 2 and "learning_rate" in err
+    assert "RRU/seed1 is not finished: " in err
 
 
 def test_the_cores_are_shared_out():

@@ -22,7 +22,9 @@ import test_mm_utils
 from cells.registry import CELLS
 from sweeps import sweep as sweep_module
 from sweeps import report as sweep_report
+from sweeps import trial as trial_module
 from files.errors import UserError
+from files.writing import lock_folder
 from sweeps import winner
 from sweeps.options import make_trial
 from sweeps.records import read_records
@@ -409,6 +411,26 @@ def test_a_child_ends_when_its_sweep_is_killed(tmp_path):
     parent.kill()
     parent.wait()
     wait_for(lambda: parent_of((tmp_path / "pid").read_text()) is None, "the child still runs")
+
+
+def test_a_run_that_another_process_begins_meanwhile_is_waited_for(tmp_path, monkeypatch):
+    ends = [Ended(AGAIN, "it exists already"), Ended(AGAIN, "the data are missing")]
+    held = []
+
+    def run(trial, _variables):
+        if len(ends) == 2:
+            held.append(lock_folder(trial.folder))
+        return ends.pop(0)
+    monkeypatch.setattr(trial_module, "_run", run)
+    monkeypatch.setattr(trial_module.time, "sleep", lambda _: held.pop().close())
+    record, kind = train(Trial(1, {}, str(tmp_path), "unused", [], []))
+    assert (record["reason"], kind) == ("the data are missing", AGAIN) and ends == held == []
+
+
+def test_a_lock_that_is_a_link_is_not_waited_for(tmp_path):
+    os.symlink(str(tmp_path / "target"), str(tmp_path / "lock"))
+    with pytest.raises(UserError, match="is a link"):
+        train(Trial(1, {}, str(tmp_path), "unused", [], []))
 
 
 def test_why_a_process_failed_is_its_last_word(tmp_path):

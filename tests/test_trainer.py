@@ -537,7 +537,7 @@ def test_no_file_holds_infinity(finished, tmp_path):
 def test_a_run_that_diverges_says_so_once():
     logged = []
     run = types.SimpleNamespace(log=logged.append, append_metrics=lambda *_: None,
-                                scalars=lambda *_: None)
+                                events=types.SimpleNamespace(scalars=lambda *_: None))
     model = types.SimpleNamespace(monitor="perplexity", lower_is_better=True)
     data = types.SimpleNamespace(baseline=lambda split: {"perplexity": 600.0})
     journal = Journal(types.SimpleNamespace(), model, data, run)

@@ -26,13 +26,13 @@ sys.path.insert(0, ROOT)
 import files.environment  # noqa: F401: before packages of the environment
 from cells.registry import CELLS
 from files.errors import OneLineParser, UserError, did_you_mean, hint, run_as_script
-from files.progress import duration
+from files.progress import counted, duration
 from files.run_files import load_results, load_settings
 from reports import rows
 from reports.paper_results import PAPER_RESULTS
 from sweeps import check, parallel
 from sweeps.trial import Trial
-from tools.reproduce_plan import SCRIPTS, announce, plan, script_of, unknown
+from tools.reproduce_plan import SCRIPTS, announce, check_data, plan, script_of, unknown
 from training.constants import read_constants
 from training.options import option_words
 from training.quiet_tensorflow import tf
@@ -55,7 +55,7 @@ def train(jobs, number):
     gpus = _gpus() if number > 1 else []
     for trial, record in parallel.train_all(trials, number, gpus, _announce_training):
         if record["reason"]:
-            failed.append("%s failed: %s" % (trial.folder, record["reason"]))
+            failed.append("%s is not finished: %s" % (trial.folder, record["reason"]))
             print(failed[-1], file=sys.stderr, flush=True)
         else:
             print("done: %s, %s" % (trial.folder, duration(record["seconds"])), flush=True)
@@ -77,10 +77,16 @@ def check_run(folder, count, further):
     """Train the first epochs of a published run again and print how they compare."""
     with hint("give the folder of a published run"):
         saved, results = load_settings(folder), load_results(folder)
+    if "command" not in saved:
+        raise UserError("%s is of a version that kept no command" % folder)
     script = script_of(saved["settings"]["data_set_name"])
     then, now = saved["environment"], parallel.shared_cores(1)[0]
-    print("published with TensorFlow %s on %d cores; here %s, up to %d cores" % (
-        then["tensorflow"], then["cores"], tf.version.VERSION, len(now)))
+    print("published with TensorFlow %s on %s; here %s, up to %s" % (
+        then["tensorflow"], counted(then["cores"], "core"), tf.version.VERSION,
+        counted(len(now), "core")))
+    alike = then["tensorflow"] == tf.version.VERSION and then["cores"] <= len(now)
+    print("The same numbers are to be expected, on the same kind of processor." if alike else
+          "Other versions or cores round otherwise: the epochs may differ by some percent.")
     with tempfile.TemporaryDirectory() as temporary:
         more = dict(further, name="check", runs_folder=temporary)
         begin = shlex.split(saved["command"])[3:] + option_words(more)
@@ -143,9 +149,27 @@ def _options(arguments):
     if options.all:
         options.data_sets = list(PAPER_RESULTS)
     if bool(options.data_sets) == bool(options.check):
-        raise UserError("give data sets, --all or --check with the folder of a run",
+        raise UserError("give either data sets, --all, or --check with the folder of a run",
                         "reproduce.py --help shows examples")
+    if options.check:
+        _refuse_with_check(parser, options, further)
+    for name in ("data_sets", "cells", "seeds"):
+        setattr(options, name, list(dict.fromkeys(getattr(options, name))))  # each once
     return options, further
+
+
+def _refuse_with_check(parser, options, further):
+    """Refuse what --check leaves as the published run has it."""
+    allowed = set()
+    for script in SCRIPTS:
+        allowed.update(constant.name for constant in read_constants(vars(script))
+                       if not constant.is_of_computation)
+    wrong = [name for name in ("cells", "seeds", "parallel", "tuned")
+             if getattr(options, name) != parser.get_default(name)]
+    wrong += sorted(set(further) - allowed)
+    if wrong:
+        raise UserError("--%s cannot be given with --check" % wrong[0],
+                        "the run is trained with its own settings")
 
 
 def main(arguments=None):
@@ -155,6 +179,7 @@ def main(arguments=None):
         return check_run(options.check, options.epochs_to_check, further)
     jobs = plan(options, further)
     parallel.shared_cores(options.parallel)  # too few are named now
+    check_data(jobs)
     announce(jobs, options.parallel)
     try:
         failed = train(jobs, options.parallel)

@@ -5,11 +5,15 @@ import itertools
 import os
 
 import lm_main
+import lm_utils
 import mm_main
+import mm_utils
 import mnist_main
+import mnist_utils
 import sa_main
+import sa_utils
 from files.errors import UserError, did_you_mean, hint
-from files.progress import duration
+from files.progress import counted, duration
 from files.run_files import LAST, load_results
 from reports import rows
 from reports.runs import PUBLISHED, find_runs, find_winners
@@ -19,6 +23,8 @@ from training.options import option_words
 from training.settings import read_settings, run_path
 
 SCRIPTS = (mm_main, lm_main, sa_main, mnist_main)
+_TASKS = {"music": mm_utils.TASK, "language": lm_utils.TASK, "sentiment": sa_utils.TASK,
+          "mnist": mnist_utils.TASK}
 
 Job = collections.namedtuple("Job", "settings trial state")
 Job.__doc__ = """A run of the plan. state: "finished", "cut off" or "new"."""
@@ -104,6 +110,13 @@ def _as_text(unpublished):
     return ", ".join("%s %s" % item for item in sorted(unpublished.items()))
 
 
+def check_data(jobs):
+    """Raise UserError if the data of a run that is not finished are missing."""
+    for job in jobs:
+        if job.state != "finished":
+            _TASKS[job.settings.task].check(job.settings)
+
+
 def announce(jobs, number):
     """Print what will be done, and an estimate of the time from published runs."""
     published, _ = find_runs([PUBLISHED])
@@ -119,11 +132,10 @@ def announce(jobs, number):
             if not expected:
                 without.add(settings.data_set_name)
     left = sum(job.state != "finished" for job in jobs)
-    print("%s, %d of them finished" % (
-        "1 run" if len(jobs) == 1 else "%d runs" % len(jobs), len(jobs) - left))
+    print("%s, %d of them finished" % (counted(len(jobs), "run"), len(jobs) - left))
     if seconds:
         print("estimate, from published runs on one or two cores of a CPU: %s of training%s" % (
             duration(seconds), ", %d at a time" % number if number > 1 else ""))
     if without:
-        print("without an estimate, as no run of this size is published: %s" % (
+        print("without an estimate, as no whole run of this size is published: %s" % (
             ", ".join(sorted(without))))

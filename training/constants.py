@@ -68,10 +68,21 @@ class Constant(object):
         """Whether the trials of a sweep may differ in it; the seed only in a grid of seeds."""
         return self.is_of_computation and self.allowed.split()[0] in ("int", "float", "bool")
 
-    def is_for(self, data_set_name):
-        """Whether it matters for a data set; a meaning such as `of OwnText: ..` limits it."""
+    @property
+    def only_for(self):
+        """The one data set that it matters for, as the meaning `of OwnText: ..` says, or None."""
         limited = re.match(r"of (Own\w+): ", self.meaning)
-        return not limited or limited.group(1) == data_set_name
+        return limited and limited.group(1)
+
+    def is_for(self, data_set_name):
+        """Whether it matters for a data set."""
+        return self.only_for in (None, data_set_name)
+
+    def check_use(self, data_set_name):
+        """Raise UserError if it does not matter for a data set."""
+        if not self.is_for(data_set_name):
+            raise UserError("%s is given, but data_set_name is %s" % (self.name, data_set_name),
+                            "add --data_set_name " + self.only_for)
 
     def check(self, value, choices=None):
         """Convert `value`, or its text on the command line, to the constant's kind.

@@ -3,6 +3,7 @@
 import math
 
 from files.errors import UserError
+from files.progress import counted
 from files.run_files import number, text, whole
 
 
@@ -50,9 +51,10 @@ class EarlyStopping(object):
     def reason(self):
         waited = self.epochs_done - self.best_epoch
         if waited >= self.patience:
-            return "no improvement for %d epochs (patience %d)" % (waited, self.patience)
+            return "no improvement for %s (patience %d)" % (
+                counted(waited, "epoch"), self.patience)
         if self.epochs_done >= self.epochs:
-            return "the limit of %d epochs is reached" % self.epochs
+            return "the limit of %s is reached" % counted(self.epochs, "epoch")
         return self._pruned
 
     def check_limits(self, path):

@@ -7,7 +7,7 @@ None, on the command line too, stands for the value in the table.
 import os
 
 from cells import registry
-from data_preparation.own import data_set_title
+from data_preparation.own import absolute, data_set_title
 from files.errors import UserError, did_you_mean, hint
 from files.project import existing_path, project_path, shown_path
 from files.reading import reading
@@ -77,8 +77,6 @@ def run_path(settings, name):
     """The folder of the run `name`, such as "sweep/trial-001". Raises UserError."""
     if os.path.isabs(name) or os.path.normpath(name).split(os.sep)[0] in (".", ".."):
         raise UserError("name is %r, but must be the name of a folder, without .. in it" % name)
-    if max(len(part.encode("utf-8")) for part in name.split(os.sep)) > 255:
-        raise UserError("name is %.40r.., but a folder's name has at most 255 bytes" % name)
     return shown_path(os.path.join(project_path(settings.runs_folder), settings.task,
                                    data_set_title(settings), settings.cell_name, name))
 
@@ -94,7 +92,7 @@ def read_settings(script_globals, arguments=None):
     given = {}
     for name, value in parse(script_globals, list(reader.constants.values()), arguments).items():
         published = value == "None" and name in reader.published_names
-        given[name] = None if published else reader.check(name, value)
+        given[name] = None if published else absolute(name, reader.check(name, value))
     folders = {name: given.get(name, reader.tops.get(name)) for name in _FOLDERS}
     wanted = [name for name in _FOLDERS if folders[name]]
     if len(wanted) > 1:
@@ -116,7 +114,7 @@ class _Reader(object):
         self._script = os.path.basename(script_globals["__file__"])
         self._task, self._table = script_globals["TASK"], script_globals["PUBLISHED"]
         self._choices = {"data set": list(self._table), "cell": list(registry.CELLS)}
-        self.tops = {constant.name: constant.value for constant in constants}
+        self.tops = {top.name: absolute(top.name, top.value) for top in constants}
         self.constants = {constant.name: constant for constant in constants + cell_constants()}
         self.published_names = set(self.constants).difference(self.tops).union(
             *self._table.values())
@@ -134,6 +132,8 @@ class _Reader(object):
         """All values: `values`, what is `given` on the command line, and the table's for None."""
         values = dict(values, **given)
         data_set_name = self.check("data_set_name", values["data_set_name"])
+        for name in [name for name in given if given[name] != self.tops.get(name)]:
+            self.constants[name].check_use(data_set_name)
         for name in self.tops:
             if values[name] is None:
                 values[name] = self._published_value(name, data_set_name)

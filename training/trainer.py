@@ -213,7 +213,8 @@ class Trainer(object):
     def _restore(self):
         """Set everything as the last checkpoint has it. Raises UserError."""
         path = self.run.file(LAST)
-        with hint("start a new run"):
+        with hint("remove it: --evaluate then takes best.npz alone" if self.settings.evaluate else
+                  "start a new run, or --evaluate its best weights"):
             progress, carried = self._all.load(self.session, path)
             with reading(path):
                 self.run.check_data(progress.get("data"), path)
