@@ -134,7 +134,7 @@ def test_an_empty_prompt_is_named(text_run, monkeypatch):
 
 def test_unknown_characters_of_a_prompt_are_counted(text_run, capsys):
     lm_main.main(["--sample", str(text_run), "--prompt", "the ZZ dog"])
-    assert "the prompt has 2 unknown characters of 10" in capsys.readouterr().out
+    assert "unknown characters in the prompt: 2 of 10" in capsys.readouterr().out
 
 
 def test_a_prompt_without_a_known_character_is_refused_before_training(text_run, tmp_path):
