@@ -53,6 +53,13 @@ def user_path(path):
     return here if os.path.exists(here) else project_path(path)
 
 
+def user_paths(given):
+    """The absolute path of a file or folder; of several, if `given` is none but has commas."""
+    whole = user_path(given)
+    return [whole] if os.path.exists(whole) else [
+        user_path(part.strip()) for part in given.split(",")]
+
+
 def absolute(option, value):
     """`value` of a setting; if it is where a user's data are, with absolute paths.
 
@@ -60,9 +67,8 @@ def absolute(option, value):
     """
     if option not in _OPTIONS.values() or not value:
         return value
-    whole, parts = user_path(value), [user_path(part.strip()) for part in value.split(",")]
-    is_list = len(parts) > 1 and not os.path.exists(whole) and any(map(os.path.exists, parts))
-    return ",".join(parts) if is_list else whole
+    paths = user_paths(value)
+    return ",".join(paths) if any(map(os.path.exists, paths)) else user_path(value)
 
 
 def files_below(folder, endings):

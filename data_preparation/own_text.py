@@ -10,7 +10,7 @@ from collections import Counter
 import numpy as np
 
 from data_preparation import texts
-from data_preparation.own import described, files_below, user_path
+from data_preparation.own import described, files_below, user_paths
 from data_preparation.prepared import SPLITS
 from data_preparation.ready_files import ArrayInPieces
 from files.errors import UserError
@@ -28,14 +28,14 @@ _BLANK = re.compile(r"\s\S*\Z")
 
 def find(given):
     """{name: path} of a text: of one file, of the files of a folder, or of "train,valid,test"."""
-    path = user_path(given)
+    paths = user_paths(given)
+    path = paths[0] if len(paths) == 1 else ""
     if os.path.isdir(path):
         return files_below(path, (".txt", ".txt.gz"))
     if os.path.isfile(path):
         return {os.path.basename(path): path}
     if os.path.exists(path):
         raise UserError("own_text is %s, which is no file and no folder" % path)
-    paths = [user_path(part.strip()) for part in given.split(",")]
     if len(paths) not in (1, len(SPLITS)):
         raise UserError("own_text names %d files" % len(paths),
                         "name one, or three as train,valid,test")

@@ -58,12 +58,11 @@ def _of_data_set(runs, data_set, root):
 
 
 def _table(runs, root, with_name=False):
-    titles = ["cell", "seed", "parameters", "epochs, best", "time", "validation", "test", "commit",
-              "command"]
-    rows = [_details(run, root) for run in sorted(runs, key=_place)]
-    if with_name:
-        titles = ["data set"] + titles
-        rows = [[run.results["data_set"]] + _details(run, root) for run in sorted(runs, key=_place)]
+    titles = ["data set", "cell", "seed", "parameters", "epochs, best", "time", "validation",
+              "test", "commit", "command"]
+    rows = [[run.results["data_set"]] + _details(run, root) for run in sorted(runs, key=_place)]
+    if not with_name:
+        titles, rows = titles[1:], [row[1:] for row in rows]
     return "\n".join(markdown(titles, rows))
 
 

@@ -121,7 +121,9 @@ def find_runs(folders):
     damaged.
     """
     runs, unfinished = [], []
-    winners = find_winners(folders) + find_winners([PUBLISHED])
+    winners = find_winners(folders)
+    if PUBLISHED not in map(os.path.abspath, folders):
+        winners += find_winners([PUBLISHED])
     for folder, files in _walk(folders):
         if "settings.json" not in files and "results.json" not in files:
             continue

@@ -19,7 +19,8 @@ def first_epochs(folder, trial, count):
     published = load_metrics(folder)[:count]
     if not published:
         raise UserError("%s has no metrics of any epoch" % folder, "give a published run")
-    cores = sorted(shared_cores(1)[0])[:load_settings(folder)["environment"]["cores"]]
+    saved = load_settings(folder)
+    cores = sorted(shared_cores(1)[0])[:saved["environment"]["cores"]]
     with ThreadPoolExecutor(1) as pool:
         training = pool.submit(train_on, cores, trial)
         try:
@@ -31,9 +32,8 @@ def first_epochs(folder, trial, count):
     ours = load_metrics(trial.folder)[:len(published)]
     if reason or len(ours) < len(published):
         raise UserError("the training failed: %s" % (reason or "it ended early"))
-    theirs, own = (load_settings(path).get("data", {}).get("fingerprint")
-                   for path in (folder, trial.folder))
-    if theirs not in (None, own):
+    own = load_settings(trial.folder)["data"]["fingerprint"]
+    if saved.get("data", {}).get("fingerprint", own) != own:
         raise UserError("%s was trained on other data than there are now" % folder,
                         "put them back")
     return published, ours

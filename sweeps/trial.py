@@ -53,11 +53,11 @@ def train(trial, variables=()):
     """
     started = time.monotonic()
     try:
-        _wait_for_others(trial.folder)
-        ended = _run(trial, variables)
-        while ended.kind == AGAIN and _is_held(trial.folder):  # another one was faster
+        while True:
             _wait_for_others(trial.folder)
             ended = _run(trial, variables)
+            if ended.kind != AGAIN or not _is_held(trial.folder):
+                break  # else another process was faster
     except OSError as error:
         ended = Ended(AGAIN, "%s cannot be trained (%s)" % (trial.folder, error))
     record = {"trial": trial.number, "point": trial.point, "loss": None, "reason": ended.reason,

@@ -2,7 +2,6 @@
 
 import functools
 
-import numpy as np
 import tensorflow.compat.v1 as tf
 
 import numpy_cells

@@ -26,7 +26,6 @@ from sweeps import trial as trial_module
 from files.errors import UserError
 from files.writing import lock_folder
 from sweeps import winner
-from sweeps.options import make_trial
 from sweeps.records import read_records
 from sweeps.search_space import extremes, search_space
 from sweeps.suggestions import suggest

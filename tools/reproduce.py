@@ -33,7 +33,7 @@ from reports.paper_results import PAPER_RESULTS
 from sweeps import check, parallel
 from sweeps.trial import Trial
 from tools.reproduce_plan import SCRIPTS, announce, check_data, plan, script_of, unknown
-from training.constants import read_constants
+from training.constants import cell_constants, read_constants
 from training.options import option_words
 from training.quiet_tensorflow import tf
 from training.settings import read_settings, run_path
@@ -98,7 +98,7 @@ def check_run(folder, count, further):
         print(line)
 
 
-def _parser():
+def _parser(constants):
     parser = OneLineParser(prog="reproduce.py", description=__doc__, allow_abbrev=False,
                            formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data_sets", nargs="*", metavar="DATA_SET", help="rows of the table")
@@ -115,30 +115,29 @@ def _parser():
     parser.add_argument("--check", metavar="RUN", help="the folder of a published run to check")
     parser.add_argument("--epochs_to_check", type=int, default=1, metavar="N",
                         help="its first epochs that are trained (default: 1)")
-    for name in _names_of_settings():
+    for name in constants:
         parser.add_argument("--" + name, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     return parser
 
 
-def _names_of_settings():
-    names = set()
+def _constants():
+    """{name: Constant} of all scripts and cells."""
+    found = cell_constants()
     for script in SCRIPTS:
-        names.update(constant.name for constant in read_constants(vars(script)))
-    for cell in CELLS.values():
-        names.update(cell.hyperparameters)
-    return sorted(names)
+        found += read_constants(vars(script))
+    return {constant.name: constant for constant in sorted(found, key=lambda one: one.name)}
 
 
 def _options(arguments):
     """(our own options, {name: value} of the scripts'). Raises UserError."""
-    parser = _parser()
+    constants = _constants()
+    parser = _parser(constants)
     options, others = parser.parse_known_args(arguments)
     if others:
-        names = list(vars(options)) + _names_of_settings()
+        names = list(vars(options)) + list(constants)
         near = did_you_mean(others[0].partition("=")[0].lstrip("-"), names, "--")
         raise UserError("%s is not an option%s" % (others[0], near), None if near else "see --help")
-    further = {name: value for name, value in vars(options).items()
-               if name in _names_of_settings()}
+    further = {name: value for name, value in vars(options).items() if name in constants}
     for name in sorted(set(further) & set(_OWN)):
         raise UserError("--%s cannot be given here" % name, "reproduce.py sets it for each run")
     for name in options.cells:
@@ -152,24 +151,15 @@ def _options(arguments):
         raise UserError("give either data sets, --all, or --check with the folder of a run",
                         "reproduce.py --help shows examples")
     if options.check:
-        _refuse_with_check(parser, options, further)
+        wrong = [name for name in ("cells", "seeds", "parallel", "tuned")
+                 if getattr(options, name) != parser.get_default(name)]
+        wrong += [name for name in sorted(further) if constants[name].is_of_computation]
+        if wrong:
+            raise UserError("--%s cannot be given with --check" % wrong[0],
+                            "the run is trained with its own settings")
     for name in ("data_sets", "cells", "seeds"):
         setattr(options, name, list(dict.fromkeys(getattr(options, name))))  # each once
     return options, further
-
-
-def _refuse_with_check(parser, options, further):
-    """Refuse what --check leaves as the published run has it."""
-    allowed = set()
-    for script in SCRIPTS:
-        allowed.update(constant.name for constant in read_constants(vars(script))
-                       if not constant.is_of_computation)
-    wrong = [name for name in ("cells", "seeds", "parallel", "tuned")
-             if getattr(options, name) != parser.get_default(name)]
-    wrong += sorted(set(further) - allowed)
-    if wrong:
-        raise UserError("--%s cannot be given with --check" % wrong[0],
-                        "the run is trained with its own settings")
 
 
 def main(arguments=None):

@@ -20,6 +20,7 @@ sys.path.insert(0, ROOT)
 
 import files.environment  # noqa: F401: before packages of the environment
 from files.errors import OneLineParser, UserError, run_as_script
+from files.progress import counted
 from files.run_files import is_sweep
 from files.writing import atomic_write
 from reports import chart, rows, tables
@@ -35,9 +36,8 @@ def collect(folders):
     """The finished runs below `folders`, each seed once; say what is left out. Raises UserError."""
     runs, unfinished = find_runs(folders)
     if unfinished:
-        number = "1 unfinished run" if len(unfinished) == 1 else (
-            "%d unfinished runs" % len(unfinished))
-        print("%s left out: %s" % (number, ", ".join(unfinished)), file=sys.stderr)
+        print("%s left out: %s" % (counted(len(unfinished), "unfinished run"),
+                                   ", ".join(unfinished)), file=sys.stderr)
     groups = {}
     for run in runs:
         key = (run.results["data_set"], run.fingerprint, run.results["cell"], run.kind,
