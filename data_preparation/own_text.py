@@ -165,7 +165,8 @@ def pieces(paths):
                 with _open(path) as file:
                     for piece in iter(lambda: file.read(PIECE), ""):
                         if "\0" in piece:
-                            raise UserError("%s is no text: it holds NUL characters" % path)
+                            raise UserError("%s is no text: it holds NUL characters" % path,
+                                            "convert it to UTF-8, or give another one")
                         yield piece
             except UnicodeDecodeError as error:
                 raise UserError(

@@ -4,14 +4,18 @@ import importlib
 import os
 import sys
 
-from files.output import print_error
+from files.output import print_error, silent_standard_error
 from files.project import ROOT
 
 
 def need(package):
-    """End the process with one line and status 2 if `package` cannot be imported."""
+    """Import `package`; end the process with one line and status 2 if that cannot be done.
+
+    TensorFlow 2.x greets with some lines that no level of logging keeps away.
+    """
     try:
-        importlib.import_module(package)
+        with silent_standard_error():
+            importlib.import_module(package)
     except ImportError as error:
         made = [name for name in (".venv", ".venv.tf2") if os.path.exists(os.path.join(ROOT, name))]
         activate = "source %s" % os.path.join(ROOT, (made or [".venv"])[0], "bin", "activate")

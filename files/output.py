@@ -1,5 +1,6 @@
 """Printing, also of strangers' texts and to closed standard streams. Standard library only."""
 
+import contextlib
 import os
 import sys
 
@@ -28,6 +29,20 @@ def is_terminal(stream):
 
 def _is_open(stream):
     return stream is not None and not stream.closed
+
+
+@contextlib.contextmanager
+def silent_standard_error():
+    """Drop what is written to standard error meanwhile, also by C++ code."""
+    open_closed_streams()
+    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)
 
 
 def open_closed_streams():

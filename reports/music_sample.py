@@ -1,5 +1,7 @@
 """Sampled music: sample.mid to hear, pianoroll.png to see."""
 
+import os
+
 import mido
 import numpy as np
 
@@ -9,7 +11,7 @@ from files.progress import counted
 from files.project import existing_path
 from files.writing import atomic_write
 from reports import pictures
-from reports.sampling import continuation, prompt_split
+from reports.sampling import continuation, prompt_split, sample_files
 
 MUSIC_STEPS = 100  # of prompt and continuation together
 TICKS_PER_STEP = 480  # a quarter note lasts MIDI's own half a second, as the data have no tempo
@@ -29,13 +31,13 @@ def music(trainer):
     steps = settings.sample_steps or max(left - len(prompt), 1)
     song = song[:len(prompt) + steps]
     sampled = np.concatenate([prompt, continuation(trainer, prompt, steps, _choose_notes)])
-    _save_midi(run.file("sample.mid"), sampled, data.lowest_note, data.steps_per_quarter)
+    midi, picture = sample_files(trainer, "sample.mid", "pianoroll.png")
+    _save_midi(midi, sampled, data.lowest_note, data.steps_per_quarter)
     title = "%s, %s, temperature %g" % (data.title, settings.cell_name, settings.temperature)
-    pictures.piano_roll(run.file("pianoroll.png"), sampled, song, len(prompt), data.lowest_note,
-                        title)
+    pictures.piano_roll(picture, sampled, song, len(prompt), data.lowest_note, title)
     of = settings.prompt or "a %s song" % prompt_split(settings).replace("valid", "validation")
-    run.log("sample.mid and pianoroll.png: %s of %s, then %d sampled ones" % (
-        counted(len(prompt), "step"), of, steps))
+    run.log("%s and %s: %s of %s, then %d sampled ones" % (
+        os.path.basename(midi), os.path.basename(picture), counted(len(prompt), "step"), of, steps))
 
 
 def check_prompt(settings, data):

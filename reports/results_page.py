@@ -19,10 +19,12 @@ def page(runs, root, all_rows=True):
     """
     done = {run.results["data_set"] for run in runs if run.kind != "other"}
     data_sets = [name for name in PAPER_RESULTS if all_rows or name in done]
-    parts = ["## The runs of each row",
-             "Times hold training and validation; some runs shared the machine, so they do not "
-             "compare the cells. %s: with TensorFlow 2.x. A test value leads to the run's "
-             "folder." % TENSORFLOW_2]
+    parts = []
+    if all_rows or done:
+        parts = ["## The runs of each row",
+                 "Times hold training and validation; some runs shared the machine, so they do not "
+                 "compare the cells. %s: with TensorFlow 2.x. A test value leads to the run's "
+                 "folder." % TENSORFLOW_2]
     for data_set in data_sets + sorted(done - set(PAPER_RESULTS)):
         parts += ["### " + data_set] + _of_data_set(runs, data_set, root)
     others = [run for run in runs if run.kind == "other"]

@@ -1,5 +1,8 @@
 """Continue a prompt by a model, in all tasks that have one."""
 
+import itertools
+import os
+
 import numpy as np
 
 from data_preparation.batches import generator
@@ -10,6 +13,17 @@ SAMPLE_PURPOSE = 2  # of the random generator; 0 and 1 are those of the batches
 def prompt_split(settings):
     """The split that a prompt is taken from: test, or validation if test is not to be read."""
     return "test" if settings.evaluate_on_test else "valid"
+
+
+def sample_files(trainer, *names):
+    """The paths of a sample's files; those of --sample count up and replace no earlier ones."""
+    for number in itertools.count(1):
+        numbered = names
+        if number > 1:
+            numbered = [("-%d." % number).join(name.split(".")) for name in names]
+        paths = list(map(trainer.run.file, numbered))
+        if not trainer.settings.sample or not any(map(os.path.exists, paths)):
+            return paths
 
 
 def continuation(trainer, prompt, steps, choose):

@@ -1,5 +1,7 @@
 """Sampled text: sample.txt."""
 
+import os
+
 import numpy as np
 
 from data_preparation.texts import UNKNOWN
@@ -7,7 +9,7 @@ from files.errors import UserError, hint
 from files.project import existing_path
 from files.reading import load_bytes, reading
 from files.writing import atomic_write
-from reports.sampling import continuation, prompt_split
+from reports.sampling import continuation, prompt_split, sample_files
 
 TEXT_PROMPT = {"characters": 100, "words": 20}
 TEXT_LENGTH = {"characters": 500, "words": 200}
@@ -27,12 +29,13 @@ def text(trainer):
         ids = np.array(data.tokens(prompt_split(settings))[:TEXT_PROMPT[unit]], np.int32)
     steps = settings.sample_steps or TEXT_LENGTH[unit]
     sampled = continuation(trainer, ids, steps, _choose_token)
-    with atomic_write(trainer.run.file("sample.txt")) as file:
+    path, = sample_files(trainer, "sample.txt")
+    with atomic_write(path) as file:
         made = "sampled (%d %s, temperature %g, seed %d):" % (
             len(sampled), unit, settings.temperature, settings.seed)
         lines = ["prompt:", data.decode(ids), "", made, data.decode(sampled), ""]
         file.write("\n".join(lines).encode("utf-8"))
-    trainer.run.log("sample.txt: %d sampled %s" % (len(sampled), unit))
+    trainer.run.log("%s: %d sampled %s" % (os.path.basename(path), len(sampled), unit))
 
 
 def given_prompt(settings):

@@ -58,16 +58,27 @@ def _other_seeds(sweep, best):
     """The results of the winner's point with further seeds."""
     point, found = best["point"], []
     first = point.get("seed", sweep.settings.seed)
-    for seed in range(first + 1, first + sweep.settings.final_seeds):
+    count = sweep.settings.final_seeds
+    while _is_finished(sweep.run.file(_name(best, first + count))):  # by a call with more seeds
+        count += 1
+    for seed in range(first + 1, first + count):
         changed = dict(point, seed=seed) if "seed" in point else point
-        trial = options.make_trial(sweep, "winner-%03d-seed-%d" % (best["trial"], seed), changed,
-                                   seed=seed, evaluate_on_test=True, prune_after=0)
+        trial = options.make_trial(sweep, _name(best, seed), changed, seed=seed,
+                                   evaluate_on_test=True, prune_after=0)
         reason = train(trial)[0]["reason"]
         if reason:
             raise UserError("the winner failed with seed %d: %s" % (seed, reason))
         check_data(sweep, trial.folder)
         found.append(results(trial.folder))
     return found
+
+
+def _name(best, seed):
+    return "winner-%03d-seed-%d" % (best["trial"], seed)
+
+
+def _is_finished(folder):
+    return os.path.exists(os.path.join(folder, "results.json"))
 
 
 def check_data(sweep, folder):

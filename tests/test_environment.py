@@ -432,3 +432,9 @@ def test_environment_is_never_made_from_an_interpreter_inside_one():
         [base, "-c", "import sys; print(sys.prefix != sys.base_prefix)"],
         universal_newlines=True).strip()
     assert inside == "False"
+
+
+def test_importing_tensorflow_says_nothing():
+    done = subprocess.run([sys.executable, "-c", "from training.quiet_tensorflow import tf"],
+                          cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

@@ -154,7 +154,7 @@ def test_a_large_text_needs_little_memory(tmp_path):
     (b"tiny", r"novel.txt is too short: it has 4 characters .*: give 40 or more"),
     (b"a" * 1000, "novel.txt has nothing to predict: its training part holds only 'a'"),
     (b"caf\xe9 " * 100, "novel.txt is not UTF-8 .*byte 0xe9.*: convert it, such as by `iconv"),
-    (b"a\0b\0" * 100, "novel.txt is no text: it holds NUL characters"),
+    (b"a\0b\0" * 100, "novel.txt is no text: it holds NUL characters: convert it to UTF-8"),
     (b"\xff\xfea\0b" + b"\x00\xd8" * 50, "novel.txt is not UTF-8"),
 ])
 def test_what_is_no_text_is_one_line(tmp_path, content, message):

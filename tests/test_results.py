@@ -485,6 +485,13 @@ def contents(folder):
     return {str(path): path.read_bytes() for path in files}
 
 
+def test_runs_with_settings_of_their_own_stand_under_no_empty_heading(tmp_path, capsys):
+    make_run(tmp_path / "own", unpublished={"dropout": 0.1})
+    tool.main([str(tmp_path)])
+    shown = capsys.readouterr().out
+    assert shown.startswith("## Short trials") and "## The runs of each row" not in shown
+
+
 def test_to_look_at_the_published_runs_changes_nothing(monkeypatch, capsys):
     monkeypatch.setattr(tool.chart, "draw", None)
     tool.main([])

@@ -49,6 +49,11 @@ def text_run(tmp_path_factory):
                           "--batch_size", "4", "--window_size", "16")
 
 
+def newest(folder, pattern):
+    """The file of a pattern that was written last."""
+    return max(folder.glob(pattern), key=lambda path: path.stat().st_mtime_ns)
+
+
 def test_music_is_saved_to_be_seen_and_heard(music_run):
     played = mido.MidiFile(str(music_run / "sample.mid"))
     notes = [message.note for message in played if message.type == "note_on"]
@@ -149,7 +154,7 @@ def test_a_prompt_may_stand_in_a_file(text_run, tmp_path):
     (tmp_path / "prompt.txt").write_text("a cat sat\n")
     lm_main.main(["--sample", str(text_run), "--prompt_file", str(tmp_path / "prompt.txt"),
                   "--sample_steps", "30"])
-    shown = (text_run / "sample.txt").read_text()
+    shown = newest(text_run, "sample*.txt").read_text()
     assert shown.startswith("prompt:\na cat sat\n\nsampled (30 characters, ")
     with pytest.raises(UserError, match="prompt and prompt_file are both given"):
         lm_main.main(["--sample", str(text_run), "--prompt", "a", "--prompt_file", "b"])
@@ -158,16 +163,27 @@ def test_a_prompt_may_stand_in_a_file(text_run, tmp_path):
 
 
 def test_samples_alone_leave_the_results_as_they_are(text_run, music_run, capsys):
-    for script, run, name in ((lm_main, text_run, "sample.txt"),
-                              (mm_main, music_run, "sample.mid")):
-        before = (run / "results.json").read_bytes()
-        os.remove(str(run / name))
+    for script, run, pattern in ((lm_main, text_run, "sample*.txt"),
+                                 (mm_main, music_run, "sample*.mid")):
+        before, samples = (run / "results.json").read_bytes(), set(run.glob(pattern))
         capsys.readouterr()
         script.main(["--sample", str(run)])
-        assert (run / name).exists() and (run / "results.json").read_bytes() == before
+        assert newest(run, pattern) not in samples
+        assert (run / "results.json").read_bytes() == before
         assert "window_nll" not in capsys.readouterr().out
     with pytest.raises(UserError, match="evaluate and sample are both given"):
         lm_main.main(["--evaluate", str(text_run), "--sample", str(text_run)])
+
+
+def test_samples_alone_replace_no_earlier_ones(music_run, capsys):
+    earlier = {path: path.read_bytes() for path in music_run.iterdir()
+               if path.suffix in (".mid", ".png")}
+    mm_main.main(["--sample", str(music_run), "--temperature", "0.8"])
+    picture, played = newest(music_run, "pianoroll-*.png"), newest(music_run, "sample-*.mid")
+    assert "%s and %s: " % (played.name, picture.name) in capsys.readouterr().out
+    assert not {picture, played} & set(earlier)
+    assert picture.stem.split("-")[1] == played.stem.split("-")[1]
+    assert all(path.read_bytes() == content for path, content in earlier.items())
 
 
 def test_without_the_test_split_samples_start_from_validation(text_run, capsys):
@@ -184,7 +200,7 @@ def test_a_midi_file_is_continued(music_run, tmp_path, capsys):
     mm_main.main(["--sample", str(music_run), "--prompt", path, "--prompt_steps", "5",
                   "--sample_steps", "7"])
     assert "5 steps of %s, then 7 sampled ones" % path in capsys.readouterr().out
-    played = mido.MidiFile(str(music_run / "sample.mid"))
+    played = mido.MidiFile(str(newest(music_run, "sample*.mid")))
     notes = [message.note for message in played if message.type == "note_on"]
     assert notes[:5] == [51, 52, 53, 54, 55] and played.length <= 0.5 * 12
     (tmp_path / "no.mid").write_bytes(b"no music")

@@ -327,6 +327,8 @@ def test_the_winner_is_tested_with_several_seeds(toy, capsys):
         winner.finish(sweep)
         assert toy.calls() == calls  # nothing is tested twice
         best = sweep.best
+    with toy.open("--sweep_trials", "4", "--final_seeds", "1") as sweep:
+        winner.finish(sweep)  # what was tested before stays in the report
     with open(os.path.join(folder, "sweep.json")) as file:
         report = json.load(file)
     assert report["seeds"] == [1, 2, 3]

@@ -76,7 +76,8 @@ class Settings(object):
 def run_path(settings, name):
     """The folder of the run `name`, such as "sweep/trial-001". Raises UserError."""
     if os.path.isabs(name) or os.path.normpath(name).split(os.sep)[0] in (".", ".."):
-        raise UserError("name is %r, but must be the name of a folder, without .. in it" % name)
+        raise UserError("%r cannot be the name of a run or a sweep" % name,
+                        "give the name of a folder, without .. in it")
     return shown_path(os.path.join(project_path(settings.runs_folder), settings.task,
                                    data_set_title(settings), settings.cell_name, name))
 
