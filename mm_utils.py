@@ -154,9 +154,8 @@ class MusicData(PreparedData):
             lines = own_music.left_out_lines(left_out)
         baseline = "note-frequency baseline, valid: window_nll %.4f" % (
             self.baseline("valid")["window_nll"])
-        if not lines:
-            return [baseline]
-        return ["left out or shifted, see left_out.json:"] + lines + [baseline]
+        title = ["left out or shifted, see left_out.json:"] if lines else []
+        return title + lines + [baseline]
 
     def baseline(self, split="test"):
         """The note-frequency baseline: it knows only how often each note sounds in training.

@@ -43,8 +43,7 @@ class Batches(object):
     """
 
     def __init__(self, keys, make):
-        self._keys = keys
-        self._make = make
+        self._keys, self._make = keys, make
 
     def __len__(self):
         return len(self._keys)

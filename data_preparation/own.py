@@ -8,7 +8,7 @@ from collections import namedtuple
 
 from data_preparation.identity import Identity, fingerprint_of
 from files.errors import UserError
-from files.project import project_path
+from files.project import existing_path
 
 # The data set of a task that is made of the user's own files. `option`: the setting that names
 # their place; `others`: {setting: default} of those that the preparation depends on, too;
@@ -49,8 +49,7 @@ def described(paths):
 
 def user_path(path):
     """The absolute form of a path to a user's data: from the current folder or the project's."""
-    here = os.path.abspath(os.path.expanduser(path))
-    return here if os.path.exists(here) else project_path(path)
+    return os.path.abspath(existing_path(path))
 
 
 def user_paths(given):

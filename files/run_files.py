@@ -1,14 +1,10 @@
 """The files of a run or a sweep that are read again: their names, and how they are taken apart."""
 
+import contextlib
 import json
 import os
 
 from files.reading import load_json, reading
-
-# Names in the files of runs by earlier versions -> today's, wherever they stand in settings.json
-# and results.json.
-NEW_NAMES = {"watched": "monitor", "data_share": "data_fraction", "frequency_baseline": "baseline",
-             "zero_state_chance": "state_reset_probability", "learning_rate_decay": "linear_decay"}
 
 LAST, BEST = "checkpoints/last.npz", "checkpoints/best.npz"
 # What a folder may hold whose run was ended before its first checkpoint.
@@ -36,6 +32,17 @@ def is_sweep(folder):
     return os.path.exists(os.path.join(folder, "trials.jsonl"))
 
 
+def has_results(folder):
+    """Whether a run's folder has results.json."""
+    return os.path.exists(os.path.join(folder, "results.json"))
+
+
+def remove_results(folder):
+    """Remove results.json, if it is there, of a run that continues."""
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(os.path.join(folder, "results.json"))
+
+
 def trial_name(number):
     """The name of the folder of a sweep's trial."""
     return "trial-%03d" % number
@@ -45,10 +52,11 @@ def load_settings(folder):
     """The settings.json of a run or a sweep. Raises UserError if it is not right."""
     path = os.path.join(folder, "settings.json")
     with reading(path):
-        content = with_new_names(load_json(path))
+        content = load_json(path)
         settings = content["settings"]
-        for name in ("task", "script"):
+        for name in ("task", "script", "command"):
             text(content[name])
+        dict(content["unpublished"])
         for name in ("data_set_name", "cell_name"):
             text(settings[name])
         dict(settings["cell_hyperparameters"], **content["environment"])
@@ -61,7 +69,7 @@ def load_results(folder):
     """The results.json of a run. Raises UserError if it is not right."""
     path = os.path.join(folder, "results.json")
     with reading(path):
-        results = with_new_names(load_json(path))
+        results = load_json(path)
         for name in ("task", "data_set", "cell", "monitor"):
             text(results[name])
         for name in ("seed", "epochs", "best_epoch", "parameters", "hidden_units"):
@@ -82,7 +90,7 @@ def load_sweep(folder):
     """The sweep.json of a finished sweep. Raises UserError if it is not right."""
     path = os.path.join(folder, "sweep.json")
     with reading(path):
-        content = with_new_names(load_json(path))
+        content = load_json(path)
         whole(content["trials"])
         number(content["winner"]["loss"])
         whole(content["winner"]["trial"])
@@ -135,10 +143,3 @@ def _of_type(kind, value):
     if not isinstance(value, kind) or isinstance(value, bool):
         raise TypeError("%.60r is of the wrong kind" % (value,))
     return value
-
-
-def with_new_names(value):
-    """A JSON value with the names of earlier versions replaced by today's."""
-    if not isinstance(value, dict):
-        return value
-    return {NEW_NAMES.get(name, name): with_new_names(content) for name, content in value.items()}

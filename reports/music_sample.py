@@ -36,8 +36,9 @@ def music(trainer):
     title = "%s, %s, temperature %g" % (data.title, settings.cell_name, settings.temperature)
     pictures.piano_roll(picture, sampled, song, len(prompt), data.lowest_note, title)
     of = settings.prompt or "a %s song" % prompt_split(settings).replace("valid", "validation")
-    run.log("%s and %s: %s of %s, then %d sampled ones" % (
-        os.path.basename(midi), os.path.basename(picture), counted(len(prompt), "step"), of, steps))
+    names = " and ".join(map(os.path.basename, (midi, picture)))
+    run.log("%s: %s of %s, then %d sampled ones" % (
+        names, counted(len(prompt), "step"), of, steps))
 
 
 def check_prompt(settings, data):

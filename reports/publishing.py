@@ -10,10 +10,7 @@ import types
 
 from data_preparation.own import data_set_title
 from files.errors import UserError, hint
-from files.reading import load_json
-from files.run_files import (BEST, is_sweep, load_results, load_settings, load_sweep,
-                             with_new_names)
-from files.writing import save_json
+from files.run_files import BEST, is_sweep, load_results, load_settings, load_sweep
 
 PUBLISHED_FILES = ("settings.json", "metrics.jsonl", "results.json", "learning_curve.png",
                    "sample.mid", "pianoroll.png", "sample.txt", "confusion_matrix.png", "log.txt")
@@ -86,7 +83,7 @@ def _check(folder, results):
 
 
 def _copy(names, source, target):
-    """Copy those of the files that are there: the log shortened, JSON with today's names."""
+    """Copy those of the files that are there, the log shortened."""
     for name in names:
         path, copy = os.path.join(source, name), os.path.join(target, name)
         if not os.path.exists(path):
@@ -95,8 +92,6 @@ def _copy(names, source, target):
             text = {"encoding": "utf-8", "errors": "surrogateescape"}  # whatever bytes are in it
             with open(path, **text) as log, open(copy, "w", **text) as file:
                 file.writelines(shortened(list(log)))
-        elif name.endswith(".json"):
-            save_json(copy, with_new_names(load_json(path)))
         else:
             shutil.copyfile(path, copy)
 

@@ -1,11 +1,10 @@
 """Report a run: evaluation, results.json, learning curve, a summary on the screen."""
 
-import os
 import resource
 
 from data_preparation.prepared import data_label
 from files.progress import duration
-from files.run_files import load_results
+from files.run_files import has_results, load_results
 from files.units import shown, unit
 from files.writing import save_json
 from reports import pictures
@@ -54,7 +53,7 @@ def _write(trainer, results):
 
 def _adds_to(run, results):
     """Whether results have metrics that results.json lacks, or are of other data."""
-    if not os.path.exists(run.file("results.json")) or results["other_data"]:
+    if not has_results(run.path) or results["other_data"]:
         return True
     earlier = load_results(run.path)
     return any(set(results.get(split, {})) - set(earlier.get(split, {}))
@@ -106,7 +105,7 @@ def _training(trainer):
 
 def _keep_test(results, run):
     """Keep what an earlier evaluation on the same data found on the test part."""
-    if not os.path.exists(run.file("results.json")):
+    if not has_results(run.path):
         return
     earlier = load_results(run.path)
     if "test" in earlier and earlier.get("data", run.data) == run.data:

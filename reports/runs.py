@@ -12,7 +12,6 @@ from files.run_files import is_sweep, load_results, load_settings, load_sweep, t
 from reports.paper_results import PAPER_RESULTS
 
 PUBLISHED = project_path("results")  # the folder of the published runs
-UNKNOWN = "unknown"  # of runs by versions that did not write what is asked for
 
 Winner = collections.namedtuple("Winner", "folder trials loss data_set cell unpublished")
 Winner.__doc__ = """The settings that won a finished sweep.
@@ -26,26 +25,17 @@ class Run(object):
     """A finished run that was tested.
 
     folder: its path. results, settings: what results.json holds, and the settings in
-    settings.json. command: what makes it again, or "unknown". unpublished: {name: value} of
-    settings that changed its numbers and are not the published ones; None if unknown. winner: the
-    Winner with these settings, None for none.
+    settings.json. command: what makes it again. tensorflow: the version that trained it.
+    unpublished: {name: value} of settings that changed its numbers and are not the published ones.
+    winner: the Winner with these settings, None for none.
     """
 
     def __init__(self, folder, saved, results, winners):
         self.folder, self.results, self.settings = folder, results, saved["settings"]
-        self.command = saved.get("command", UNKNOWN)
+        self.seed, self.command = results["seed"], saved["command"]
+        self.tensorflow = results["environment"]["tensorflow"]
         self.winner = next((winner for winner in winners if _won(winner, saved)), None)
         self.unpublished = _unpublished(saved, results)
-
-    @property
-    def seed(self):
-        """The run's seed."""
-        return self.results["seed"]
-
-    @property
-    def tensorflow(self):
-        """The version of TensorFlow that trained it."""
-        return self.results["environment"]["tensorflow"]
 
     @property
     def fingerprint(self):
@@ -60,7 +50,7 @@ class Run(object):
             return "other"
         if self.winner:
             return "tuned"
-        return "untuned" if self.unpublished == {} else "other"
+        return "other" if self.unpublished else "untuned"
 
     def differences(self):
         """The differences from a published run, as a list of texts."""
@@ -69,14 +59,10 @@ class Run(object):
             found.append("other data than the published ones")
         elif fraction != 1:
             found.append("%.3g %% of the data" % (100 * fraction))
-        if self.unpublished is None:
-            return found + ["settings: " + UNKNOWN]
         return found + ["%s %s" % item for item in sorted(self.unpublished.items())]
 
 
 def _unpublished(saved, results):
-    if "unpublished" not in saved:
-        return None
     settings, found = saved["settings"], dict(saved["unpublished"])
     if settings.get("mixed_precision"):
         found["mixed_precision"] = True
@@ -87,7 +73,7 @@ def _unpublished(saved, results):
 
 def _won(winner, saved):
     settings = saved["settings"]
-    ours = settings["data_set_name"], settings["cell_name"], saved.get("unpublished")
+    ours = settings["data_set_name"], settings["cell_name"], saved["unpublished"]
     return ours == (winner.data_set, winner.cell, winner.unpublished)
 
 

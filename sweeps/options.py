@@ -9,9 +9,8 @@ from sweeps.search_space import search_space
 from sweeps.trial import Trial
 from training.options import option_words
 
-# The settings of the sweep that must stay as they were when it was begun, and what sweeps by
-# versions without them had.
-_OF_SWEEP = {"search": {}, "search_method": "tpe", "prune_after": 0}
+# The settings of the sweep that must stay as they were when it was begun.
+_OF_SWEEP = ("search", "search_method", "prune_after")
 
 
 def make_trial(sweep, number, point, **changed):
@@ -77,7 +76,7 @@ def check_same(path, settings, space):
     now = json.loads(json.dumps(settings.values))
     for name in sorted(now):
         fixed = settings.constants[name].is_of_computation or name in _OF_SWEEP
-        begun = saved.get(name, _OF_SWEEP.get(name, now[name]))
+        begun = saved.get(name, now[name])
         if not fixed or now[name] == begun:
             continue
         if name != "search" or not _has_grown(settings, space, begun):

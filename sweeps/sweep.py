@@ -4,7 +4,6 @@ The test split is not opened before a winner is chosen on validation. What happe
 trials.jsonl, so that a sweep that was cut off continues with the same command.
 """
 
-import contextlib
 import itertools
 import os
 import re
@@ -16,7 +15,7 @@ import tqdm
 from files import units
 from files.errors import UserError
 from files.output import is_terminal
-from files.run_files import is_begun, trial_name
+from files.run_files import is_begun, remove_results, trial_name
 from sweeps import options, report, spark, winner
 from sweeps.records import read_records, write_records
 from sweeps.search_space import points_in, search_space
@@ -148,8 +147,7 @@ class Sweep(object):
     def _retry(self, record):
         """The trial of a record that failed: what it left as its results is removed."""
         trial = options.make_trial(self, record["trial"], record["point"])
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(os.path.join(trial.folder, "results.json"))
+        remove_results(trial.folder)
         return trial
 
     def add(self, record, kind=DONE):

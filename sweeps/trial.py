@@ -22,7 +22,7 @@ import time
 from files.errors import TrainingFailed, UserError, hint
 from files.output import is_terminal
 from files.progress import BAR_FILE
-from files.run_files import LAST, load_results
+from files.run_files import LAST, has_results, load_results
 from files.writing import FolderInUse, lock_folder
 
 DONE, AGAIN, UNCLEAR = "done", "again", "unclear"
@@ -72,7 +72,7 @@ def train(trial, variables=()):
 
 def _run(trial, variables):
     """Run the process of a trial that is not finished; returns how it Ended."""
-    if os.path.exists(os.path.join(trial.folder, "results.json")):
+    if has_results(trial.folder):
         return Ended(DONE, None)
     begun = os.path.exists(os.path.join(trial.folder, LAST))
     return call(trial.script, trial.resume if begun else trial.begin, variables)

@@ -4,7 +4,7 @@ import os
 import statistics
 
 from files.errors import UserError
-from files.run_files import load_settings
+from files.run_files import has_results, load_settings
 from files.units import shown
 from files.writing import save_json
 from sweeps import options, report
@@ -59,7 +59,7 @@ def _other_seeds(sweep, best):
     point, found = best["point"], []
     first = point.get("seed", sweep.settings.seed)
     count = sweep.settings.final_seeds
-    while _is_finished(sweep.run.file(_name(best, first + count))):  # by a call with more seeds
+    while has_results(sweep.run.file(_name(best, first + count))):  # by a call with more seeds
         count += 1
     for seed in range(first + 1, first + count):
         changed = dict(point, seed=seed) if "seed" in point else point
@@ -75,10 +75,6 @@ def _other_seeds(sweep, best):
 
 def _name(best, seed):
     return "winner-%03d-seed-%d" % (best["trial"], seed)
-
-
-def _is_finished(folder):
-    return os.path.exists(os.path.join(folder, "results.json"))
 
 
 def check_data(sweep, folder):

@@ -56,25 +56,22 @@ def test_the_longest_wait_is_kept_in_the_state():
     again.patience = 1
     with pytest.raises(UserError, match="patience is 1, but run has waited 2 epochs"):
         again.check_limits("run")
-    older = EarlyStopping(5, 100, lower_is_better=True)
-    older.restore({"best": 2.0, "best_epoch": 4, "epochs_done": 7})
-    assert older.longest_wait == 3
 
 
 def test_what_overflowed_is_never_the_best():
     stopping = EarlyStopping(3, 100, lower_is_better=True)
     assert feed(stopping, [float("inf"), float("inf"), 900.0]) == [False, False, True]
     assert (stopping.best, stopping.best_epoch, stopping.reason) == (900.0, 3, None)
-    older = EarlyStopping(3, 100, lower_is_better=True)
-    # By an earlier version:
-    older.restore({"best": float("inf"), "best_epoch": 1, "epochs_done": 1})
-    assert older.update(900.0)
+
+
+STATE = {"best": 1.0, "best_epoch": 1, "epochs_done": 1, "longest_wait": 0, "pruned": None}
 
 
 @pytest.mark.parametrize("state", [
-    {}, [], {"best": "1", "best_epoch": 1, "epochs_done": 1},
-    {"best": 1.0, "best_epoch": -1, "epochs_done": 1},
-    {"best": 1.0, "best_epoch": 1, "epochs_done": True}])
+    {}, [], {"best": 1.0}, dict(STATE, best="1"), dict(STATE, best_epoch=-1),
+    dict(STATE, epochs_done=True), dict(STATE, pruned=1), dict(STATE, longest_wait=None)])
 def test_what_is_no_state_is_refused(state):
+    stopping = EarlyStopping(3, 100, lower_is_better=True)
+    stopping.restore(STATE)
     with pytest.raises((LookupError, TypeError, ValueError)):
-        EarlyStopping(3, 100, lower_is_better=True).restore(state)
+        stopping.restore(state)

@@ -243,14 +243,6 @@ def test_with_a_decay_the_limit_of_epochs_is_marked(tmp_path):
     assert run.differences() == ["epochs 500", "linear_decay True"]
 
 
-def test_runs_of_versions_that_kept_no_command_are_listed_as_unknown(tmp_path):
-    folder = make_run(tmp_path / "run")
-    change(folder / "settings.json", command=None, unpublished=None)
-    run, = tool.collect([str(tmp_path)])
-    assert (run.kind, run.command, run.differences()) == ("other", "unknown", ["settings: unknown"])
-    assert "| `unknown` |" in results_page.page([run], ROOT)
-
-
 def test_unfinished_runs_are_left_out_with_a_word(tmp_path, capsys):
     make_run(tmp_path / "good")
     make_run(tmp_path / "cut off", stop_reason=None)

@@ -43,7 +43,8 @@ def script_of(folder, text):
 
 def write_run(folder, settings, task="toys"):
     (folder / "settings.json").write_text(json.dumps({
-        "task": task, "script": "some_main.py", "environment": {}, "settings": settings}))
+        "task": task, "script": "some_main.py", "command": "", "given": [], "unpublished": {},
+        "environment": {}, "settings": settings}))
 
 
 @pytest.fixture

@@ -490,9 +490,10 @@ def test_metrics_that_are_none_are_one_line(tmp_path, content):
     {"seconds": None}, {"batch": 1.5}, {"sums": {"window_nll": ["1", 2]}},
     {"seconds": float("inf")}, {"step": 2 ** 70}, {"startup_seconds": float("nan")}])
 def test_progress_of_a_wrong_kind_is_refused(change):
-    right = {"epoch": 2, "batch": 3, "step": 40, "seconds": 1.5, "sums": {"window_nll": [1.0, 2.0]}}
+    right = {"epoch": 2, "batch": 3, "step": 40, "seconds": 1.5, "startup_seconds": 0.5,
+             "sums": {"window_nll": [1.0, 2.0]}}
     names = ["window_nll"]
-    assert checked_progress(right, names)["startup_seconds"] == 0  # of an earlier version
+    assert checked_progress(right, names) == right
     with pytest.raises((LookupError, TypeError, ValueError)):
         checked_progress(dict(right, **change), names)
 
@@ -712,17 +713,13 @@ def test_a_full_disk_is_one_line_and_the_run_continues_later(finished):
     (["--data_set_name", "Nottingham", "--data_folder", "nowhere"], "get_data.sh")])
 def test_bad_input_is_one_line_and_status_2(words, named):
     process = start(*words)
-    output = process.communicate()[0]
-    # TensorFlow 2.21 writes some lines of its own when it is imported, which no setting silences.
-    own = [line for line in output.splitlines()
-           if not re.match("WARNING: All log messages before absl|I0000 ", line)]
-    assert process.returncode == 2
-    assert len(own) == 1 and named in own[0]
+    line, = process.communicate()[0].splitlines()
+    assert process.returncode == 2 and named in line
 
 
 @pytest.mark.parametrize("name", ["../elsewhere", "/elsewhere", "a/../..", ".."])
 def test_a_name_cannot_leave_the_folder_of_runs(tmp_path, name):
-    with pytest.raises(UserError, match="name is"):
+    with pytest.raises(UserError, match="cannot be a run.s name"):
         mm_main.main(arguments(tmp_path, name))
     assert not (tmp_path / "runs").exists()
 

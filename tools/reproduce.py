@@ -27,7 +27,7 @@ import files.environment  # noqa: F401: before packages of the environment
 from cells.registry import CELLS
 from files.errors import OneLineParser, UserError, did_you_mean, hint, run_as_script
 from files.progress import counted, duration
-from files.run_files import load_results, load_settings
+from files.run_files import load_results, load_settings, remove_results
 from reports import rows
 from reports.paper_results import PAPER_RESULTS
 from sweeps import check, parallel
@@ -47,9 +47,7 @@ def train(jobs, number):
     """Train what is left to train; returns the lines that name what failed."""
     left = [job for job in jobs if job.state != "finished"]
     for job in left:
-        results = os.path.join(job.trial.folder, "results.json")
-        if os.path.exists(results):
-            os.remove(results)  # of an evaluation on the way
+        remove_results(job.trial.folder)  # of an evaluation on the way
     failed = []
     trials = [job.trial for job in left]
     gpus = _gpus() if number > 1 else []
@@ -77,8 +75,6 @@ def check_run(folder, count, further):
     """Train the first epochs of a published run again and print how they compare."""
     with hint("give the folder of a published run"):
         saved, results = load_settings(folder), load_results(folder)
-    if "command" not in saved:
-        raise UserError("%s is of a version that kept no command" % folder)
     script = script_of(saved["settings"]["data_set_name"])
     then, now = saved["environment"], parallel.shared_cores(1)[0]
     print("published with TensorFlow %s on %s; here %s, up to %s" % (

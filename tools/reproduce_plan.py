@@ -14,7 +14,7 @@ import sa_main
 import sa_utils
 from files.errors import UserError, did_you_mean, hint
 from files.progress import counted, duration
-from files.run_files import LAST, load_results
+from files.run_files import LAST, has_results, load_results
 from reports import rows
 from reports.runs import PUBLISHED, find_runs, find_winners
 from sweeps.options import later_options
@@ -94,9 +94,7 @@ def _state(script, settings, folder):
         if theirs != ours:
             raise UserError("%s has other settings: %s, not %s" % (
                 folder, _as_text(theirs), _as_text(ours)))
-        results = {}
-        if os.path.exists(os.path.join(folder, "results.json")):
-            results = load_results(folder)
+        results = load_results(folder) if has_results(folder) else {}
     stopped, tested = bool(results.get("stop_reason")), "test" in results
     if stopped and not tested and not os.path.exists(os.path.join(folder, LAST)):
         raise UserError("%s is finished, but was not tested" % folder,

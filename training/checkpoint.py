@@ -65,7 +65,7 @@ def checked_progress(progress, names):
         sums[name] = [number(total), number(count)]
     return {"epoch": whole(progress["epoch"], 1), "batch": whole(progress["batch"]),
             "step": whole(progress["step"]), "seconds": seconds(progress["seconds"]),
-            "startup_seconds": seconds(progress.get("startup_seconds", 0)), "sums": sums}
+            "startup_seconds": seconds(progress["startup_seconds"]), "sums": sums}
 
 
 def checked_state(arrays, state_in, batch_size):

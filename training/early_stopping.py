@@ -75,9 +75,6 @@ class EarlyStopping(object):
         """Go on from what `state` gave. Raises various errors for anything else."""
         self.epochs_done = whole(state["epochs_done"])
         self.best_epoch = whole(state["best_epoch"])
-        waited = self.epochs_done - self.best_epoch
-        self.longest_wait = max(waited, whole(state.get("longest_wait", 0)))
-        self._pruned = text(state.get("pruned") or "") or None
-        best = state["best"]
-        # Earlier versions took a value that overflowed for the best.
-        self.best = best if best is not None and math.isfinite(number(best)) else None
+        self.longest_wait = whole(state["longest_wait"])
+        self._pruned = text(state["pruned"] or "") or None
+        self.best = None if state["best"] is None else number(state["best"])

@@ -105,12 +105,8 @@ class Model(object):
     def __init__(self, settings, network, inputs, loss, metrics, monitor, lower_is_better=True,
                  by_example=None, state=None, outputs=None):
         self.session_config = session_config(settings)
-        self.network = network
-        self.inputs = inputs
-        self.loss = loss
-        self.metrics = metrics
-        self.monitor = monitor
-        self.lower_is_better = lower_is_better
+        self.network, self.inputs, self.loss = network, inputs, loss
+        self.metrics, self.monitor, self.lower_is_better = metrics, monitor, lower_is_better
         self.by_example = by_example or {}
         self.state_in, self.state_out = state if state else ([], [])
         self.outputs = outputs or {}

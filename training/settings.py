@@ -22,8 +22,8 @@ class Settings(object):
     """The settings of one run, read as attributes.
 
     values: {name: value} of all. constants: {name: Constant} of the script and of all cells.
-    given: the names that the command line set, None if unknown. changes: {name: [old, new]} of a
-    resumed run; changed_before: earlier ones, in settings.json. notes: lines to tell the user.
+    given: the names that the command line set. changes: {name: [old, new]} of a resumed run;
+    changed_before: earlier ones, in settings.json. notes: lines to tell the user.
     """
 
     def __init__(self, script, task, values, constants, table, given=(), changes=None,
@@ -67,17 +67,16 @@ class Settings(object):
         """The settings' part of settings.json; `step`: at which a resumed run has `changes`."""
         of_one_call = dict(dict.fromkeys(set(_FOLDERS) & set(self.values), ""), other_data=False)
         changes = self.changed_before + ([dict(self.changes, step=step)] if self.changes else [])
-        known = {} if self.given is None else {"given": sorted(self.given)}
-        known.update({"changed_on_resume": changes} if changes else {})
+        known = {"changed_on_resume": changes} if changes else {}
         return dict(known, task=self.task, script=self.script, command=self.command(),
-                    settings=dict(self.values, **of_one_call), unpublished=self.unpublished())
+                    given=sorted(self.given), settings=dict(self.values, **of_one_call),
+                    unpublished=self.unpublished())
 
 
 def run_path(settings, name):
     """The folder of the run `name`, such as "sweep/trial-001". Raises UserError."""
     if os.path.isabs(name) or os.path.normpath(name).split(os.sep)[0] in (".", ".."):
-        raise UserError("%r cannot be the name of a run or a sweep" % name,
-                        "give the name of a folder, without .. in it")
+        raise UserError("%r cannot be a run's name: give a folder's, without .. in it" % name)
     return shown_path(os.path.join(project_path(settings.runs_folder), settings.task,
                                    data_set_title(settings), settings.cell_name, name))
 
@@ -182,9 +181,9 @@ class _Reader(object):
             content = load_settings(folder)
         saved, path = self._saved(folder, content), os.path.join(folder, "settings.json")
         with reading(path):
-            given_then = set(content["given"]) if "given" in content else None
+            given_then = set(content["given"])
             changed_before = list(map(dict, content.get("changed_on_resume", [])))
-        published = self.settings(saved, None).published()
+        published = self.settings(saved, ()).published()
         then, changes, marked = dict(saved, **saved["cell_hyperparameters"]), {}, {}
         for name, value in given.items():
             value = published.get(name) if value is None else value
@@ -193,9 +192,9 @@ class _Reader(object):
                 changes[name] = value
                 if self.constants[name].is_of_computation:
                     marked[name] = [then[name], value]
-        given_now = None if given_then is None else given_then | set(changes)
-        changes.update(resume="" if evaluate else folder, evaluate=folder if evaluate else "")
-        return self.settings(dict(saved, **changes), given_now, changes=marked,
+        values = dict(saved, **changes)
+        values.update(resume="" if evaluate else folder, evaluate=folder if evaluate else "")
+        return self.settings(values, given_then | set(changes), changes=marked,
                              changed_before=changed_before, notes=self._edited(given_then, saved))
 
     def _check_change(self, name, then, evaluate):
@@ -215,10 +214,7 @@ class _Reader(object):
         lines, table = [], self._table[saved["data_set_name"]]
         for name, top in self.tops.items():
             now = table.get(name) if top is None else top
-            if given_then is None:  # a run by an earlier version
-                known = top is not None and name in table
-            else:
-                known = name not in given_then | {"name", "resume", "evaluate"} and top != {}
+            known = name not in given_then | {"name", "resume", "evaluate"} and top != {}
             if known and now != saved[name]:
                 lines.append("%s is edited at the top of %s (%s), but the run keeps %s" % (
                     name, self._script, now, saved[name]))
@@ -244,7 +240,4 @@ class _Reader(object):
     def _of_earlier_versions(self, saved):
         """The values of what a run by an earlier version lacks."""
         table = self._table.get(saved["data_set_name"], {})
-        values = {name: None if name in table else top for name, top in self.tops.items()}
-        if "linear_decay" in values:
-            values["linear_decay"] = False  # there was none before it was a setting
-        return values
+        return {name: None if name in table else top for name, top in self.tops.items()}

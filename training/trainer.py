@@ -1,8 +1,6 @@
 """The one training loop, for all tasks: epochs, evaluation, early stopping, checkpoints, resume."""
 
-import contextlib
 import math
-import os
 import shlex
 import sys
 import time
@@ -13,7 +11,7 @@ from training.quiet_tensorflow import tf
 from files.errors import TrainingFailed, UserError, hint
 from files.progress import ProgressLine
 from files.reading import reading
-from files.run_files import BEST, LAST, has_only_best
+from files.run_files import BEST, LAST, has_only_best, remove_results
 from training import metrics
 from training.checkpoint import Checkpoint, check_whole, checked_progress, checked_state
 from training.early_stopping import EarlyStopping
@@ -142,8 +140,7 @@ class Trainer(object):
             self.run.save_settings(self.run.environment() if finished else None,
                                    self.progress["step"])
         if self.run.begun and not finished:
-            with contextlib.suppress(FileNotFoundError):  # they are true no longer
-                os.remove(self.run.file("results.json"))
+            remove_results(self.run.path)  # they are true no longer
             batches = self.data.batches("train", self.progress["epoch"])
             self.journal.resumed(self.progress, len(batches))
         self.progress["startup_seconds"] += time.monotonic() - self._started
