@@ -210,7 +210,7 @@ def test_training_and_evaluation(folder, tmp_path):
     assert results["paper"] is None and (run / "sample.mid").exists()
     song = str(folder / "new" / "song0.mid")  # shorter than what is sampled
     mm_main.main(["--sample", str(run), "--prompt", song, "--sample_steps", "40"])
-    assert len(mm_utils.read_midi(str(run / "sample.mid"), 2)) == 12 + 40
+    assert len(mm_utils.read_midi(str(run / "sample-2.mid"), 2)) == 12 + 40
     mm_main.main(["--evaluate", str(run)])
     assert json.loads((run / "results.json").read_text())["test"] == results["test"]
 
