@@ -3,7 +3,7 @@
 from files.units import unit
 from reports.paper_results import CELL_NAMES, PAPER_RESULTS, theirs
 from reports.pictures import pyplot, save
-from reports.tables import entries
+from reports.tables import entries, metric_label
 
 _SHORT = ("RRU", "GRU", "LSTM", "Mogr.")
 _COLUMNS, _LINES = 4, 3
@@ -42,8 +42,8 @@ def _panel(axes, data_set, is_tuned, own):
     axes.margins(y=0.2)
     axes.tick_params(axis="y", labelsize=9)
     axes.ticklabel_format(axis="y", useOffset=False)
-    axes.set_title("%s, %s\n%s" % (data_set, "tuned" if is_tuned else "untuned", known.label),
-                   fontsize=10)
+    axes.set_title("%s, %s\n%s" % (data_set, "tuned" if is_tuned else "untuned",
+                                    metric_label(data_set)), fontsize=10)
     axes.grid(axis="y", color="0.9")
 
 

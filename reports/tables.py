@@ -67,8 +67,13 @@ def table_lines(by_data_set, tuned, rows, names):
         texts = [_text(own.get(cell), data_set, cell, tuned) for cell in CELL_NAMES]
         numbers = [str(len(own[cell].runs)) if cell in own else "-" for cell in CELL_NAMES]
         number = numbers[0] if len(set(numbers)) == 1 else ", ".join(numbers)
-        lines.append([name, unit(PAPER_RESULTS[data_set].metric).label] + texts + [number])
+        lines.append([name, metric_label(data_set)] + texts + [number])
     return markdown(["", "metric"] + list(CELL_TITLES.values()) + ["n"], lines)
+
+
+def metric_label(data_set):
+    """The label of a row's metric; of music's NLL a sign tells the kind of average, see `signs`."""
+    return unit(PAPER_RESULTS[data_set].metric).label.replace("window ", "")
 
 
 def markdown(titles, rows, numbers=0):

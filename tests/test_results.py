@@ -136,7 +136,7 @@ def test_every_published_run_says_what_makes_it_again():
 def test_seeds_with_the_published_settings_share_an_entry(tmp_path):
     for seed, nll in enumerate((8.0, 8.1, 8.3), 1):
         make_run(tmp_path / ("seed%d" % seed), test=nll, seed=seed)
-    assert "| window NLL | 8.133 ± 0.153‡ | - | - | - | 3, -, -, - |" in row(tmp_path)
+    assert "| NLL | 8.133 ± 0.153‡ | - | - | - | 3, -, -, - |" in row(tmp_path)
     page = results_page.page(tool.collect([str(tmp_path)]), ROOT)
     link = os.path.relpath(str(tmp_path / "seed3"), os.path.join(ROOT, "docs"))
     assert "[8.300](%s) window NLL" % link.replace(" ", "%20") in page
