@@ -30,8 +30,9 @@ def music(trainer):
     left = MUSIC_STEPS if settings.prompt else min(len(song), MUSIC_STEPS)
     steps = settings.sample_steps or max(left - len(prompt), 1)
     song = song[:len(prompt) + steps]
-    sampled = np.concatenate([prompt, continuation(trainer, prompt, steps, _choose_notes)])
-    midi, picture = sample_files(trainer, "sample.mid", "pianoroll.png")
+    number, (midi, picture) = sample_files(trainer, "sample.mid", "pianoroll.png")
+    sampled = continuation(trainer, prompt, steps, _choose_notes, number)
+    sampled = np.concatenate([prompt, sampled])
     _save_midi(midi, sampled, data.lowest_note, data.steps_per_quarter)
     title = "%s, %s, temperature %g" % (data.title, settings.cell_name, settings.temperature)
     pictures.piano_roll(picture, sampled, song, len(prompt), data.lowest_note, title)

@@ -1,8 +1,10 @@
 """Report a run: evaluation, results.json, learning curve, a summary on the screen."""
 
+import contextlib
 import resource
 
 from data_preparation.prepared import data_label
+from files.errors import UserError
 from files.progress import duration
 from files.run_files import has_results, load_results
 from files.units import shown, unit
@@ -100,6 +102,9 @@ def _training(trainer):
     if trainer.weights_only:
         earlier = load_results(trainer.run.path)
         found.update((name, earlier[name]) for name in found if name in earlier)
+    elif trainer.settings.evaluate:
+        with contextlib.suppress(UserError):  # no results yet, or damaged ones
+            found["peak_memory_gb"] = load_results(trainer.run.path)["peak_memory_gb"]
     return found
 
 

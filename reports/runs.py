@@ -102,14 +102,16 @@ def find_winners(folders):
 def find_runs(folders):
     """(the finished runs that were tested below `folders`, the folders of the other runs), by path.
 
-    Tuned are those with the settings of a winner there or of a published one. A sweep and its
-    trials that were not tested are left out of both. Raises UserError for what is no folder or is
-    damaged.
+    Tuned are those with the settings of a winner there or, if a cell has none on a data set, of the
+    published one. A sweep and its trials that were not tested are left out of both. Raises
+    UserError for what is no folder or is damaged.
     """
     runs, unfinished = [], []
     winners = find_winners(folders)
     if PUBLISHED not in map(os.path.abspath, folders):
-        winners += find_winners([PUBLISHED])
+        own = {(winner.data_set, winner.cell) for winner in winners}
+        winners += [winner for winner in find_winners([PUBLISHED])
+                    if (winner.data_set, winner.cell) not in own]
     for folder, files in _walk(folders):
         if "settings.json" not in files and "results.json" not in files:
             continue

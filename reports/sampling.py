@@ -16,23 +16,23 @@ def prompt_split(settings):
 
 
 def sample_files(trainer, *names):
-    """The paths of a sample's files; those of --sample count up and replace no earlier ones."""
+    """(number, paths of its files) of a sample; --sample counts up and replaces no earlier one."""
     for number in itertools.count(1):
         numbered = names
         if number > 1:
             numbered = [("-%d." % number).join(name.split(".")) for name in names]
         paths = list(map(trainer.run.file, numbered))
         if not trainer.settings.sample or not any(map(os.path.exists, paths)):
-            return paths
+            return number, paths
 
 
-def continuation(trainer, prompt, steps, choose):
+def continuation(trainer, prompt, steps, choose, number=1):
     """Sample `steps` inputs after `prompt` [T, ..], one at a time; returns them [steps, ..].
 
-    choose(logits of the next step, random generator) gives the next input. A function of weights
-    and seed.
+    choose(logits of the next step, random generator) gives the next input. A function of
+    weights, seed and the number of the sample.
     """
-    model, random = trainer.model, generator(trainer.settings.seed, 0, SAMPLE_PURPOSE)
+    model, random = trainer.model, generator(trainer.settings.seed, number - 1, SAMPLE_PURPOSE)
     first, final = model.outputs["first_states"], model.outputs["final_states"]
     last_logits = model.outputs["logits"][-1, 0]
     read, states, sampled = np.asarray(prompt), None, []

@@ -28,8 +28,8 @@ def text(trainer):
     else:
         ids = np.array(data.tokens(prompt_split(settings))[:TEXT_PROMPT[unit]], np.int32)
     steps = settings.sample_steps or TEXT_LENGTH[unit]
-    sampled = continuation(trainer, ids, steps, _choose_token)
-    path, = sample_files(trainer, "sample.txt")
+    number, (path,) = sample_files(trainer, "sample.txt")
+    sampled = continuation(trainer, ids, steps, _choose_token, number)
     with atomic_write(path) as file:
         made = "sampled (%d %s, temperature %g, seed %d):" % (
             len(sampled), unit, settings.temperature, settings.seed)
@@ -47,7 +47,7 @@ def given_prompt(settings):
     path = existing_path(settings.prompt_file)
     content = load_bytes(path)
     with hint("convert it to UTF-8"), reading(path):
-        return content.decode("utf-8-sig").rstrip("\n")
+        return content.decode("utf-8-sig").replace("\r\n", "\n").rstrip("\n")
 
 
 def check_prompt(settings, data):

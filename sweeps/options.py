@@ -1,10 +1,12 @@
 """The command lines by which a sweep calls its script, and what makes two calls one sweep."""
 
+import glob
 import json
+import os
 
 from cells.registry import CELLS
 from files.errors import UserError, hint
-from files.run_files import load_settings, trial_name
+from files.run_files import is_sweep, load_settings, trial_name
 from sweeps.search_space import search_space
 from sweeps.trial import Trial
 from training.options import option_words
@@ -73,6 +75,8 @@ def check_same(path, settings, space):
         saved = load_settings(path)["settings"]
     if not saved.get("do_hyperparameter_optimization"):
         raise UserError("%s is not a sweep" % path, "give another --sweep_name")
+    if not is_sweep(path) and not glob.glob(os.path.join(glob.escape(path), "trial-*")):
+        return  # nothing has been trained with them
     now = json.loads(json.dumps(settings.values))
     for name in sorted(now):
         fixed = settings.constants[name].is_of_computation or name in _OF_SWEEP

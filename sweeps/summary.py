@@ -3,6 +3,8 @@
 import math
 import statistics
 
+from files.units import shown
+
 CLOSE = 0.05  # "within 5 % of the best"
 
 
@@ -27,10 +29,10 @@ def _value(loss, sign):
 
 def summary_lines(numbers, metric):
     """The lines of a summary for the log."""
-    shown = {name: "failed" if numbers[name] is None else "%.4f" % numbers[name]
-             for name in ("best", "median", "worst")}
+    values = {name: "failed" if numbers[name] is None else shown(metric, numbers[name])
+              for name in ("best", "median", "worst")}
     lines = ["validation {metric}: best {best}, median {median}, worst {worst}".format(
-        metric=metric, **shown)]
+        metric=metric, **values)]
     text = ("{close:.0f} % of {trials} trials are within 5 % of the best, {failed} failed, "
             "{pruned} were pruned; {epochs} epochs in all")
     lines.append(text.format(close=100 * numbers["within_5_percent"], trials=numbers["trials"],

@@ -15,7 +15,7 @@ import tqdm
 from files import units
 from files.errors import UserError
 from files.output import is_terminal
-from files.run_files import is_begun, remove_results, trial_name
+from files.run_files import is_begun, trial_name
 from sweeps import options, report, spark, winner
 from sweeps.records import read_records, write_records
 from sweeps.search_space import points_in, search_space
@@ -145,9 +145,9 @@ class Sweep(object):
         return None if point is None else options.make_trial(self, number, point)
 
     def _retry(self, record):
-        """The trial of a record that failed: what it left as its results is removed."""
+        """The trial of a record that failed: what it left is removed."""
         trial = options.make_trial(self, record["trial"], record["point"])
-        remove_results(trial.folder)
+        shutil.rmtree(trial.folder, ignore_errors=True)
         return trial
 
     def add(self, record, kind=DONE):

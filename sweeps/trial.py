@@ -8,6 +8,7 @@ an exception or a crash that nobody foresaw.
 """
 
 import collections
+import contextlib
 import ctypes
 import datetime
 import math
@@ -72,7 +73,7 @@ def train(trial, variables=()):
 
 def _run(trial, variables):
     """Run the process of a trial that is not finished; returns how it Ended."""
-    if has_results(trial.folder):
+    if is_finished(trial.folder):
         return Ended(DONE, None)
     begun = os.path.exists(os.path.join(trial.folder, LAST))
     return call(trial.script, trial.resume if begun else trial.begin, variables)
@@ -95,6 +96,13 @@ def _outcome(folder):
     if (found["stop_reason"] or "").startswith(PRUNED):
         outcome["pruned"] = True
     return outcome
+
+
+def is_finished(folder):
+    """Whether a trial has results, be they damaged, and not only of an evaluation on the way."""
+    with contextlib.suppress(UserError):
+        return has_results(folder) and bool(results(folder)["stop_reason"])
+    return True
 
 
 def results(folder):

@@ -4,13 +4,13 @@ import os
 import statistics
 
 from files.errors import UserError
-from files.run_files import has_results, load_settings
+from files.run_files import load_settings
 from files.units import shown
 from files.writing import save_json
 from sweeps import options, report
 from sweeps.grids import lower_is_better
 from sweeps.summary import summary, summary_lines
-from sweeps.trial import call, results, train
+from sweeps.trial import call, is_finished, results, train
 
 
 def finish(sweep):
@@ -59,7 +59,7 @@ def _other_seeds(sweep, best):
     point, found = best["point"], []
     first = point.get("seed", sweep.settings.seed)
     count = sweep.settings.final_seeds
-    while has_results(sweep.run.file(_name(best, first + count))):  # by a call with more seeds
+    while is_finished(sweep.run.file(_name(best, first + count))):  # by a call with more seeds
         count += 1
     for seed in range(first + 1, first + count):
         changed = dict(point, seed=seed) if "seed" in point else point
@@ -67,7 +67,8 @@ def _other_seeds(sweep, best):
                                    evaluate_on_test=True, prune_after=0)
         reason = train(trial)[0]["reason"]
         if reason:
-            raise UserError("the winner failed with seed %d: %s" % (seed, reason))
+            raise UserError("the winner failed with seed %d (%s)" % (seed, reason),
+                            "final_seeds %d gives the report without it" % (seed - first))
         check_data(sweep, trial.folder)
         found.append(results(trial.folder))
     return found

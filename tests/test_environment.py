@@ -438,3 +438,13 @@ def test_importing_tensorflow_says_nothing():
     done = subprocess.run([sys.executable, "-c", "from training.quiet_tensorflow import tf"],
                           cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+@pytest.mark.parametrize("has_avx, said", [("True", b""), ("False", b"the reason")])
+def test_a_package_may_say_why_it_aborts(tmp_path, has_avx, said):
+    (tmp_path / "loud.py").write_text("import os; os.write(2, b'the reason'); os.abort()")
+    code = ("import sys; sys.path.insert(0, sys.argv[1]); from files import environment;"
+            "environment._has_avx = lambda: %s; environment.need('loud')" % has_avx)
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT,
+                          stderr=subprocess.PIPE)
+    assert done.returncode == -signal.SIGABRT and done.stderr == said

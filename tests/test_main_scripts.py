@@ -145,7 +145,7 @@ def test_two_steps_and_an_evaluation(folder, data_set, cell_name):
 
 def test_a_part_of_a_text_is_shown_as_one(folder, capsys, monkeypatch):
     beginning = hashlib.sha256((CHARACTERS * 3)[:64].encode()).hexdigest()
-    monkeypatch.setitem(identity.BEGINNINGS, "text8", {64: beginning})
+    monkeypatch.setattr(identity, "beginnings", lambda name: {64: beginning})
     lm_utils.prepare("text8", str(folder / "data"))
     results = train(folder, "text8", "GRU", "--seed", "2")
     shown = capsys.readouterr().out

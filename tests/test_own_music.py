@@ -212,7 +212,12 @@ def test_training_and_evaluation(folder, tmp_path):
     mm_main.main(["--sample", str(run), "--prompt", song, "--sample_steps", "40"])
     assert len(mm_utils.read_midi(str(run / "sample-2.mid"), 2)) == 12 + 40
     mm_main.main(["--evaluate", str(run)])
-    assert json.loads((run / "results.json").read_text())["test"] == results["test"]
+    again = json.loads((run / "results.json").read_text())
+    assert again["test"] == results["test"]
+    assert again["peak_memory_gb"] == results["peak_memory_gb"]  # of the training
+    shutil.rmtree(str(run / "checkpoints"))
+    with pytest.raises(UserError, match="one has no weights: --resume"):
+        mm_main.main(["--evaluate", str(run)])
 
 
 def test_run_folders_are_named_after_the_folder():

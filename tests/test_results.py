@@ -12,7 +12,7 @@ import mnist_main
 from files.errors import UserError
 from reports import publishing, results_page, rows, tables
 from reports.paper_results import CELL_NAMES, PAPER_RESULTS
-from reports.runs import find_runs
+from reports.runs import find_runs, find_winners
 from tools import results as tool
 
 ROOT = tool.ROOT
@@ -404,6 +404,19 @@ def test_a_run_of_a_sweep_is_published_with_the_trials(tmp_path):
     assert "... 800 lines left out ..." in open(os.path.join(sweep, "log.txt")).read()
     runs, unfinished = find_runs([str(tmp_path / "results")])
     assert [run.folder for run in runs] == [target] and unfinished == []
+
+
+def test_the_own_winner_of_a_cell_counts_and_not_the_published_one(tmp_path):
+    published = find_winners([tool.PUBLISHED])
+    theirs = next(winner.unpublished for winner in published
+                  if (winner.data_set, winner.cell) == ("JSB Chorales", "RRU"))
+    make_run(tmp_path / "tuned-seed1", unpublished=theirs)
+    run, = tool.collect([str(tmp_path)])
+    assert run.kind == "tuned"
+    make_run(tmp_path / "night" / "trial-001", unpublished={"dropout": 0.7})
+    write_sweep(tmp_path / "night", 5, 8.0)
+    kinds = {os.path.basename(run.folder): run.kind for run in tool.collect([str(tmp_path)])}
+    assert kinds == {"trial-001": "tuned", "tuned-seed1": "other"}
 
 
 def test_a_sweep_is_published_without_its_trials(tmp_path):

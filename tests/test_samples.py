@@ -151,7 +151,7 @@ def test_a_prompt_without_a_known_character_is_refused_before_training(text_run,
 
 
 def test_a_prompt_may_stand_in_a_file(text_run, tmp_path):
-    (tmp_path / "prompt.txt").write_text("a cat sat\n")
+    (tmp_path / "prompt.txt").write_bytes(b"a cat sat\r\n")
     lm_main.main(["--sample", str(text_run), "--prompt_file", str(tmp_path / "prompt.txt"),
                   "--sample_steps", "30"])
     shown = newest(text_run, "sample*.txt").read_text()
@@ -182,6 +182,8 @@ def test_samples_alone_replace_no_earlier_ones(music_run, capsys):
     picture, played = newest(music_run, "pianoroll-*.png"), newest(music_run, "sample-*.mid")
     assert "%s and %s: " % (played.name, picture.name) in capsys.readouterr().out
     assert not {picture, played} & set(earlier)
+    mm_main.main(["--sample", str(music_run), "--temperature", "0.8"])
+    assert newest(music_run, "sample-*.mid").read_bytes() != played.read_bytes()
     assert picture.stem.split("-")[1] == played.stem.split("-")[1]
     assert all(path.read_bytes() == content for path, content in earlier.items())
 

@@ -82,7 +82,7 @@ value = float("inf") if order == "inf" else abs(settings["dropout"] - 0.3)
 results = {"valid": {"nll": value}, "monitor": "nll", "lower_is_better": True,
            "seconds": 1.0, "epochs": 4,
            "best_epoch": 3, "parameters": 5, "hidden_units": 1, "seed": int(settings["seed"]),
-           "stop_reason": "pruned: it is worse" if order == "pruned" else "",
+           "stop_reason": "pruned: it is worse" if order == "pruned" else "done",
            "task": "toys", "data_set": "toy", "cell": "RRU", "data_fraction": 1,
            "environment": {"tensorflow": "none", "cores": 1}}
 if options["evaluate_on_test"] == "True":
@@ -310,6 +310,10 @@ def test_an_interrupted_trial_is_continued(toy):
         with pytest.raises(KeyboardInterrupt):
             sweep.search()
         assert len(sweep.records) == 1
+        # The user has a look at it: its results are not those of a finished training.
+        results = json.loads((toy.folder / sweep.run.file("trial-001/results.json")).read_text())
+        with open(sweep.run.file("trial-002/results.json"), "w") as file:
+            json.dump(dict(results, stop_reason=None), file)
     with toy.open("--sweep_trials", "2") as sweep:
         sweep.search()
     begun, again = toy.calls()[1:]
@@ -389,7 +393,8 @@ def test_only_one_process_sweeps_and_only_with_the_same_settings(toy, tmp_path):
     with toy.open():
         with pytest.raises(UserError, match="in use by another process"):
             toy.open()
-    toy.open("--gpu", "", "--sweep_trials", "7").__exit__()
+    with toy.open("--gpu", "", "--sweep_trials", "7") as sweep:
+        os.mkdir(sweep.run.file("trial-001"))
     with pytest.raises(UserError, match="was begun with batch_size 16, not 8: .*--sweep_name"):
         toy.open("--batch_size", "8")
     run = tmp_path / "runs" / "music" / "JSB Chorales" / "RRU" / "run"

@@ -113,8 +113,11 @@ def test_failed_trials_are_tried_again_if_asked(toy):
         sweep.search()
         assert sweep.records == before and len(toy.calls()) == 4
     toy.orders(t2="nan")
+    left = os.path.join(sweep.run.path, "trial-003", "events.out.tfevents.1")
+    open(left, "w").close()  # by which the run would refuse its own folder
     with toy.open("--sweep_trials", "4", "--retry_failed", "True") as sweep:
         sweep.search()
+    assert not os.path.exists(left)
     found = {record["trial"]: record for record in recorded(toy)}
     assert sorted(found) == [1, 2, 3, 4] and len(toy.calls()) == 6
     assert found[2]["reason"] and not found[3]["reason"]
@@ -134,6 +137,15 @@ def test_a_trial_on_data_that_were_replaced_meanwhile_ends_the_sweep(toy):
         shutil.rmtree(trial)
         sweep.search()
         assert [record["loss"] is None for record in sweep.records] == 4 * [False]
+
+
+def test_a_sweep_without_trials_takes_other_settings(toy):
+    with toy.open("--sweep_trials", "1"):
+        pass
+    with toy.open("--sweep_trials", "1", "--batch_size", "8") as sweep:
+        sweep.search()
+    with pytest.raises(UserError, match="was begun with batch_size 8, not 16"):
+        toy.open("--sweep_trials", "1")
 
 
 def test_a_sweep_follows_no_link(toy, tmp_path):

@@ -82,7 +82,8 @@ def check_run(folder, count, further):
         counted(len(now), "core")))
     alike = then["tensorflow"] == tf.version.VERSION and then["cores"] <= len(now)
     print("The same numbers are to be expected, on the same kind of processor." if alike else
-          "Other versions or cores round otherwise: the epochs may differ by some percent.")
+          "Other versions or cores round otherwise: epochs may differ by some percent, first "
+          "accuracies by more.")
     with tempfile.TemporaryDirectory() as temporary:
         more = dict(further, name="check", runs_folder=temporary)
         begin = shlex.split(saved["command"])[3:] + option_words(more)

@@ -181,7 +181,7 @@ class _Reader(object):
             content = load_settings(folder)
         saved, path = self._saved(folder, content), os.path.join(folder, "settings.json")
         with reading(path):
-            given_then = set(content["given"])
+            given_then = set(content.get("given", []))
             changed_before = list(map(dict, content.get("changed_on_resume", [])))
         published = self.settings(saved, ()).published()
         then, changes, marked = dict(saved, **saved["cell_hyperparameters"]), {}, {}

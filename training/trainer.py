@@ -1,6 +1,7 @@
 """The one training loop, for all tasks: epochs, evaluation, early stopping, checkpoints, resume."""
 
 import math
+import os
 import shlex
 import sys
 import time
@@ -50,10 +51,11 @@ class Trainer(object):
         try:
             self.session.run(tf.global_variables_initializer())
             self.clock = Clock(settings.checkpoint_minutes)
+            if settings.evaluate and not (self.weights_only or os.path.exists(run.file(LAST))):
+                raise UserError("%s has no weights" % run.path, "--resume a run that was only "
+                                "begun; of a sweep's trials only the best one's are kept")
             if run.begun and not self.weights_only:
                 self._restore()
-            elif settings.evaluate and not run.begun:
-                raise UserError("%s has no checkpoint yet" % run.path, "continue with --resume")
             elif not run.begun:
                 self._save()
         except BaseException:
