@@ -20,11 +20,8 @@ class Cell(object):
 
     def __init__(self, state_size, output_size, dropout):
         """state_size: N or LSTMState(N, N). dropout: drop probability, number or scalar tensor."""
-        self.state_size = state_size
-        self.output_size = output_size
-        self.dropout = dropout
-        self.weights = None
-        self._input_depth = None
+        self.state_size, self.output_size, self.dropout = state_size, output_size, dropout
+        self.weights = self._input_depth = None
 
     def mask_size(self, input_depth):
         """Features K of the dropout mask: one for each unit."""

@@ -46,8 +46,9 @@ def final(trainer):
 def _write(trainer, results):
     run = trainer.run
     save_json(run.file("results.json"), results)
-    title = "{}, {}, {:,} parameters".format(_data_set(results), results["cell"],
-                                             results["parameters"])
+    title = "{}, {}, {:,} parameters".format(
+        data_label(results["data_set"], results["data_fraction"]), results["cell"],
+        results["parameters"])
     pictures.learning_curve(run.file("learning_curve.png"), run.metrics(), results, title)
     if not trainer.settings.evaluate:
         run.hyperparameters(results["steps"], _tagged(results))
@@ -119,10 +120,6 @@ def _keep_test(results, run):
             results[name]["test"] = earlier[name]["test"]
 
 
-def _data_set(results):
-    return data_label(results["data_set"], results["data_fraction"])
-
-
 def summary(results, folder):
     """The lines of the box that ends a run."""
     sizes = "{:,} ({:,} hidden units)".format(results["parameters"], results["hidden_units"])
@@ -148,7 +145,8 @@ def _data_row(results):
     if results["data_fraction"] == 1:
         return []
     only = "" if results["data_fraction"] is None else "only "
-    return [("data", only + _data_set(results) + ", not comparable with the paper")]
+    label = data_label(results["data_set"], results["data_fraction"])
+    return [("data", only + label + ", not comparable with the paper")]
 
 
 def _metric_text(results, name):

@@ -18,10 +18,8 @@ def prompt_split(settings):
 def sample_files(trainer, *names):
     """(number, paths of its files) of a sample; --sample counts up and replaces no earlier one."""
     for number in itertools.count(1):
-        numbered = names
-        if number > 1:
-            numbered = [("-%d." % number).join(name.split(".")) for name in names]
-        paths = list(map(trainer.run.file, numbered))
+        ending = "." if number == 1 else "-%d." % number
+        paths = [trainer.run.file(name.replace(".", ending)) for name in names]
         if not trainer.settings.sample or not any(map(os.path.exists, paths)):
             return number, paths
 

@@ -15,15 +15,9 @@ class EarlyStopping(object):
     """
 
     def __init__(self, patience, epochs, lower_is_better):
-        self.patience = patience
-        self.epochs = epochs
-        self.lower_is_better = lower_is_better
-        self.best = None
-        self.best_epoch = 0
-        self.epochs_done = 0
-        self.longest_wait = 0
-        self.median_at = None
-        self._pruned = None
+        self.patience, self.epochs, self.lower_is_better = patience, epochs, lower_is_better
+        self.best = self.median_at = self._pruned = None
+        self.best_epoch = self.epochs_done = self.longest_wait = 0
 
     def update(self, value):
         """Take the monitor of one more epoch; True if it is the best so far.

@@ -20,8 +20,7 @@ class Interruption(object):
     """
 
     def __init__(self):
-        self.requested = False
-        self._handlers = {}
+        self.requested, self._handlers = False, {}
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():

@@ -26,8 +26,7 @@ class RectifiedAdam(object):
 
     def __init__(self, learning_rate, clip_gradients, clip_multiplier):
         self._learning_rate = learning_rate
-        self._clip_gradients = clip_gradients
-        self._clip_multiplier = clip_multiplier
+        self._clip_gradients, self._clip_multiplier = clip_gradients, clip_multiplier
         self.gradient_norm = None
 
     def minimize(self, loss, variables, loss_scale=None):

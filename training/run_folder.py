@@ -33,9 +33,8 @@ class RunFolder(object):
     """
 
     def __init__(self, settings, data):
-        self.settings = settings
+        self.settings, self.other_data = settings, False
         self.data = {"fingerprint": data.fingerprint, "fraction": data.fraction}
-        self.other_data = False
         self.existing = bool(settings.resume or settings.evaluate)
         self.path = os.path.normpath(
             settings.resume or settings.evaluate) if self.existing else self._make()

@@ -42,8 +42,7 @@ class Trainer(object):
         self.journal = Journal(settings, model, data, run)
         self.interruption = Interruption()
         self._started = time.monotonic() if started is None else started
-        self._carried = None
-        self._skipped_steps = 0
+        self._carried, self._skipped_steps = None, 0
         self._all = Checkpoint(tf.global_variables())
         self._weights = Checkpoint(tf.trainable_variables())
         self.weights_only = bool(settings.evaluate) and has_only_best(run.path)
