@@ -105,7 +105,8 @@ def _training(trainer):
         found.update((name, earlier[name]) for name in found if name in earlier)
     elif trainer.settings.evaluate:
         with contextlib.suppress(UserError):  # no results yet, or damaged ones
-            found["peak_memory_gb"] = load_results(trainer.run.path)["peak_memory_gb"]
+            earlier = load_results(trainer.run.path)
+            found["peak_memory_gb"] = earlier.get("peak_memory_gb", found["peak_memory_gb"])
     return found
 
 

@@ -18,9 +18,9 @@ PARAMETERS = {"music": (1000000, 15000000), "language": (10000000, 30000000)}
 
 METHODS = ("tpe", "random", "grid")
 _INTERVALS, LISTS = ("uniform", "log", "integer"), ("choice", "grid", "log_grid")
-_FORMS = ('("uniform", low, high), ("log", low, high), ("integer", low, high) of ints, ("choice", '
-          '[values])'
-          ', ("grid", low, high, n), ("log_grid", low, high, n) or None, with low < high')
+_FORMS = ('("uniform", low, high), ("log", low, high), ("integer", low, high) of ints, '
+          '("choice", [values]), ("grid", low, high, n), ("log_grid", low, high, n) or None, '
+          'with low < high')
 
 
 def search_space(settings):
