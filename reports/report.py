@@ -46,9 +46,8 @@ def final(trainer):
 def _write(trainer, results):
     run = trainer.run
     save_json(run.file("results.json"), results)
-    title = "{}, {}, {:,} parameters".format(
-        data_label(results["data_set"], results["data_fraction"]), results["cell"],
-        results["parameters"])
+    title = "{}, {}, {:,} parameters".format(_data_set(results), results["cell"],
+                                             results["parameters"])
     pictures.learning_curve(run.file("learning_curve.png"), run.metrics(), results, title)
     if not trainer.settings.evaluate:
         run.hyperparameters(results["steps"], _tagged(results))
@@ -121,6 +120,10 @@ def _keep_test(results, run):
             results[name]["test"] = earlier[name]["test"]
 
 
+def _data_set(results):
+    return data_label(results["data_set"], results["data_fraction"])
+
+
 def summary(results, folder):
     """The lines of the box that ends a run."""
     sizes = "{:,} ({:,} hidden units)".format(results["parameters"], results["hidden_units"])
@@ -146,8 +149,7 @@ def _data_row(results):
     if results["data_fraction"] == 1:
         return []
     only = "" if results["data_fraction"] is None else "only "
-    label = data_label(results["data_set"], results["data_fraction"])
-    return [("data", only + label + ", not comparable with the paper")]
+    return [("data", only + _data_set(results) + ", not comparable with the paper")]
 
 
 def _metric_text(results, name):

@@ -47,7 +47,7 @@ def train(jobs, number):
     """Train what is left to train; returns the lines that name what failed."""
     left = [job for job in jobs if job.state != "finished"]
     for job in left:
-        remove_results(job.trial.folder)  # of an evaluation on the way
+        remove_results(job.trial.folder)  # of an evaluation on the way, or without the test
     failed = []
     trials = [job.trial for job in left]
     gpus = _gpus() if number > 1 else []

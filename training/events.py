@@ -16,7 +16,8 @@ class Events(object):
     """Writes the scalars of a run into its folder, and the default graph once; a file if needed."""
 
     def __init__(self, folder):
-        self._folder, self._writer = folder, None
+        self._folder = folder
+        self._writer = None
 
     def _begun(self):
         self._writer = self._writer or tf.summary.FileWriter(self._folder, tf.get_default_graph())

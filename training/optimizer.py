@@ -25,8 +25,9 @@ class RectifiedAdam(object):
     """
 
     def __init__(self, learning_rate, clip_gradients, clip_multiplier):
-        self._learning_rate, self.gradient_norm = learning_rate, None
+        self._learning_rate = learning_rate
         self._clip_gradients, self._clip_multiplier = clip_gradients, clip_multiplier
+        self.gradient_norm = None
 
     def minimize(self, loss, variables, loss_scale=None):
         """One step on `loss` (a scalar) over `variables`; sparse gradients are made dense.

@@ -33,8 +33,9 @@ class RunFolder(object):
     """
 
     def __init__(self, settings, data):
-        self.settings, self.other_data = settings, False
+        self.settings = settings
         self.data = {"fingerprint": data.fingerprint, "fraction": data.fraction}
+        self.other_data = False
         self.existing = bool(settings.resume or settings.evaluate)
         self.path = os.path.normpath(
             settings.resume or settings.evaluate) if self.existing else self._make()
