@@ -23,7 +23,7 @@ TASK = "language"
 
 # ---- Data
 data_set_name = "penn"  # which text [data set]
-own_text = ""  # of OwnText: a UTF-8 file (or .gz), a folder of .txt, or train,valid,test [text]
+own_text = ""  # of OwnText: a file (or .gz), a folder of .txt, or train,valid,test [text]
 own_unit = "character"  # of OwnText: its tokens, character or word [text]
 own_vocabulary = 10000  # of OwnText: the most symbols to know, the others are unknown [int >= 1]
 window_size = None  # time steps in a training window [int >= 2]
@@ -76,7 +76,7 @@ checkpoint_minutes = 5.0  # time between checkpoints within an epoch [float > 0]
 summary_steps = 20  # steps between TensorBoard's scalars within an epoch [int >= 1]
 temperature = 1.0  # of sampling: < 1 more deterministic, > 1 more random [float >= 0.01]
 prompt = ""  # text that the sample continues; empty: the beginning of the test text [text]
-prompt_file = ""  # a UTF-8 file whose text the sample continues [path]
+prompt_file = ""  # a file whose text the sample continues [path]
 sample_steps = 0  # tokens to sample; 0: 500 characters or 200 words [int >= 0]
 
 # ---- GPU

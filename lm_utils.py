@@ -11,6 +11,7 @@ import numpy as np
 
 from data_preparation import own_text, published_texts, texts
 from data_preparation.batches import Batches, example_groups, generator
+from data_preparation.identity import fingerprint_of
 from data_preparation.own import OwnData
 from data_preparation.prepared import SPLITS, PreparedData, data_label
 from data_preparation.published_texts import DATA_SETS, DataSet
@@ -24,7 +25,7 @@ STATE_RESET_PURPOSE = 1
 
 OWN = OwnData(
     "OwnText", "own_text", {"own_unit": "character", "own_vocabulary": 10000}, own_text.find,
-    {"own_text": "a text of your own: a UTF-8 file, a folder of .txt, or train,valid,test",
+    {"own_text": "a text of your own: a file, a folder of .txt, or train,valid,test",
      "own_unit": "its tokens: character or word",
      "own_vocabulary": "the most symbols of it to know"})
 
@@ -60,6 +61,11 @@ class LanguageData(PreparedData):
         self.characters = self._source.unit != "word"
         self.metric, self.finish = (("bpc", texts.nats_to_bits) if self.characters
                                     else ("perplexity", np.exp))
+
+    @property
+    def identity(self):
+        """See PreparedData; also the vocabulary: with another, ids mean other symbols."""
+        return dict(super().identity, vocabulary=fingerprint_of(self.symbols))
 
     @property
     def description(self):
@@ -183,10 +189,10 @@ class LanguageData(PreparedData):
         last = len(tokens) - 1
         lengths = np.minimum(window, last - starts)
         steps = np.arange(lengths.max() + 1)[:, np.newaxis]
-        text = tokens[np.minimum(starts + steps, last)].astype(np.int32)
-        real = steps[:-1] < lengths
+        ids = tokens[np.minimum(starts + steps, last)].astype(np.int32)
+        inside = steps[:-1] < lengths
         overlap = 0 if split == "train" else window - self._stride
-        batch = {"inputs": text[:-1] * real, "targets": text[1:] * real,
+        batch = {"inputs": ids[:-1] * inside, "targets": ids[1:] * inside,
                  "lengths": lengths.astype(np.int32),
                  "first_counted": np.where(starts > 0, overlap, 0).astype(np.int32)}
         if self._settings.stateful:

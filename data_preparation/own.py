@@ -32,13 +32,15 @@ def ready_name(settings, options):
     return "%s %s" % (data_set_title(settings), hashlib.sha256(text.encode()).hexdigest()[:8])
 
 
-def identity(records):
-    """The Identity of a user's own data from the records of their files.
+def identity(records, options):
+    """The Identity of a user's own data: of their files' records and the preparation's options.
 
     The names count if there are several: they say in which split a file is.
     """
     lines = [record["sha256"] + " " + name for name, record in records.items()]
-    return Identity(fingerprint_of(lines if len(lines) > 1 else [lines[0][:64]]), 1)
+    lines = lines if len(lines) > 1 else [lines[0][:64]]
+    lines += ["%s %s" % item for item in sorted(options.items()) if item[0] != "files"]
+    return Identity(fingerprint_of(lines), 1)
 
 
 def described(paths):
@@ -59,12 +61,17 @@ def user_paths(given):
         user_path(part.strip()) for part in given.split(",")]
 
 
+def is_place(option):
+    """Whether a setting names where a user's own data are."""
+    return option in _OPTIONS.values()
+
+
 def absolute(option, value):
     """`value` of a setting; if it is where a user's data are, with absolute paths.
 
     The run is then the same from whatever folder, and has ready files of its own.
     """
-    if option not in _OPTIONS.values() or not value:
+    if not is_place(option) or not value:
         return value
     paths = user_paths(value)
     return ",".join(paths) if any(map(os.path.exists, paths)) else user_path(value)
@@ -73,10 +80,11 @@ def absolute(option, value):
 def files_below(folder, endings):
     """{name: path} of the files in a folder, and in those in it, whose name ends so; in any case.
 
-    The names are relative to the folder, with / between folders; they are in order.
+    The names are relative to the folder, with / between folders; they are in order. Raises OSError
+    for a folder that cannot be read, UserError if there are none.
     """
     found = {}
-    for parent, _, names in os.walk(folder):
+    for parent, _, names in os.walk(folder, onerror=_raise):
         for name in names:
             path = os.path.join(parent, name)
             if (name.lower().endswith(endings) and not name.startswith(".")
@@ -85,6 +93,10 @@ def files_below(folder, endings):
     if not found:
         raise UserError("%s has no file whose name ends with %s" % (folder, " or ".join(endings)))
     return {name: found[name] for name in sorted(found)}
+
+
+def _raise(error):
+    raise error
 
 
 def _stem(given):

@@ -170,9 +170,9 @@ def pieces(paths):
                         yield piece
             except UnicodeDecodeError as error:
                 raise UserError(
-                    "%s is not UTF-8 (%s: byte 0x%02x)" % (
-                        path, error.reason, error.object[error.start]),
-                    "convert it, such as by `iconv -f ISO-8859-1 -t UTF-8 OLD > NEW`")
+                    "%s is not %s (%s: byte 0x%02x)" % (
+                        path, error.encoding.upper(), error.reason, error.object[error.start]),
+                    "convert it to UTF-8, such as by `iconv -f ISO-8859-1 -t UTF-8 OLD > NEW`")
 
 
 def _open(path):

@@ -30,13 +30,18 @@ class PreparedData(object):
         with hint(self._prepare_hint):
             self.fingerprint, self.fraction = ready_files.identity(place.folder)
 
+    @property
+    def identity(self):
+        """What tells these data from others, as it stands in a run's settings.json."""
+        return {"fingerprint": self.fingerprint, "fraction": self.fraction}
+
     def summary(self, split):
         """The numbers of a split that are printed when the data are prepared."""
         return self.stats(split)
 
     def file_order(self, split):
-        """The numbers in the file of the examples as batches(split) of valid and test has them in
-        turn; None if they have them in the order of the file."""
+        """For each example, in the order of batches(split), its position in the file; None if the
+        two orders are the same. split: "valid" or "test"."""
 
     def remarks(self):
         """Further lines that are printed when the data are prepared."""

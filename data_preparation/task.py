@@ -12,6 +12,7 @@ from data_preparation import own, ready_files
 from data_preparation.prepared import SPLITS
 from data_preparation.sources import DOWNLOADS
 from files.errors import OneLineParser, UserError, hint
+from files.output import print_line
 from files.project import project_path
 from files.writing import lock_folder
 
@@ -120,6 +121,9 @@ class Task(object):
     def _prepare(self, name, place, again=False):
         """Write the ready files if they are not current, or in any case; one process at a time."""
         _check_presence(name, place)
+        if not place.sources and self._is_own(name):
+            raise UserError("your data are gone, and %s is of another version or damaged" %
+                            place.folder, "put them back")
         ready = os.path.dirname(place.folder)
         try:
             os.makedirs(os.path.dirname(ready), exist_ok=True)
@@ -136,7 +140,7 @@ class Task(object):
         with hint(place.fetch_hint):
             records = ready_files.file_records(place.sources)
             files, identity = self._make(name, place.sources, place.options)
-        identity = identity or own.identity(records)
+        identity = identity or own.identity(records, place.options)
         ready_files.write(place.folder, files, records, identity, place.options)
 
     def _is_own(self, name):
@@ -163,8 +167,13 @@ class Task(object):
         options = {name: getattr(settings, name) for name in self._own.others}
         words = ["--%s %s" % (name, shlex.quote(str(value)))
                  for name, value in dict({self._own.option: given}, **options).items()]
-        sources = self._own.find(given)
         folder = os.path.join(folder, own.ready_name(settings, options))
+        sources = {}
+        try:
+            sources = self._own.find(given)
+        except UserError:
+            if not os.path.exists(folder):
+                raise
         if not sources and not os.path.exists(folder):
             raise UserError("%s is %r, but there is no such file or folder" % (
                 self._own.option, given), "give a path that exists")
@@ -203,15 +212,15 @@ def _check_presence(name, place):
 def _analyse(data, place):
     """Print what the splits hold, one column each, in at most 100 characters a line."""
     columns = [[("", split)] + list(data.summary(split).items()) for split in SPLITS]
-    print("%s in %s" % (data.title, place.folder))
-    print(textwrap.fill(data.description, 100, initial_indent="  ", subsequent_indent="  "))
+    print_line("%s in %s" % (data.title, place.folder))
+    print_line(textwrap.fill(data.description, 100, initial_indent="  ", subsequent_indent="  "))
     for row in zip(*columns):
         cells = [textwrap.wrap(_shown(value), 23) for _, value in row]
         for line in itertools.zip_longest([row[0][0].replace("_", " ")], *cells, fillvalue=""):
-            print("  %-22s  %23s  %23s  %23s" % line)
+            print_line("  %-22s  %23s  %23s  %23s" % line)
     for line in data.remarks():
-        print("  " + line)
-    print(flush=True)
+        print_line("  " + line)
+    print_line()
 
 
 def _shown(value):

@@ -11,9 +11,12 @@ def printable(text):
 
 
 def print_line(text=""):
-    """Print a line to standard output at once; nothing if that is closed."""
+    """Print a line to standard output at once; nothing if that is closed.
+
+    The bytes of a file's name that are not UTF-8 come out as "?".
+    """
     if _is_open(sys.stdout):
-        print(text, flush=True)
+        print(text.encode("utf-8", "replace").decode("utf-8"), flush=True)
 
 
 def print_error(text):

@@ -55,4 +55,4 @@ class ProgressLine(object):
             self._last_line = time.monotonic()
             left = (self._last_line - self._started) / (done - self._first) * (self._total - done)
             steps = "%s: %d of %d batches" % (self._name, done, self._total)
-            self._run.log("%s, %s, %s left" % (steps, beside, duration(left)))
+            self._run.log(", ".join(filter(None, [steps, beside, duration(left) + " left"])))

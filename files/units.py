@@ -25,6 +25,12 @@ def unit(metric):
     return _UNITS.get(metric, Unit(metric, 1, 4))
 
 
+def in_table(metric, value, missing="-"):
+    """A metric's value as it stands in a table, without its unit; `missing` if it is None."""
+    known = unit(metric)
+    return missing if value is None else "%.*f" % (known.digits, known.factor * value)
+
+
 def shown(metric, value):
     """A metric's value as it stands on the screen: "7.8196", or "87.20 %" for an accuracy.
 

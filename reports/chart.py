@@ -18,7 +18,7 @@ def draw(runs, path):
     figure, panels = pyplot.subplots(_LINES, _COLUMNS, figsize=(10.5, 7.2))
     for axes, data_set in zip(panels.flat, PAPER_RESULTS):
         is_tuned = data_set in tuned or (
-            data_set not in untuned and PAPER_RESULTS[data_set].tuned != "-")
+            data_set not in untuned and PAPER_RESULTS[data_set].tuned)
         _panel(axes, data_set, is_tuned, (tuned if is_tuned else untuned).get(data_set, {}))
     _legend(panels.flat[len(PAPER_RESULTS)])
     figure.tight_layout()

@@ -1,5 +1,7 @@
 """The classifiers' confusion matrix: confusion_matrix.png."""
 
+import numpy as np
+
 from reports.pictures import save
 
 
@@ -15,9 +17,10 @@ def confusion_matrix(trainer):
     labels, given = [], []
     for batch in data.batches("test"):
         logits = trainer.session.run(model.outputs["logits"], model.feed(batch))
-        labels.extend(batch["labels"])
-        given.extend(logits.argmax(axis=1))
-    right = sum(label == answer for label, answer in zip(labels, given))
+        labels.append(batch["labels"])
+        given.append(logits.argmax(axis=1))
+    labels, given = np.concatenate(labels), np.concatenate(given)
+    right = (labels == given).sum()
     display = ConfusionMatrixDisplay.from_predictions(
         labels, given, labels=range(data.class_count), display_labels=data.class_names,
         cmap="Greys", values_format="d")

@@ -3,6 +3,7 @@
 Of a sweep, its tables and pictures without the trials.
 """
 
+import contextlib
 import os
 import shutil
 import sys
@@ -36,13 +37,13 @@ def publish(folder, results_folder):
     cell_folder = os.path.join(results_folder, results["task"], results["data_set"],
                                results["cell"])
     target = os.path.join(cell_folder, os.path.basename(above) if in_sweep else "", name)
-    _make(target)
-    if in_sweep:
-        _copy(SWEEP_FILES, above, os.path.dirname(target))
-    _copy(PUBLISHED_FILES, folder, target)
-    if results["parameters"] <= MOST_PARAMETERS:
-        os.makedirs(os.path.dirname(os.path.join(target, BEST)))
-        shutil.copyfile(os.path.join(folder, BEST), os.path.join(target, BEST))
+    with _new_folder(target) as part:
+        if in_sweep:
+            _copy(SWEEP_FILES, above, os.path.dirname(target))
+        _copy(PUBLISHED_FILES, folder, part)
+        if results["parameters"] <= MOST_PARAMETERS:
+            os.makedirs(os.path.dirname(os.path.join(part, BEST)))
+            shutil.copyfile(os.path.join(folder, BEST), os.path.join(part, BEST))
     return target
 
 
@@ -59,15 +60,24 @@ def publish_sweep(folder, results_folder):
     name = os.path.basename(os.path.abspath(folder))
     target = os.path.join(results_folder, saved["task"], data_set_title(settings),
                           settings.cell_name, name)
-    _make(target)
-    _copy(SWEEP_FILES, folder, target)
+    with _new_folder(target) as part:
+        _copy(SWEEP_FILES, folder, part)
     return target
 
 
-def _make(target):
+@contextlib.contextmanager
+def _new_folder(target):
+    """A folder to fill, which gets the name `target` when it is whole. Raises UserError."""
     if os.path.exists(target):
         raise UserError("%s exists already" % target, "remove what is there")
-    os.makedirs(target)
+    part = target + ".part"
+    shutil.rmtree(part, ignore_errors=True)  # of a call that was cut off
+    os.makedirs(part)
+    try:
+        yield part
+        os.rename(part, target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _check(folder, results):

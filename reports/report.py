@@ -14,7 +14,7 @@ from reports.paper_results import PAPER_RESULTS, comparable, paper_value
 
 
 def final(trainer):
-    """Evaluate the best checkpoint; write results.json and learning_curve.png, print a summary.
+    """Evaluate the best checkpoint; write results.json and learning_curve.png, print the box.
 
     Without settings.evaluate_on_test the test split is not even read, and the results have nothing
     of it, unless this is an evaluation of a run that was tested before.
@@ -38,7 +38,7 @@ def final(trainer):
     new = not trainer.weights_only or _adds_to(run, results)
     if new:
         _write(trainer, results)
-    for line in summary(results, run.path):
+    for line in box(results, run.path):
         run.log(line)
     return new
 
@@ -99,7 +99,7 @@ def _training(trainer):
         "steps_per_second": round(progress["step"] / max(progress["seconds"], 1e-9), 3),
         "peak_memory_gb": round(memory, 2),
     }
-    if trainer.weights_only:
+    if trainer.weights_only and has_results(trainer.run.path):
         earlier = load_results(trainer.run.path)
         found.update((name, earlier[name]) for name in found if name in earlier)
     elif trainer.settings.evaluate:
@@ -124,7 +124,7 @@ def _data_set(results):
     return data_label(results["data_set"], results["data_fraction"])
 
 
-def summary(results, folder):
+def box(results, folder):
     """The lines of the box that ends a run."""
     sizes = "{:,} ({:,} hidden units)".format(results["parameters"], results["hidden_units"])
     rows = [("data set, cell", "%s, %s" % (results["data_set"], results["cell"]))]
@@ -167,6 +167,6 @@ def _paper_row(results):
     metric = comparable(results["monitor"], results["test"])
     factor = unit(metric).factor
     off = factor * (results["test"][metric] - results["paper"])
-    tuned = ", tuned" if PAPER_RESULTS[results["data_set"]].tuned != "-" else ""
+    tuned = ", tuned" if PAPER_RESULTS[results["data_set"]].tuned else ""
     return [("paper (test%s)" % tuned, "%g, our %s differs by %+.4g" % (
         factor * results["paper"], unit(metric).label, off))]

@@ -5,8 +5,8 @@ from urllib.parse import quote
 
 from files.progress import counted, duration
 from files.run_files import load_metrics
-from files.units import unit
-from reports.paper_results import CELL_NAMES, PAPER_RESULTS
+from files.units import in_table, unit
+from reports.paper_results import CELL_NAMES, PAPER_RESULTS, rank
 from reports.tables import CELL_TITLES, TENSORFLOW_2, markdown
 
 CHECKED_EPOCHS = (1, 5)
@@ -69,31 +69,24 @@ def _table(runs, root, with_name=False):
 
 
 def _place(run):
-    results = run.results
-    cells = list(CELL_NAMES)
-    cell = cells.index(results["cell"]) if results["cell"] in cells else len(cells)
-    paper = list(PAPER_RESULTS)
-    row = paper.index(results["data_set"]) if results["data_set"] in paper else len(paper)
-    return row, results["data_set"], cell, run.seed, run.folder
+    data_set, cell = run.results["data_set"], run.results["cell"]
+    row = rank(data_set, PAPER_RESULTS)
+    return row, data_set, rank(cell, CELL_NAMES), run.seed, run.folder
 
 
 def _details(run, root):
     """The cells of the table's line of one run."""
     results, metric = run.results, run.results["monitor"]
-    known, cores = unit(metric), results["environment"]["cores"]
+    cores = results["environment"]["cores"]
     sign = "" if run.tensorflow.startswith("1.") else TENSORFLOW_2
-    values = [_value(known, results[split][metric]) for split in ("valid", "test")]
+    values = [in_table(metric, results[split][metric]) for split in ("valid", "test")]
     commit = results["environment"].get("git_commit") or "unknown"
     return [CELL_TITLES.get(results["cell"], results["cell"]), str(run.seed),
             "{:,}".format(results["parameters"]),
             "%d, %d" % (results["epochs"], results["best_epoch"]),
             "%s on %s%s" % (duration(results["seconds"]), counted(cores, "core"), sign), values[0],
-            "[%s](%s) %s" % (values[1], _link(run.folder, root), known.label),
+            "[%s](%s) %s" % (values[1], _link(run.folder, root), unit(metric).label),
             commit[:7], "`%s`" % run.command]
-
-
-def _value(known, value):
-    return "-" if value is None else "%.*f" % (known.digits, known.factor * value)
 
 
 def _link(path, root):
@@ -111,13 +104,13 @@ def check_table(runs):
 
 
 def _check_line(run):
-    results, known = run.results, unit(run.results["monitor"])
-    by_epoch = {line["epoch"]: line["valid"].get(results["monitor"])
+    results, metric = run.results, run.results["monitor"]
+    by_epoch = {line["epoch"]: line["valid"].get(metric)
                 for line in load_metrics(run.folder)}
     wanted = CHECKED_EPOCHS + (results["best_epoch"],)
-    values = [_value(known, by_epoch.get(epoch)) for epoch in wanted]
+    values = [in_table(metric, by_epoch.get(epoch)) for epoch in wanted]
     seconds = "%.1f" % (results["seconds"] / results["epochs"])
-    return [results["data_set"], CELL_TITLES.get(results["cell"], results["cell"]), known.label,
-            *values, str(results["epochs"]), seconds,
+    return [results["data_set"], CELL_TITLES.get(results["cell"], results["cell"]),
+            unit(metric).label, *values, str(results["epochs"]), seconds,
             "%s, %s" % (run.tensorflow, counted(results["environment"]["cores"], "core")),
             "`%s`" % run.command]

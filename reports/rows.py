@@ -7,7 +7,7 @@ from files.run_files import load_metrics
 from files.units import unit
 from reports.paper_results import PAPER_RESULTS
 from reports.runs import find_runs, mean_and_deviation
-from reports.tables import entries, table_lines
+from reports.tables import entries, table_lines, with_deviation
 
 
 def lines(folders):
@@ -20,10 +20,8 @@ def lines(folders):
     others = {}
     for run in runs:
         if run.kind == "other" or run.results["data_set"] not in PAPER_RESULTS:
-            key = (run.results["data_set"], run.results["cell"], ", ".join(run.differences()),
-                   run.fingerprint)
-            others.setdefault(key, []).append(run)
-    return tables(runs) + [_other(*key[:3], runs=group) for key, group in others.items()]
+            others.setdefault(run.group, []).append(run)
+    return tables(runs) + list(map(_other, others.values()))
 
 
 def tables(runs):
@@ -38,18 +36,15 @@ def tables(runs):
     return found
 
 
-def _other(data_set, cell, differences, runs):
-    metric = runs[0].results["monitor"]
+def _other(runs):
+    """The line of the runs of a group."""
+    results, metric = runs[0].results, runs[0].results["monitor"]
     known = unit(metric)
     values = [known.factor * run.results["test"][metric] for run in runs]
-    mean, deviation = mean_and_deviation(values)
-    text = "%s %.*f" % (known.label, known.digits, mean)
-    if deviation is not None:
-        text += " ± %.*f" % (known.digits, deviation)
-    ours = "%s, %s, test: %s, n %d" % (data_set, cell, text, len(runs))
-    if differences:
-        return "%s (%s: not to be set beside the paper's)" % (ours, differences)
-    return ours
+    text = known.label + " " + with_deviation(metric, *mean_and_deviation(values))
+    ours = "%s, %s, test: %s, n %d" % (results["data_set"], results["cell"], text, len(runs))
+    differences = ", ".join(runs[0].differences())
+    return ours + " (%s: not to be set beside the paper's)" % differences if differences else ours
 
 
 def expected_seconds(published, settings, folder):

@@ -13,11 +13,11 @@ from reports.paper_results import PAPER_RESULTS
 
 PUBLISHED = project_path("results")  # the folder of the published runs
 
-Winner = collections.namedtuple("Winner", "folder trials loss data_set cell unpublished")
+Winner = collections.namedtuple("Winner", "folder trials loss data_set data cell unpublished")
 Winner.__doc__ = """The settings that won a finished sweep.
 
-trials: how many there were. loss: the winner's on validation. unpublished: what in the winner's
-settings is not the published value.
+trials: how many there were. loss: the winner's on validation. data: see _data. unpublished: what in
+the winner's settings is not the published value.
 """
 
 
@@ -42,6 +42,12 @@ class Run(object):
         """That of its data; None for the paper's and for runs of versions that kept none."""
         of_paper = self.results["data_set"] in PAPER_RESULTS and self.kind != "other"
         return None if of_paper else self.results.get("data", {}).get("fingerprint")
+
+    @property
+    def group(self):
+        """What runs share whose values are averaged: data, cell, kind and other settings."""
+        others = tuple(self.differences()) if self.kind == "other" else ()
+        return (self.results["data_set"], self.fingerprint, self.results["cell"], self.kind, others)
 
     @property
     def kind(self):
@@ -72,9 +78,16 @@ def _unpublished(saved, results):
 
 
 def _won(winner, saved):
-    settings = saved["settings"]
-    ours = settings["data_set_name"], settings["cell_name"], saved["unpublished"]
-    return ours == (winner.data_set, winner.cell, winner.unpublished)
+    ours = _data(saved), saved["settings"]["cell_name"], saved["unpublished"]
+    return ours == (winner.data, winner.cell, winner.unpublished)
+
+
+def _data(saved):
+    """Title and fingerprint of a run's data; the paper's are known by their name alone."""
+    settings = types.SimpleNamespace(**saved["settings"])
+    of_paper = settings.data_set_name in PAPER_RESULTS
+    fingerprint = None if of_paper else saved.get("data", {}).get("fingerprint")
+    return data_set_title(settings), fingerprint
 
 
 def find_winners(folders):
@@ -92,10 +105,10 @@ def find_winners(folders):
             if not saved.get("unpublished"):
                 continue
             settings, loss = saved["settings"], sweep["winner"]["loss"]
-            key = data_set_title(types.SimpleNamespace(**settings)), settings["cell_name"]
+            key = _data(saved), settings["cell_name"]
             if key not in best or loss < best[key].loss:
                 best[key] = Winner(folder, sweep["trials"], loss, settings["data_set_name"],
-                                   settings["cell_name"], saved["unpublished"])
+                                   *key, saved["unpublished"])
     return list(best.values())
 
 
@@ -109,9 +122,9 @@ def find_runs(folders):
     runs, unfinished = [], []
     winners = find_winners(folders)
     if PUBLISHED not in map(os.path.abspath, folders):
-        own = {(winner.data_set, winner.cell) for winner in winners}
+        own = {(winner.data, winner.cell) for winner in winners}
         winners += [winner for winner in find_winners([PUBLISHED])
-                    if (winner.data_set, winner.cell) not in own]
+                    if (winner.data, winner.cell) not in own]
     for folder, files in _walk(folders):
         if "settings.json" not in files and "results.json" not in files:
             continue

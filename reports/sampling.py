@@ -8,6 +8,7 @@ import numpy as np
 from data_preparation.batches import generator
 
 SAMPLE_PURPOSE = 2  # of the random generator; 0 and 1 are those of the batches
+_PIECE = 1000  # steps of a prompt that are read at a time: the memory they take grows with them
 
 
 def prompt_split(settings):
@@ -33,15 +34,19 @@ def continuation(trainer, prompt, steps, choose, number=1):
     model, random = trainer.model, generator(trainer.settings.seed, number - 1, SAMPLE_PURPOSE)
     first, final = model.outputs["first_states"], model.outputs["final_states"]
     last_logits = model.outputs["logits"][-1, 0]
-    read, states, sampled = np.asarray(prompt), None, []
-    for _ in range(steps):
-        feed = {model.inputs["inputs"]: read[:, None], model.inputs["lengths"]: [len(read)]}
+
+    def read(inputs, states):
+        feed = {model.inputs["inputs"]: inputs[:, None], model.inputs["lengths"]: [len(inputs)]}
         if "reset_state" in model.inputs:
             feed[model.inputs["reset_state"]] = False
-        if states is not None:
-            feed.update(zip(first, states))
-        logits, states = trainer.session.run([last_logits, final], feed)
-        scaled = logits.astype(np.float64) / trainer.settings.temperature
-        sampled.append(choose(scaled, random))
-        read = np.asarray(sampled[-1:])
-    return np.asarray(sampled)
+        feed.update(zip(first, states))
+        return trainer.session.run([last_logits, final], feed)
+
+    prompt, states, sampled = np.asarray(prompt), [], []
+    for start in range(0, len(prompt), _PIECE):
+        logits, states = read(prompt[start:start + _PIECE], states)
+    while True:
+        sampled.append(choose(logits.astype(np.float64) / trainer.settings.temperature, random))
+        if len(sampled) == steps:
+            return np.asarray(sampled)
+        logits, states = read(np.asarray(sampled[-1:]), states)

@@ -54,7 +54,7 @@ def table(by_data_set, tuned):
     Each row's name leads to its part of docs/results.md.
     """
     rows = [data_set for data_set, row in PAPER_RESULTS.items()
-            if not tuned or row.tuned != "-" or data_set in by_data_set]
+            if not tuned or row.tuned or data_set in by_data_set]
     links = ["[%s](%s#%s)" % (data_set, PAGE, anchor(data_set)) for data_set in rows]
     return "\n".join(table_lines(by_data_set, tuned, rows, links))
 
@@ -87,11 +87,14 @@ def _text(one, data_set, cell, tuned):
     label = "" if published is None else " (%s)" % their_text(data_set, published)
     if one is None:
         return "-" + label
-    digits = unit(one.metric).digits
-    ours = "%.*f" % (digits, one.mean)
-    if one.deviation is not None:
-        ours += " ± %.*f" % (digits, one.deviation)
-    return ours + signs(one) + label
+    return with_deviation(one.metric, one.mean, one.deviation) + signs(one) + label
+
+
+def with_deviation(metric, mean, deviation):
+    """"8.23 ± 0.05": a mean and its standard deviation (None for one value) in the shown unit."""
+    digits = unit(metric).digits
+    spread = "" if deviation is None else " ± %.*f" % (digits, deviation)
+    return "%.*f" % (digits, mean) + spread
 
 
 def their_text(data_set, published):

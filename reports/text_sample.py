@@ -4,10 +4,10 @@ import os
 
 import numpy as np
 
+from data_preparation import own_text
 from data_preparation.texts import UNKNOWN
 from files.errors import UserError, hint
 from files.project import existing_path
-from files.reading import load_bytes, reading
 from files.writing import atomic_write
 from reports.sampling import continuation, prompt_split, sample_files
 
@@ -44,10 +44,8 @@ def given_prompt(settings):
         return settings.prompt
     if settings.prompt:
         raise UserError("prompt and prompt_file are both given", "give one of them")
-    path = existing_path(settings.prompt_file)
-    content = load_bytes(path)
-    with hint("convert it to UTF-8"), reading(path):
-        return content.decode("utf-8-sig").replace("\r\n", "\n").rstrip("\n")
+    with hint('give another --prompt_file, or "" for none'):
+        return "".join(own_text.pieces([existing_path(settings.prompt_file)])).rstrip("\n")
 
 
 def check_prompt(settings, data):

@@ -8,16 +8,25 @@ from cells.registry import CELLS
 from files.errors import UserError, hint
 from files.reading import reading
 from files.run_files import load_settings
+from reports.paper_results import rank
 from sweeps.records import read_records
 from sweeps.summary import summary
 
-Grid = collections.namedtuple("Grid", "data_set cell names metric part values epochs")
-Grid.__doc__ = """The values of a metric at each combination of two settings.
 
-cell: its title. names: of the two settings, the first going across. part: of the data that the
-metric is of, "validation" or "test". values, epochs: {(across, down): number}; a value is None if
-the training failed.
-"""
+
+class Grid(collections.namedtuple("Grid", "data_set cell names metric part values epochs")):
+    """The values of a metric at each combination of two settings.
+
+    cell: its title. names: of the two settings, the first going across. part: of the data that the
+    metric is of, "validation" or "test". values, epochs: {(across, down): number}; a value is None
+    if the training failed, with any of its seeds.
+    """
+
+    @property
+    def has_values(self):
+        """Whether there is a point that did not fail."""
+        return set(self.values.values()) != {None}
+
 
 NOT_NORMALISED = "RRU-nonorm"  # the cell of the RRU's grids with normalize False
 PAPER_NAMES = "learning_rate", "number_of_parameters"
@@ -57,11 +66,13 @@ def load_grid(folder):
         settings = load_settings(folder)["settings"]
         records = read_records(os.path.join(folder, "trials.jsonl"))
         names = two_settings([record["point"] for record in records] or [{}])
-        if names is None or all(record["loss"] is None for record in records):
+        plain = settings["cell_hyperparameters"].get("normalize", True)
+        cell = settings["cell_name"] if plain else NOT_NORMALISED
+        succeeded = names and any(record["loss"] is not None for record in records)
+        grid = grid_of_records(records, settings["data_set_name"], cell) if succeeded else None
+        if not (grid and grid.has_values):
             raise UserError("%s is not a sweep over two settings that has results" % folder)
-    plain = settings["cell_hyperparameters"].get("normalize", True)
-    cell = settings["cell_name"] if plain else NOT_NORMALISED
-    return grid_of_records(records, settings["data_set_name"], cell)
+    return grid
 
 
 def load_paper_grids(path):
@@ -113,5 +124,4 @@ def _same(one, other):
 
 def cell_order(grid):
     """A key by which cells stand in the order of the registry."""
-    cells = list(CELLS)
-    return cells.index(grid.cell) if grid.cell in cells else len(cells)
+    return rank(grid.cell, CELLS)

@@ -12,7 +12,7 @@ from sweeps import trial
 
 
 def train_on(cores, job, variables=()):
-    """Train a trial on some of the cores: those of this thread, and so of what it starts."""
+    """Bind this thread, and so what it starts, to `cores`; train a trial and return its record."""
     os.sched_setaffinity(0, cores)
     return trial.train(job, variables)[0]
 

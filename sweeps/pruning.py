@@ -17,11 +17,12 @@ FIRST_TRIALS = 5  # so many must be finished before any is pruned
 
 
 def median_rule(folder, prune_after, lower_is_better):
-    """Return a function of the epochs done that gives the median to be no worse than, or None.
+    """Return median(epochs_done): that of the earlier trials' best values up to then.
 
-    folder: of a trial; the sweep's is the one that it is in. What the earlier trials reached is
-    read from their metrics.jsonl. Trials that failed or were pruned do not count. Raises UserError
-    for damaged files. prune_after: 0 for a training that is never pruned, which has no median.
+    It is None up to prune_after and while too few trials have finished; if prune_after is 0 there
+    is no such function, but None. folder: of a trial; the sweep's is the one that it is in. What
+    the earlier trials reached is read from their metrics.jsonl. Trials that failed or were pruned
+    do not count. Raises UserError for damaged files.
     """
     if not prune_after:
         return None

@@ -12,8 +12,8 @@ from sweeps import heat_map
 from sweeps.grids import grid_of_records, two_settings
 from sweeps.search_space import LISTS
 
-_COLUMNS = ["metric", "value", "best_so_far", "epochs", "best_epoch", "parameters", "hidden_units",
-            "seconds", "trial_seconds", "pruned", "machine", "finished", "reason"]
+_COLUMNS = ["metric", "value", "best_so_far", "epochs_done", "best_epoch", "parameters",
+            "hidden_units", "seconds", "trial_seconds", "pruned", "machine", "finished", "reason"]
 
 
 def shown(point):
@@ -58,7 +58,8 @@ def write(run, records, space):
     for record in sorted(records, key=lambda record: record["trial"]):
         if record["loss"] is not None and (best is None or record["loss"] < best["loss"]):
             best = record
-        rows.append(dict(record, best_so_far=best and best["value"], **record["point"]))
+        rows.append(dict(record, best_so_far=best and best["value"],
+                         epochs_done=record.get("epochs"), **record["point"]))
     with atomic_write(run.file("trials.csv"), "w") as file:
         writer = csv.DictWriter(file, ["trial"] + sorted(space) + _COLUMNS, extrasaction="ignore",
                                 lineterminator="\n")
@@ -145,6 +146,8 @@ def _log_ticks(low, high):
 
 def _heat_maps(run, records, title):
     grid = grid_of_records(records, run.settings.data_set_name, run.settings.cell_name)
+    if not grid.has_values:
+        return
     for attribute, name in (("values", "heat_map.png"), ("epochs", "epochs.png")):
         columns, rows = map(set, zip(*grid.values))
         size = 2.5 + 0.6 * len(columns), 1.8 + 0.4 * len(rows)

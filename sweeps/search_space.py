@@ -13,7 +13,8 @@ from files.errors import UserError, did_you_mean
 
 # The dimensions of all tasks; those of a cell stand in cells/registry.py.
 COMMON = {"learning_rate": ("log", 1e-4, 1e-2), "dropout": ("uniform", 0.0, 0.8)}
-# Of number_of_parameters by task; half to twice the set number in other tasks, or if it is lower.
+# Range of number_of_parameters by task. In other tasks, and if the set number is below the range:
+# half to twice the set number.
 PARAMETERS = {"music": (1000000, 15000000), "language": (10000000, 30000000)}
 
 METHODS = ("tpe", "random", "grid")

@@ -1,7 +1,6 @@
 """The next point of a sweep: by TPE (Bergstra et al. 2011), at random, or the next of a grid."""
 
 import itertools
-import json
 import math
 import random
 
@@ -49,7 +48,8 @@ def all_points(space):
 
 
 def _key(point):
-    return json.dumps(point, sort_keys=True)
+    """The same for 0 and 0.0: a point read from settings.json has the type of the constant."""
+    return tuple(sorted(point.items()))
 
 
 def _expression(name, dimension):

@@ -8,7 +8,7 @@ from files.units import shown
 CLOSE = 0.05  # "within 5 % of the best"
 
 
-def summary(losses, epochs, lower_is_better=True):
+def summary(losses, epochs, lower_is_better):
     """Return best, median, worst, within_5_percent, failed, trials and epochs of a sweep.
 
     losses: what each trial minimised, the metric or its negative; None or infinity if it failed.

@@ -34,10 +34,12 @@ def run(settings, data, script_globals):
 
     data: the data set, whose identity the sweep keeps. script_globals: the globals() of the script.
     Raises UserError for dimensions that the script does not allow, for a spark_master that cannot
-    be, for a sweep of that name with other settings, if all of the first trials fail, and if
-    several in a row tell nothing of their points. Ctrl-C ends it cleanly.
+    be, if the test is not wanted, for a sweep of that name with other settings, if all of the first
+    trials fail, and if several in a row tell nothing of their points. Ctrl-C ends it cleanly.
     """
     space = search_space(settings)
+    if not settings.evaluate_on_test:
+        raise UserError("evaluate_on_test is False, but a sweep tests its winner", "leave it True")
     if settings.spark_master:
         spark.check_master(settings.spark_master)
     script = os.path.abspath(script_globals["__file__"])
@@ -68,7 +70,8 @@ class Sweep(object):
             raise
         # Trials that are tried again; their records stay in the file until new ones replace them.
         self._failed_before = [
-            record for record in found if settings.retry_failed and record["loss"] is None]
+            record for record in found if record["loss"] is None and (
+                settings.retry_failed or record.get("retried"))]
         self.records = [record for record in found if record not in self._failed_before]
         self._unclear = []  # records of trials of which it is not known whether the point failed
         self._in_a_row = []  # of the last trials that told nothing of their points: kind, reason
@@ -113,7 +116,7 @@ class Sweep(object):
 
     def search(self):
         """Train what is left to train, one trial after another or on Spark."""
-        if self.settings.spark_master and self.next_trial():
+        if self.settings.spark_master and len(self.records) < self.size:
             spark.search(self)
         trial = self.next_trial()
         while trial:
@@ -145,9 +148,15 @@ class Sweep(object):
         return None if point is None else options.make_trial(self, number, point)
 
     def _retry(self, record):
-        """The trial of a record that failed: what it left is removed."""
+        """The trial of a record that failed: what it left is removed, once.
+
+        If the new training is interrupted, its record is marked, so that it is resumed next time.
+        """
         trial = options.make_trial(self, record["trial"], record["point"])
-        shutil.rmtree(trial.folder, ignore_errors=True)
+        if not record.get("retried"):
+            shutil.rmtree(trial.folder, ignore_errors=True)
+            record["retried"] = True
+            self._write_records()
         return trial
 
     def add(self, record, kind=DONE):
@@ -172,10 +181,14 @@ class Sweep(object):
         if many or [kind for kind, _ in self._in_a_row].count(AGAIN) >= IN_A_ROW:
             raise UserError("%d times in a row a trial ended with: %s" % (
                 len(self._in_a_row), record["reason"]),
-                "when this is fixed, the same command tries again")
+                "fix this, or remove %s if its own files are damaged; then the same command tries "
+                "again" % self.run.file(trial_name(record["trial"])))
 
     def _settle(self):
-        """Take the trials that ended unclearly for failed: others have not ended like them."""
+        """Record the trials that ended unclearly as failed.
+
+        Another trial has ended well since, or the search is over: it was their points' fault.
+        """
         del self._in_a_row[:]
         while self._unclear:
             self._add(self._unclear.pop(0))
@@ -184,7 +197,7 @@ class Sweep(object):
         self.records.append(record)
         self._failed_before = [
             failed for failed in self._failed_before if failed["trial"] != record["trial"]]
-        write_records(self.run.file("trials.jsonl"), self.records + self._failed_before)
+        self._write_records()
         self._keep_best()
         self._bar.update()
         self._show_best()
@@ -196,6 +209,9 @@ class Sweep(object):
         self.log("trial {number} of {size}: {outcome}; {point}{so_far}".format(
             number=record["trial"], size=self.size, outcome=report.outcome(record),
             point=report.shown(record["point"]), so_far=so_far))
+
+    def _write_records(self):
+        write_records(self.run.file("trials.jsonl"), self.records + self._failed_before)
 
     def _show_best(self):
         if self.best:

@@ -11,7 +11,6 @@ import collections
 import contextlib
 import ctypes
 import datetime
-import math
 import os
 import platform
 import re
@@ -86,8 +85,6 @@ def _outcome(folder):
     except UserError as error:
         return {"reason": str(error)}
     value = found["valid"][found["monitor"]]
-    if not math.isfinite(value):
-        return {"reason": "the validation metric is %s" % value}
     outcome = {name: found[name] for name in (
         "seconds", "epochs", "best_epoch", "parameters", "hidden_units")}
     outcome.update(metric=found["monitor"], value=value,
@@ -99,7 +96,10 @@ def _outcome(folder):
 
 
 def is_finished(folder):
-    """Whether a trial has results, be they damaged, and not only of an evaluation on the way."""
+    """Whether a trial's training has ended.
+
+    Damaged results count as ended, so that they are named and not overwritten.
+    """
     with contextlib.suppress(UserError):
         return has_results(folder) and bool(results(folder)["stop_reason"])
     return True
@@ -107,7 +107,7 @@ def is_finished(folder):
 
 def results(folder):
     """The content of a trial's results.json. Raises UserError if it is missing or damaged."""
-    with hint("remove it, and the trial's line in trials.jsonl, to have them made again"):
+    with hint("remove it, and its line in trials.jsonl if it has one, to have them made again"):
         return load_results(folder)
 
 

@@ -1,16 +1,16 @@
 """The end of a sweep: its winner, chosen on validation, is tested, with several seeds if wanted."""
 
 import os
-import statistics
 
 from files.errors import UserError
 from files.run_files import load_settings
 from files.units import shown
 from files.writing import save_json
+from reports.runs import mean_and_deviation
 from sweeps import options, report
 from sweeps.grids import lower_is_better
 from sweeps.summary import summary, summary_lines
-from sweeps.trial import call, is_finished, results, train
+from sweeps.trial import AGAIN, call, is_finished, results, train
 
 
 def finish(sweep):
@@ -46,7 +46,8 @@ def finish(sweep):
 def _tested(sweep, best):
     """The results of the winner, with the test split."""
     folder = options.make_trial(sweep, best["trial"], best["point"]).folder
-    if "test" not in results(folder):
+    found = results(folder)
+    if "test" not in found or found.get("other_data"):
         words = options.later_options(sweep.settings, evaluate=folder, evaluate_on_test=True)
         reason = call(sweep.script, words).reason
         if reason:
@@ -59,19 +60,26 @@ def _other_seeds(sweep, best):
     point, found = best["point"], []
     first = point.get("seed", sweep.settings.seed)
     count = sweep.settings.final_seeds
-    while is_finished(sweep.run.file(_name(best, first + count))):  # by a call with more seeds
+    while _has_seed(sweep, best, first + count):  # by a call with more seeds
         count += 1
     for seed in range(first + 1, first + count):
         changed = dict(point, seed=seed) if "seed" in point else point
         trial = options.make_trial(sweep, _name(best, seed), changed, seed=seed,
                                    evaluate_on_test=True, prune_after=0)
-        reason = train(trial)[0]["reason"]
-        if reason:
-            raise UserError("the winner failed with seed %d (%s)" % (seed, reason),
+        record, kind = train(trial)
+        if record["reason"]:
+            raise UserError("the winner has no result with seed %d (%s)" % (seed, record["reason"]),
+                            "the same command tries again" if kind == AGAIN else
                             "final_seeds %d gives the report without it" % (seed - first))
         check_data(sweep, trial.folder)
         found.append(results(trial.folder))
     return found
+
+
+def _has_seed(sweep, best, seed):
+    """Whether the winner was trained with a seed. Raises UserError if the results are damaged."""
+    folder = sweep.run.file(_name(best, seed))
+    return is_finished(folder) and bool(results(folder))
 
 
 def _name(best, seed):
@@ -96,6 +104,6 @@ def _by_metric(finals, split):
     found = {}
     for name in finals[0][split]:
         values = [result[split][name] for result in finals]
-        found[name] = {"mean": statistics.mean(values), "values": values,
-                       "std": statistics.stdev(values) if len(values) > 1 else None}
+        mean, deviation = mean_and_deviation(values)
+        found[name] = {"mean": mean, "values": values, "std": deviation}
     return found

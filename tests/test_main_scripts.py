@@ -153,7 +153,7 @@ def test_a_part_of_a_text_is_shown_as_one(folder, capsys, monkeypatch):
     assert shown.startswith("GRU on 9e-05 % of the full text8: ")
     assert "only 9e-05 % of the full text8, not comparable with the paper" in shown
     assert "paper (test)" not in shown
-    whole = "\n".join(report.summary(dict(results, data_fraction=1, paper=1.35), "somewhere"))
+    whole = "\n".join(report.box(dict(results, data_fraction=1, paper=1.35), "somewhere"))
     assert "not comparable" not in whole and "paper (test)" in whole
 
 
@@ -327,5 +327,5 @@ def test_without_mixed_precision_a_bad_step_ends_the_run(folder, spoil):
 def test_mixed_precision_gives_up_after_many_bad_steps(folder, spoil):
     spoil(35)
     with pytest.raises(UserError, match="left out 21 steps in a row, .* at step 21 .*"
-                       "last good state is kept"):
+                       "start a new run with a lower learning_rate"):
         train(folder, "SequentialDigits", "RRU", "--mixed_precision", "True", "--batch_size", "2")

@@ -153,9 +153,9 @@ def test_a_large_text_needs_little_memory(tmp_path):
     (b"", "novel.txt is too short: it has 0 characters"),
     (b"tiny", r"novel.txt is too short: it has 4 characters .*: give 40 or more"),
     (b"a" * 1000, "novel.txt has nothing to predict: its training part holds only 'a'"),
-    (b"caf\xe9 " * 100, "novel.txt is not UTF-8 .*byte 0xe9.*: convert it, such as by `iconv"),
+    (b"caf\xe9 " * 100, "novel.txt is not UTF-8 .*byte 0xe9.*: convert it to UTF-8, such as by `iconv"),
     (b"a\0b\0" * 100, "novel.txt is no text: it holds NUL characters: convert it to UTF-8"),
-    (b"\xff\xfea\0b" + b"\x00\xd8" * 50, "novel.txt is not UTF-8"),
+    (b"\xff\xfea\0b" + b"\x00\xd8" * 50, "novel.txt is not UTF-16"),
 ])
 def test_what_is_no_text_is_one_line(tmp_path, content, message):
     with pytest.raises(UserError, match=message):
@@ -273,6 +273,42 @@ def test_a_text_without_its_data_set_is_named(tmp_path):
         with pytest.raises(UserError, match="%s is given, but data_set_name is .*: add "
                            "--data_set_name OwnText" % words[0].lstrip("-")):
             read_settings(vars(lm_main), words)
+
+
+def test_prepared_data_are_enough_and_what_lacks_them_is_named(tmp_path):
+    folder = tmp_path / "books"
+    folder.mkdir()
+    (folder / "novel.txt").write_text("It was a dark and stormy night. " * 100)
+    ready = load(tmp_path, folder)
+    (folder / "novel.txt").unlink()  # as on a drive that is not mounted
+    assert load(tmp_path, folder).fingerprint == ready.fingerprint
+    for path in tmp_path.glob("data/lm/ready/*/made_from.json"):
+        path.unlink()
+    with pytest.raises(UserError, match="your data are gone, and .* put them back"):
+        load(tmp_path, folder)
+
+
+def test_the_units_of_a_text_are_two_data_sets_and_a_vocabulary_is_of_its_run(tmp_path):
+    (tmp_path / "novel.txt").write_text("It was a dark and stormy night. " * 100)
+    data = load(tmp_path, tmp_path / "novel.txt")
+    assert load(tmp_path, tmp_path / "novel.txt", own_unit="word").fingerprint != data.fingerprint
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "novel.txt").write_text("The cat sat on the mat. " * 100)
+    assert load(tmp_path, tmp_path / "b" / "novel.txt").identity["vocabulary"] != (
+        data.identity["vocabulary"])
+
+
+def test_weights_refuse_another_vocabulary(tmp_path):
+    text = tmp_path / "novel.txt"
+    text.write_text("It was a dark and stormy night. " * 100)
+    lm_main.main(options(tmp_path, "--data_set_name", "OwnText", "--own_text", str(text),
+                         "--batch_size", "2", "--window_size", "16"))
+    run, = (tmp_path / "runs").glob("language/*/RRU/one")
+    text.write_text("It was a mark and stordy night. " * 100)
+    lm_main.main(["--evaluate", str(run), "--other_data", "True"])
+    text.write_text("Yt was a dark and stormy night. " * 100)
+    with pytest.raises(UserError, match="was made with another vocabulary: put its data back"):
+        lm_main.main(["--evaluate", str(run), "--other_data", "True"])
 
 
 def test_a_window_that_does_not_fit_leaves_no_run_and_is_a_points_fault(tmp_path):

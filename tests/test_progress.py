@@ -3,6 +3,7 @@
 import pytest
 
 from files import progress
+from files.output import print_line
 from files.progress import ProgressLine, duration
 
 
@@ -23,4 +24,12 @@ def test_a_line_in_a_file_says_what_is_done_and_left(monkeypatch):
     with ProgressLine(Run(), "epoch 2", 500, 20) as line:
         now[0] += progress.SECONDS_BETWEEN_LINES + 1
         line.update(30, loss=0.25)
-    assert Run.lines == ["epoch 2: 30 of 500 batches, loss 0.2500, 47 min 47 s left"]
+        now[0] += progress.SECONDS_BETWEEN_LINES + 1
+        line.update(500)
+    assert Run.lines == ["epoch 2: 30 of 500 batches, loss 0.2500, 47 min 47 s left",
+                         "epoch 2: 500 of 500 batches, 0 s left"]
+
+
+def test_a_name_that_is_not_unicode_is_printed(capsys):
+    print_line("f\udcfcr.mid: it is damaged")
+    assert capsys.readouterr().out == "f?r.mid: it is damaged\n"

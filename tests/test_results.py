@@ -162,6 +162,36 @@ def test_runs_on_different_data_of_one_name_are_kept_apart(tmp_path, capsys):
     assert sorted(line[-3:] for line in lines if "OwnText notes" in line) == ["n 1", "n 2"]
 
 
+def test_the_winner_on_one_own_text_is_not_that_of_another(tmp_path):
+    won = {"dropout": 0.3}
+    for name, data in (("a", "first"), ("b", "second")):
+        make_run(tmp_path / name, data_set="OwnText notes", unpublished=won, data_fraction=1,
+                 data={"fingerprint": data, "fraction": 1})
+        saved = json.loads((tmp_path / name / "settings.json").read_text())
+        saved["settings"].update(data_set_name="OwnText", own_text="notes.txt")
+        change(tmp_path / name / "settings.json", settings=saved["settings"],
+               data={"fingerprint": data})
+    sweep = tmp_path / "night"
+    shutil.copytree(str(tmp_path / "a"), str(sweep / "trial-001"))
+    (sweep / "sweep.json").write_text(json.dumps(
+        {"trials": 1, "winner": {"trial": 1, "loss": 5.0}}))
+    kinds = {os.path.basename(run.folder): run.kind for run in find_runs([str(tmp_path)])[0]}
+    assert kinds == {"a": "tuned", "trial-001": "tuned", "b": "other"}
+
+
+def test_a_publication_that_is_cut_off_leaves_nothing(tmp_path, monkeypatch):
+    run = make_run(tmp_path / "seed1")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(publishing, "_copy", interrupted)
+        publish(run, tmp_path)
+    assert not list((tmp_path / "results").glob("**/seed1*"))
+    assert os.path.isdir(publish(run, tmp_path))
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
 def test_a_repeated_seed_counts_once(tmp_path, capsys):
     make_run(tmp_path / "a", test=8.0)
     make_run(tmp_path / "b", test=8.0)
@@ -248,7 +278,7 @@ def test_unfinished_runs_are_left_out_with_a_word(tmp_path, capsys):
     make_run(tmp_path / "cut off", stop_reason=None)
     os.remove(str(make_run(tmp_path / "begun") / "results.json"))
     assert len(tool.collect([str(tmp_path)])) == 1
-    assert "2 unfinished runs left out: %s, %s" % (tmp_path / "begun", tmp_path / "cut off") in (
+    assert "2 runs not finished, or not tested, left out: %s, %s" % (tmp_path / "begun", tmp_path / "cut off") in (
         capsys.readouterr().err)
 
 

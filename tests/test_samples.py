@@ -3,6 +3,7 @@
 A seed repeats them, and carried states change nothing.
 """
 
+import gzip
 import json
 import os
 
@@ -123,6 +124,22 @@ def test_carried_states_give_the_logits_of_a_whole_pass(script, name, request, t
     np.testing.assert_allclose(seen, whole, rtol=1e-4, atol=1e-5)
 
 
+def test_a_long_prompt_is_read_in_pieces(text_run, monkeypatch):
+    settings = read_settings(vars(lm_main), ["--evaluate", str(text_run)])
+    data = lm_main.lm_utils.load(settings)
+    with tf.Graph().as_default(), RunFolder(settings, data) as run:
+        with Trainer(settings, lm_main.build_model(settings, data), data, run) as trainer:
+            trainer.load_best()
+            seen, found = [], []
+            for piece in (1000, 7):
+                monkeypatch.setattr(sampling, "_PIECE", piece)
+                found.append(sampling.continuation(
+                    trainer, data.tokens("train")[:50].astype(np.int32), 5,
+                    lambda logits, _: seen.append(logits) or np.int32(2)))
+    assert [len(sampled) for sampled in found] == [5, 5]
+    np.testing.assert_allclose(seen[:5], seen[5:], rtol=1e-4, atol=1e-5)
+
+
 def test_choices_follow_the_likelihoods():
     random = generator(1, 0)
     logits = np.log([9, 9, 1, 3, 1e-12])  # the first two ids are no text
@@ -148,6 +165,15 @@ def test_a_prompt_without_a_known_character_is_refused_before_training(text_run,
     (tmp_path / "prompt.txt").write_text("ZZ\n")
     with pytest.raises(UserError, match="prompt_file is 'ZZ', but must have"):
         lm_main.main(["--sample", str(text_run), "--prompt_file", str(tmp_path / "prompt.txt")])
+
+
+@pytest.mark.parametrize("name", ["prompt.txt", "prompt.txt.gz"])
+def test_a_prompts_file_is_read_as_a_text_of_ones_own(text_run, tmp_path, name):
+    path = tmp_path / name
+    packed = gzip.compress(b"the cat\r\n")
+    path.write_bytes(packed if name.endswith(".gz") else "the cat".encode("utf-16"))
+    settings = read_settings(vars(lm_main), ["--sample", str(text_run), "--prompt_file", str(path)])
+    assert text_sample.given_prompt(settings) == "the cat"
 
 
 def test_a_prompt_may_stand_in_a_file(text_run, tmp_path):

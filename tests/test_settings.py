@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+import lm_main
 from files.errors import UserError
 from training.constants import Constant
 from training.options import command_line
@@ -59,6 +60,18 @@ def test_a_constant_may_be_edited_freely(tmp_path, edited):
     script = script_of(tmp_path, SCRIPT.replace("batch_size = 4  # examples [int >= 1]", edited))
     assert read_settings(script, []).batch_size == 64
     assert read_settings(script, ["--batch_size", "5"]).batch_size == 5
+
+
+def test_data_of_ones_own_at_the_top_are_not_passed_over_in_silence(tmp_path):
+    tops = dict(vars(lm_main), own_text=str(tmp_path / "novel.txt"))
+    with pytest.raises(UserError, match="own_text is given, but data_set_name is penn: add --data"):
+        read_settings(tops, [])
+    assert read_settings(tops, ["--data_set_name", "penn"]).data_set_name == "penn"
+
+
+def test_a_blank_after_a_constants_comment_is_no_fault(tmp_path):
+    script = script_of(tmp_path, SCRIPT.replace("[int >= 1]\n", "[int >= 1] \n", 1))
+    assert read_settings(script, []).batch_size == 4
 
 
 @pytest.mark.parametrize("edited", ["batch_size = 64", "batch_size = 64  # try 64"])
@@ -289,8 +302,12 @@ def test_constants_edited_at_the_top_of_a_resumed_run_are_named(script, tmp_path
     resumed = read_settings(script, ["--resume", str(tmp_path)])
     assert (resumed.dropout, resumed.quick, resumed.batch_size) == (0.25, False, 5)
     assert resumed.notes == [
-        "dropout is edited at the top of some_main.py (0.5), but the run keeps 0.25",
-        "quick is edited at the top of some_main.py (True), but the run keeps False"]
+        "dropout is 0.5 in some_main.py, but the run keeps 0.25",
+        "quick is True in some_main.py, but the run keeps False"]
+    script.update(dropout=None, quick=False, cell_hyperparameters={"relu_layers": 1}, epochs=99)
+    note, = read_settings(script, ["--resume", str(tmp_path)]).notes
+    assert note.startswith("epochs is 99 in some_main.py") and note.endswith(
+        "; give --epochs to change it")
 
 
 def test_resume_auto_begins_a_run_or_continues_with_it(tmp_path):

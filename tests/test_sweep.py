@@ -78,7 +78,7 @@ if order == "kill":
     os.kill(os.getpid(), signal.SIGKILL)
 if order == "wait" and not options.get("resume"):
     time.sleep(600)
-value = float("inf") if order == "inf" else abs(settings["dropout"] - 0.3)
+value = None if order == "overflow" else abs(settings["dropout"] - 0.3)
 results = {"valid": {"nll": value}, "monitor": "nll", "lower_is_better": True,
            "seconds": 1.0, "epochs": 4,
            "best_epoch": 3, "parameters": 5, "hidden_units": 1, "seed": int(settings["seed"]),
@@ -114,7 +114,7 @@ class Toy(object):
 
     def open(self, *more):
         settings = self.settings(*more)
-        data = types.SimpleNamespace(fingerprint="that of toys", fraction=1)
+        data = types.SimpleNamespace(identity={"fingerprint": "that of toys", "fraction": 1})
         return Sweep(settings, search_space(settings), str(self.script), data)
 
     def calls(self):
@@ -211,12 +211,13 @@ def test_killed_trials_and_sweeps_lose_nothing_and_the_test_split_is_the_winners
 # --- With the stand-in ---
 
 def test_failed_trials_are_recorded_with_their_reason_and_the_sweep_continues(toy, capsys):
-    toy.orders(t2="nan", t3="kill", t4="inf")
+    toy.orders(t2="nan", t3="kill", t4="overflow")
     with toy.open("--sweep_trials", "5") as sweep:
         sweep.search()
-        assert [record["reason"] for record in sweep.records] == [
-            None, "the loss became nan at step 7", "killed by signal 9 (out of memory?)",
-            "the validation metric is inf", None]
+        first, second, third, fourth, fifth = [record["reason"] for record in sweep.records]
+    assert first is None and fifth is None and second == "the loss became nan at step 7"
+    assert third == "killed by signal 9 (out of memory?)"
+    assert "results.json cannot be read" in fourth
     shown = capsys.readouterr().out
     assert "trial 2 of 5: failed: the loss became nan at step 7; dropout" in shown
     assert "best so far" in shown

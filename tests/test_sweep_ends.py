@@ -18,6 +18,7 @@ from sweeps import trial as trial_module
 from sweeps import winner
 from sweeps.records import read_records
 from sweeps.suggestions import next_point
+from sweeps.trial import AGAIN, DONE
 from test_sweep import Toy, folder_of
 
 CHOICES = ("{'learning_rate': None, 'number_of_parameters': None, "
@@ -40,7 +41,7 @@ def test_broken_surroundings_end_a_sweep_and_spend_no_trial(toy, order, reason):
     toy.orders(**{"t%d" % number: order for number in range(2, 13)})
     with toy.open("--sweep_trials", "12") as sweep:
         with pytest.raises(UserError, match="3 times in a row a trial ended with: " + reason +
-                           ": when this is fixed, the same command tries again"):
+                           ": fix this, or remove .*trial-00[24] if its own files are damaged"):
             sweep.search()
         assert len(toy.calls()) == 4
     assert [record["trial"] for record in recorded(toy)] == [1]
@@ -98,14 +99,14 @@ def test_a_sweep_on_a_full_disk_ends_in_one_line(toy, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     monkeypatch.setattr(sweep_module, "write_records", full)
     monkeypatch.setattr(sweep_module, "train", lambda trial: ({"trial": trial.number}, "done"))
-    data = types.SimpleNamespace(fingerprint="that of toys", fraction=1)
+    data = types.SimpleNamespace(identity={"fingerprint": "that of toys", "fraction": 1})
     words = toy.words() + ["--sweep_trials", "2"]
     with pytest.raises(UserError, match="No space left.* make room .* the same command again"):
         experiment.run(vars(mm_main), lambda settings: data, None, None, words)
 
 
 def test_failed_trials_are_tried_again_if_asked(toy):
-    toy.orders(t2="nan", t3="inf")
+    toy.orders(t2="nan", t3="overflow")
     with toy.open("--sweep_trials", "4") as sweep:
         sweep.search()
         before = list(sweep.records)
@@ -166,7 +167,68 @@ def test_failures_are_kept_until_they_are_tried_again(toy):
     with toy.open("--sweep_trials", "3", "--retry_failed", "True") as sweep:
         with pytest.raises(UserError, match="3 times in a row"):
             sweep.search()
-    assert [record["trial"] for record in recorded(toy)] == [1, 2, 3]
+    assert sorted(record["trial"] for record in recorded(toy)) == [1, 2, 3]
+
+
+def test_a_trial_that_is_tried_again_and_interrupted_is_resumed(toy):
+    toy.orders(t2="nan")
+    with toy.open("--sweep_trials", "2") as sweep:
+        sweep.search()
+    toy.orders(t2="broken")
+    with toy.open("--sweep_trials", "2", "--retry_failed", "True") as sweep:
+        with pytest.raises(UserError, match="3 times in a row"):
+            sweep.search()
+    trial = folder_of(toy.folder) / "trial-002"
+    shutil.copytree(str(folder_of(toy.folder) / "trial-001"), str(trial))
+    (trial / "results.json").unlink()  # as an interrupted training is
+    toy.orders()
+    with toy.open("--sweep_trials", "2") as sweep:
+        sweep.search()
+    assert toy.calls()[-1]["resume"] == str(trial)
+    assert [record["reason"] for record in recorded(toy)] == [None, None]
+
+
+@pytest.mark.parametrize("zero", [0, 0.0])
+def test_a_point_is_the_same_whether_its_numbers_are_whole(zero):
+    space = {"dropout": ("choice", [0, 0.5]), "number_of_parameters": ("choice", [3e5])}
+    earlier = [{"point": {"dropout": zero, "number_of_parameters": 300000}, "loss": 1.0}]
+    assert next_point("grid", space, earlier, (1, 2))["dropout"] == 0.5
+    assert next_point("tpe", space, earlier, (1, 2))["dropout"] == 0.5
+
+
+def test_a_sweep_without_a_test_is_refused(toy):
+    with pytest.raises(UserError, match="evaluate_on_test is False, but a sweep tests its winner"):
+        sweep_module.run(toy.settings("--evaluate_on_test", "False"), None, {})
+
+
+def test_a_winner_that_was_evaluated_on_other_data_is_tested_again(toy):
+    with toy.open("--sweep_trials", "1") as sweep:
+        sweep.search()
+        path = os.path.join(sweep.run.path, "trial-001", "results.json")
+        with open(path) as file:
+            results = json.load(file)
+        with open(path, "w") as file:
+            json.dump(dict(results, test={"nll": 99.0}, other_data=True), file)
+        winner.finish(sweep)
+        with open(sweep.run.file("sweep.json")) as file:
+            assert json.load(file)["test"]["nll"]["values"] == [11.0]
+
+
+def test_the_advice_for_a_winners_further_seed_is_of_how_it_ended(toy, monkeypatch):
+    with toy.open("--sweep_trials", "1", "--final_seeds", "2") as sweep:
+        sweep.search()
+        for kind, advice in ((AGAIN, "the same command tries again"),
+                             (DONE, "final_seeds 1 gives the report without it")):
+            ended = {"reason": "it ended"}, kind
+            monkeypatch.setattr(winner, "train", lambda trial, ended=ended: ended)
+            with pytest.raises(UserError, match="no result with seed 2 .it ended.: " + advice):
+                winner.finish(sweep)
+        damaged = os.path.join(sweep.run.path, "winner-001-seed-2")
+        os.makedirs(damaged)
+        open(os.path.join(damaged, "results.json"), "w").close()
+    with toy.open("--sweep_trials", "1", "--final_seeds", "1") as sweep:
+        with pytest.raises(UserError, match="seed-2/results.json cannot be read.*: remove it"):
+            winner.finish(sweep)
 
 
 @pytest.mark.parametrize("method", ["tpe", "random", "grid"])

@@ -1,5 +1,6 @@
 """Grids, random search, heat maps, the summary of a sweep, and pruning."""
 
+import csv
 import json
 import math
 import os
@@ -121,12 +122,35 @@ def test_random_search_does_not_learn():
 
 
 def test_the_summary_of_a_sweep():
-    assert summary([2.0, 2.1, 3.0, None], [1, 2, 3, 0]) == {
+    assert summary([2.0, 2.1, 3.0, None], [1, 2, 3, 0], lower_is_better=True) == {
         "trials": 4, "failed": 1, "epochs": 6, "best": 2.0, "median": 2.55, "worst": None,
         "within_5_percent": 0.5}
     accuracies = summary([-0.9, -0.86, -0.5], [1, 1, 1], lower_is_better=False)
     assert (accuracies["best"], accuracies["median"], accuracies["worst"]) == (0.9, 0.86, 0.5)
     assert accuracies["within_5_percent"] == pytest.approx(2 / 3)
+
+
+def test_a_grid_whose_points_all_failed_with_a_seed_has_no_picture(toy):
+    search = {"learning_rate": None, "number_of_parameters": None, "seed": ("choice", [1, 2]),
+              "middle_layer_size_multiplier": ("choice", [1.0]), "dropout": ("choice", [0.1])}
+    toy.orders(t2="nan")
+    with toy.open("--search_method", "grid", "--search", str(search)) as sweep:
+        sweep.search()
+        sweep_report.write(sweep.run, sweep.records, sweep.space)
+        assert not os.path.exists(sweep.run.file("heat_map.png"))
+        with pytest.raises(UserError, match="is not a sweep over two settings that has results"):
+            grids.load_grid(sweep.run.path)
+
+
+def test_trained_epochs_stand_beside_a_sweep_over_their_limit(toy):
+    search = {"learning_rate": None, "number_of_parameters": None, "epochs": ("choice", [9]),
+              "middle_layer_size_multiplier": None, "dropout": ("choice", [0.1])}
+    with toy.open("--search_method", "grid", "--search", str(search)) as sweep:
+        sweep.search()
+        sweep_report.write(sweep.run, sweep.records, sweep.space)
+        with open(sweep.run.file("trials.csv")) as file:
+            line, = csv.DictReader(file)
+    assert (line["epochs"], line["epochs_done"]) == ("9", "4")
 
 
 @pytest.mark.parametrize("low, high", [(1e-4, 1e-2), (1e-3, 1e-2), (2e-4, 9e-3), (1e-6, 1)])

@@ -19,10 +19,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import lm_main
 import mm_main
-from files.errors import UserError
+from files.errors import UserError, disk_errors
 from files.run_files import load_metrics
 from training import provenance, trainer as trainer_module
 from training.checkpoint import checked_progress
+from training.events import Events
 from training.interruption import Interruption
 from training.journal import Journal
 from training.model import Model
@@ -353,7 +354,7 @@ def test_names_that_are_not_given_count_up(tmp_path, monkeypatch):
     settings = read_settings(vars(mm_main), arguments(tmp_path, ""))
     names = []
     for _ in range(3):
-        with RunFolder(settings, types.SimpleNamespace(fingerprint="f", fraction=1)) as run:
+        with RunFolder(settings, types.SimpleNamespace(identity={"fingerprint": "f"})) as run:
             names.append(os.path.basename(run.path))
     assert names == ["20200102-030405-seed1" + end for end in ("", "-2", "-3")]
 
@@ -527,7 +528,7 @@ def test_an_identity_that_is_none_is_one_line(finished, tmp_path, data):
 def test_no_file_holds_infinity(finished, tmp_path):
     path = copy_of(finished, tmp_path)
     settings = read_settings(vars(mm_main), ["--evaluate", path])
-    data = types.SimpleNamespace(**read(path, "settings.json")["data"])
+    data = types.SimpleNamespace(identity=read(path, "settings.json")["data"])
     with RunFolder(settings, data) as run:
         run.append_metrics(5, {"train": {"perplexity": float("inf")}, "valid": {"perplexity": 2.0}})
         assert run.metrics()[-1]["train"] == {"perplexity": None}
@@ -677,6 +678,39 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
         file.write('{"epo')
     with pytest.raises(UserError, match="metrics.jsonl cannot be read"):
         mm_main.main(["--resume", folder(tmp_path, "damaged"), "--epochs", "2"])
+
+
+def test_a_run_without_weights_is_to_be_trained_again(finished, tmp_path):
+    path = copy_of(finished, tmp_path)
+    shutil.rmtree(os.path.join(path, "checkpoints"))
+    for action in ("--resume", "--evaluate"):
+        with pytest.raises(UserError, match="has no weights: .* train it again: python -u mm_main"):
+            mm_main.main([action, path])
+
+
+def test_the_best_weights_of_an_unfinished_run_are_enough_for_an_evaluation(finished, tmp_path):
+    path = copy_of(finished, tmp_path)
+    whole = read(path, "results.json")
+    for name in ("results.json", "checkpoints/last.npz"):
+        os.remove(os.path.join(path, name))
+    mm_main.main(["--evaluate", path])
+    found = read(path, "results.json")
+    assert found["test"] == whole["test"]
+    assert found["epochs"] == found["best_epoch"] == whole["best_epoch"]
+
+
+def test_tensorboards_full_disk_is_an_error_of_the_disk(tmp_path, monkeypatch):
+    def full():
+        raise RuntimeError("events.out.tfevents.1; No space left on device")
+
+    events = Events(str(tmp_path))
+    events.scalars(1, {"step/loss": 1.0})
+    monkeypatch.setattr(events._writer, "flush", full)
+    with pytest.raises(UserError, match="No space left on device.*: make room"), disk_errors(
+            "make room"):
+        events.flush()
+    monkeypatch.undo()
+    events.close()
 
 
 def test_what_a_kill_left_half_written_is_removed(tmp_path):

@@ -216,7 +216,7 @@ def read_options():
     parser = OneLineParser(description=__doc__,
                            formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--shapes", nargs="*", choices=list(SHAPES), default=list(SHAPES), help="of %(choices)s")
+    add("--shapes", nargs="+", choices=list(SHAPES), default=list(SHAPES), help="of %(choices)s")
     add("--cells", nargs="+", choices=list(COLUMNS), default=list(COLUMNS), help="of %(choices)s")
     add("--repeats", type=Constant("--repeats", None, "", "int >= 1", "").check, default=7,
         help="steps of each path (default: %(default)s)")

@@ -17,7 +17,8 @@ sys.path.insert(0, ROOT)
 
 import files.environment  # noqa: F401: before packages of the environment
 from files.errors import OneLineParser, UserError, run_as_script
-from files.units import unit
+from files.project import existing_path
+from files.units import in_table, unit
 from reports.pictures import pyplot, save
 from reports.tables import CELL_TITLES, markdown
 from sweeps import grids, heat_map
@@ -34,8 +35,8 @@ def main(arguments=None):
     parser.add_argument("--paper", metavar="CSV", help="draw the grids in this file, too")
     parser.add_argument("--output", required=True, metavar="PNG", help="the picture to write")
     parser.add_argument("--epochs", action="store_true", help="draw epochs instead of the metric")
-    given = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
-    own = sorted(map(grids.load_grid, given.folders), key=grids.cell_order)
+    given = parser.parse_args(arguments)
+    own = sorted(map(grids.load_grid, map(existing_path, given.folders)), key=grids.cell_order)
     shown = own + (grids.load_paper_grids(given.paper) if given.paper else [])
     if not shown:
         raise UserError("there is no grid to draw", "give folders of sweeps, or --paper CSV")
@@ -120,8 +121,7 @@ def _title(grid):
 
 
 def _text(grid, value):
-    known = unit(grid.metric)
-    return "failed" if value is None else "%.*f" % (known.digits, known.factor * value)
+    return in_table(grid.metric, value, "failed")
 
 
 if __name__ == "__main__":

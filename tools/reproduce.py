@@ -27,6 +27,7 @@ import files.environment  # noqa: F401: before packages of the environment
 from cells.registry import CELLS
 from files.errors import OneLineParser, UserError, did_you_mean, hint, run_as_script
 from files.progress import counted, duration
+from files.project import existing_path
 from files.run_files import load_results, load_settings, remove_results
 from reports import rows
 from reports.paper_results import PAPER_RESULTS
@@ -73,6 +74,7 @@ def _gpus():
 
 def check_run(folder, count, further):
     """Train the first epochs of a published run again and print how they compare."""
+    folder = existing_path(folder)
     with hint("give the folder of a published run"):
         saved, results = load_settings(folder), load_results(folder)
     script = script_of(saved["settings"]["data_set_name"])
@@ -147,6 +149,8 @@ def _options(arguments):
     if bool(options.data_sets) == bool(options.check):
         raise UserError("give either data sets, --all, or --check with the folder of a run",
                         "reproduce.py --help shows examples")
+    if options.epochs_to_check != parser.get_default("epochs_to_check") and not options.check:
+        raise UserError("--epochs_to_check is given without --check", "leave it out")
     if options.check:
         wrong = [name for name in ("cells", "seeds", "parallel", "tuned")
                  if getattr(options, name) != parser.get_default(name)]

@@ -88,12 +88,10 @@ def _state(script, settings, folder):
         return "new"
     with hint("remove it, or give another --runs_folder"):
         found = read_settings(vars(script), ["--evaluate=" + folder])
-        theirs, ours = found.unpublished(), settings.unpublished()
-        if found.seed != settings.seed:
-            theirs, ours = dict(theirs, seed=found.seed), dict(ours, seed=settings.seed)
+        theirs, ours = found.command(), settings.command()
         if theirs != ours:
-            raise UserError("%s has other settings: %s, not %s" % (
-                folder, _as_text(theirs), _as_text(ours)))
+            raise UserError("%s has other settings: it is of `%s`, not of `%s`" % (
+                folder, theirs, ours))
         results = load_results(folder) if has_results(folder) else {}
     stopped, tested = bool(results.get("stop_reason")), "test" in results
     if stopped and not tested and not os.path.exists(os.path.join(folder, LAST)):

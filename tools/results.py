@@ -1,8 +1,8 @@
 """The tables, the page and the chart of the published runs; a summary of your own; publishing.
 
     python -u tools/results.py                       the tables of the runs in results/
-    python -u tools/results.py runs                  of those below another folder, or several,
-                                                     with the chart of the first one
+    python -u tools/results.py runs                  of those below another folder, or several;
+                                                     their chart goes into the first of them
     python -u tools/results.py --readme              renew README.md, docs/results.md and the chart
     python -u tools/results.py --publish "runs/music/JSB Chorales/RRU/seed1"
 
@@ -21,6 +21,7 @@ sys.path.insert(0, ROOT)
 import files.environment  # noqa: F401: before packages of the environment
 from files.errors import OneLineParser, UserError, run_as_script
 from files.progress import counted
+from files.project import existing_path
 from files.run_files import is_sweep
 from files.writing import atomic_write
 from reports import chart, rows, tables
@@ -36,13 +37,11 @@ def collect(folders):
     """The finished runs below `folders`, each seed once; say what is left out. Raises UserError."""
     runs, unfinished = find_runs(folders)
     if unfinished:
-        print("%s left out: %s" % (counted(len(unfinished), "unfinished run"),
-                                   ", ".join(unfinished)), file=sys.stderr)
+        print("%s not finished, or not tested, left out: %s" % (
+            counted(len(unfinished), "run"), ", ".join(unfinished)), file=sys.stderr)
     groups = {}
     for run in runs:
-        key = (run.results["data_set"], run.fingerprint, run.results["cell"], run.kind,
-               tuple(run.differences()) if run.kind == "other" else None)
-        groups.setdefault(key, []).append(run)
+        groups.setdefault(run.group, []).append(run)
     chosen = []
     for group in groups.values():
         kept, repeated = one_for_each_seed(group)
@@ -93,6 +92,7 @@ def main(arguments=None):
     parser.add_argument("--publish", action="store_true",
                         help="the folders are runs, or sweeps: copy them into results")
     options = parser.parse_args(arguments)
+    options.folders = list(map(existing_path, options.folders))
     if options.publish and not options.folders:
         raise UserError("--publish names no run", "give the folders of the runs to copy")
     if options.publish:
@@ -110,7 +110,9 @@ def main(arguments=None):
         print("%s\n\n%s" % (tables.for_readme(runs), page(runs, ROOT)))
     single = os.path.exists(os.path.join(folders[0], "settings.json"))
     if options.readme or options.folders and not single:
-        chart.draw(runs, os.path.join(folders[0], "chart.png"))
+        path = os.path.join(folders[0], "chart.png")
+        chart.draw(runs, path)
+        print("written: %s" % path, file=sys.stderr)
     if options.readme:
         renew(runs)
 

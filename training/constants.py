@@ -28,7 +28,7 @@ import tokenize
 from cells import registry
 from files.errors import UserError, did_you_mean
 
-_MEANING = re.compile(r"# (.+) \[([^\]]+)\]$")
+_MEANING = re.compile(r"# (.+) \[([^\]]+)\]\s*$")
 _GROUP = re.compile(r"# ---- (.+)")
 _CONDITIONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 _EXPECTED = {"bool": "True or False", "dict": "a dict, such as {'relu_layers': 2}",

@@ -10,8 +10,9 @@ from files.run_files import number, text, whole
 class EarlyStopping(object):
     """Follows a validation metric, the monitor. `reason`: why to stop, None if it should continue.
 
-    longest_wait: the most epochs so far without a better value. median_at: in a sweep that prunes,
-    a function of the epochs done that gives the value to be no worse than, or None.
+    longest_wait: the most epochs so far without a better value. median_at: set in a sweep that
+    prunes; median_at(epochs_done) is the median of other trials' best values up to then, None if
+    there is none, and a run that is worse stops.
     """
 
     def __init__(self, patience, epochs, lower_is_better):
@@ -66,7 +67,7 @@ class EarlyStopping(object):
                 "longest_wait": self.longest_wait, "pruned": self._pruned}
 
     def restore(self, state):
-        """Go on from what `state` gave. Raises various errors for anything else."""
+        """Continue from what `state` returned. Raises various errors for anything else."""
         self.epochs_done = whole(state["epochs_done"])
         self.best_epoch = whole(state["best_epoch"])
         self.longest_wait = whole(state["longest_wait"])

@@ -1,5 +1,8 @@
 """TensorBoard's view of a run. The horizontal axis of every curve is training steps."""
 
+import contextlib
+import errno
+
 from tensorboard.plugins.hparams import api_pb2, summary
 
 from training.quiet_tensorflow import tf
@@ -10,6 +13,15 @@ _MEANINGS = {
     "step/gradient_norm": "The norm of the gradients of all variables together, before clipping",
     "epoch/number": "How many epochs are done",
 }
+
+
+@contextlib.contextmanager
+def _as_disk_error():
+    """Raise what TensorFlow raises for a full or broken disk as the OSError that it is."""
+    try:
+        yield
+    except (RuntimeError, tf.errors.OpError) as error:
+        raise OSError(errno.EIO, "TensorBoard's file: %s" % error) from error
 
 
 class Events(object):
@@ -28,6 +40,7 @@ class Events(object):
         self._writer = tf.summary.FileWriter(self._folder)
         self._writer.add_session_log(tf.SessionLog(status=tf.SessionLog.START), step)
 
+    @_as_disk_error()
     def scalars(self, step, values):
         """Write {tag: number} at `step`."""
         self._begun().add_summary(tf.Summary(value=[
@@ -45,11 +58,13 @@ class Events(object):
         end = summary.session_end_pb(api_pb2.STATUS_SUCCESS)
         self._writer.add_summary(end.SerializeToString())
 
+    @_as_disk_error()
     def flush(self):
         """Have everything on the disk, as a kill must not take what a checkpoint says is done."""
         if self._writer:
             self._writer.flush()
 
+    @_as_disk_error()
     def close(self):
         """Write the rest."""
         if self._writer:

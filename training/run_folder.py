@@ -34,7 +34,7 @@ class RunFolder(object):
 
     def __init__(self, settings, data):
         self.settings = settings
-        self.data = {"fingerprint": data.fingerprint, "fraction": data.fraction}
+        self.data = data.identity
         self.other_data = False
         self.existing = bool(settings.resume or settings.evaluate)
         self.path = os.path.normpath(
@@ -49,18 +49,18 @@ class RunFolder(object):
             self.__exit__(error)
             raise
 
-    def save_settings(self, made_in=None, step=None):
-        """Write settings.json, of a run that is begun or continues.
+    def save_settings(self, trained_in=None, step=None):
+        """Write settings.json.
 
-        made_in: the environment that trained it, if that is not this one. step: at which a resumed
-        run continues.
+        trained_in: the environment to record, if another than this one trained the run. step: at
+        which a resumed run continues.
         """
-        if made_in is None:
-            made_in = environment()
+        if trained_in is None:
+            trained_in = environment()
             if self.begun:
-                self._note_changes(self.environment(), made_in)
+                self._note_changes(self.environment(), trained_in)
         save_json(self.file("settings.json"), dict(
-            self.settings.record(step), data=self.data, environment=made_in))
+            self.settings.record(step), data=self.data, environment=trained_in))
 
     def _note_changes(self, before, now):
         """Log, and keep for settings.json, that a run continues with another version."""
@@ -73,16 +73,21 @@ class RunFolder(object):
         """Refuse data other than those of the run, whose identity `data` the file `path` holds.
 
         None: a run of an earlier version, which kept no identity. Raises UserError, unless
-        settings.other_data allows an evaluation.
+        settings.other_data allows an evaluation. No weights can read another vocabulary.
         """
+        if data is not None and data.get("vocabulary", "") not in ("", self.data.get("vocabulary")):
+            raise UserError("%s was made with another vocabulary" % path, "put its data back")
         if data is not None and data["fingerprint"] == self.data["fingerprint"]:
             return
         if self.settings.evaluate and self.settings.other_data:
             self.other_data = True
         elif data is not None:
-            raise UserError("%s was made with other data (fingerprint %.12s, now %.12s)" % (
-                path, data["fingerprint"], self.data["fingerprint"]), "put them back, or evaluate "
-                "with --other_data True, which marks the results")
+            sweep = self.settings.values.get("do_hyperparameter_optimization")
+            raise UserError(
+                "%s was made with other data (fingerprint %.12s, now %.12s)" % (
+                    path, data["fingerprint"], self.data["fingerprint"]),
+                "put them back, or " + ("give another --sweep_name" if sweep else
+                                        "evaluate with --other_data True, which marks the results"))
 
     def _make(self):
         """The path of a new run, whose folder is made; names that are not given count up."""

@@ -7,7 +7,7 @@ None, on the command line too, stands for the value in the table.
 import os
 
 from cells import registry
-from data_preparation.own import absolute, data_set_title
+from data_preparation.own import absolute, data_set_title, is_place
 from files.errors import UserError, did_you_mean, hint
 from files.project import existing_path, project_path, shown_path
 from files.reading import reading
@@ -132,7 +132,10 @@ class _Reader(object):
         """All values: `values`, what is `given` on the command line, and the table's for None."""
         values = dict(values, **given)
         data_set_name = self.check("data_set_name", values["data_set_name"])
-        for name in [name for name in given if given[name] != self.tops.get(name)]:
+        chosen = [name for name in given if given[name] != self.tops.get(name)]
+        if "data_set_name" not in given:  # else own data at the top may be for other calls
+            chosen += [name for name in self.tops if is_place(name) and values[name]]
+        for name in chosen:
             self.constants[name].check_use(data_set_name)
         for name in self.tops:
             if values[name] is None:
@@ -181,63 +184,66 @@ class _Reader(object):
             content = load_settings(folder)
         saved, path = self._saved(folder, content), os.path.join(folder, "settings.json")
         with reading(path):
-            given_then = set(content.get("given", []))
+            given_then = set(content.get("given", self.tops))  # not known of earlier versions' runs
             changed_before = list(map(dict, content.get("changed_on_resume", [])))
         published = self.settings(saved, ()).published()
-        then, changes, marked = dict(saved, **saved["cell_hyperparameters"]), {}, {}
+        before, changed = dict(saved, **saved["cell_hyperparameters"]), {}
+        of_computation = {}  # the part of `changed` that changes the numbers, for the record
         for name, value in given.items():
             value = published.get(name) if value is None else value
-            if then.get(name) != value and name not in _FOLDERS:
-                self._check_change(name, then, evaluate)
-                changes[name] = value
+            if before.get(name) != value and name not in _FOLDERS:
+                self._check_change(name, before, evaluate)
+                changed[name] = value
                 if self.constants[name].is_of_computation:
-                    marked[name] = [then[name], value]
-        values = dict(saved, **changes)
-        values.update(resume="" if evaluate else folder, evaluate=folder if evaluate else "")
-        return self.settings(values, given_then | set(changes), changes=marked,
-                             changed_before=changed_before, notes=self._edited(given_then, saved))
+                    of_computation[name] = [before[name], value]
+        mode = {"resume": "" if evaluate else folder, "evaluate": folder if evaluate else ""}
+        given_then |= set(changed)
+        return self.settings(dict(saved, **changed, **mode), given_then, changes=of_computation,
+                             changed_before=changed_before,
+                             notes=self._kept(given_then, saved, evaluate))
 
-    def _check_change(self, name, then, evaluate):
+    def _may_change(self, name, evaluate):
+        group = "may_change_on_evaluate" if evaluate else "may_change_on_resume"
+        return name not in ("name",) + _FOLDERS and getattr(self.constants[name], group)
+
+    def _check_change(self, name, before, evaluate):
         """Refuse to change a setting of a run, unless its group allows it."""
-        may_change = "may_change_on_evaluate" if evaluate else "may_change_on_resume"
-        if name == "name" or not getattr(self.constants[name], may_change):
-            able = [other for other, constant in self.constants.items() if getattr(
-                constant, may_change) and other not in ("name",) + _FOLDERS]
+        if not self._may_change(name, evaluate):
+            able = [other for other in self.constants if self._may_change(other, evaluate)]
             raise UserError("%s cannot be changed in a run that %s; only %s can" % (
                 name, "is only evaluated" if evaluate else "exists", ", ".join(able)))
-        if name == "epochs" and then.get("linear_decay"):
+        if name == "epochs" and before.get("linear_decay"):
             raise UserError("epochs cannot be changed in a run with linear_decay, whose learning "
-                            "rates follow from it (%s)" % then[name], "start a new run")
+                            "rates follow from it (%s)" % before[name], "start a new run")
 
-    def _edited(self, given_then, saved):
-        """Lines that name the constants whose value at the top the run does not have."""
-        lines, table = [], self._table[saved["data_set_name"]]
+    def _kept(self, given, saved, evaluate):
+        """Yield lines that name the constants whose value at the top the run does not have."""
+        table = self._table[saved["data_set_name"]]
+        left_out = given | {"name", *_FOLDERS}
         for name, top in self.tops.items():
-            now = table.get(name) if top is None else top
-            known = name not in given_then | {"name", "resume", "evaluate"} and top != {}
-            if known and now != saved[name]:
-                lines.append("%s is edited at the top of %s (%s), but the run keeps %s" % (
-                    name, self._script, now, saved[name]))
-        return lines
+            now, kept = table.get(name) if top is None else top, saved[name]
+            if isinstance(now, dict):
+                kept = {key: value for key, value in kept.items() if key in now}
+            if now != kept and name not in left_out and self.constants[name].group != "Sweep":
+                line = "%s is %s in %s, but the run keeps %s" % (name, now, self._script, kept)
+                may_change = self._may_change(name, evaluate)
+                yield line + "; give --%s to change it" % name if may_change else line
 
     def _saved(self, folder, content):
-        """The values in settings.json of a run, checked."""
+        """The values in settings.json of a run, checked; what an earlier version lacks is added."""
         saved = content["settings"]
         if content["task"] != self._task:
             raise UserError("%s is a run of the task %s, not %s" % (
                 folder, content["task"], self._task), "use the script that made it")
-        known = {name: value for name, value in saved.items() if name in self.tops}
+        table = self._table.get(saved["data_set_name"], {})
+        values = {name: None if name in table else top for name, top in self.tops.items()}
+        values.update((name, value) for name, value in saved.items() if name in self.tops)
         path = os.path.join(folder, "settings.json")
         if saved.get("do_hyperparameter_optimization"):
             raise UserError("%s is a sweep" % folder, "give the folder of one of its trials; the "
                             "command that began the sweep continues it")
         try:
             with reading(path):
-                return self.complete(dict(self._of_earlier_versions(saved), **known), {})
+                return self.complete(values, {})
         except UserError as error:
             raise UserError("%s: %s" % (path, error))
-
-    def _of_earlier_versions(self, saved):
-        """The values of what a run by an earlier version lacks."""
-        table = self._table.get(saved["data_set_name"], {})
-        return {name: None if name in table else top for name, top in self.tops.items()}

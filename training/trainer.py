@@ -11,8 +11,9 @@ from training.quiet_tensorflow import tf
 
 from files.errors import TrainingFailed, UserError, hint
 from files.progress import ProgressLine
+from files.project import project_path, shown_path
 from files.reading import reading
-from files.run_files import BEST, LAST, has_only_best, remove_results
+from files.run_files import BEST, LAST, has_only_best, has_results, remove_results
 from training import metrics
 from training.checkpoint import Checkpoint, check_whole, checked_progress, checked_state
 from training.early_stopping import EarlyStopping
@@ -50,9 +51,7 @@ class Trainer(object):
         try:
             self.session.run(tf.global_variables_initializer())
             self.clock = Clock(settings.checkpoint_minutes)
-            if settings.evaluate and not (self.weights_only or os.path.exists(run.file(LAST))):
-                raise UserError("%s has no weights" % run.path, "--resume a run that was only "
-                                "begun; of a sweep's trials only the best one's are kept")
+            self._check_weights()
             if run.begun and not self.weights_only:
                 self._restore()
             elif not run.begun:
@@ -66,6 +65,18 @@ class Trainer(object):
 
     def __exit__(self, *_):
         self.session.close()
+
+    def _check_weights(self):
+        """Raise UserError if a run that should have weights has none."""
+        run = self.run
+        if any(os.path.exists(run.file(name)) for name in (BEST, LAST)):
+            return
+        if run.begun:
+            raise UserError(
+                "%s has no weights" % run.path, "those of large published runs and of a sweep's "
+                "other trials are not kept; train it again: %s" % self.settings.command())
+        if self.settings.evaluate:
+            raise UserError("%s has no weights" % run.path, "--resume it")
 
     def fit(self):
         """Train until early stopping or the limit of epochs; does nothing for a finished run.
@@ -110,12 +121,14 @@ class Trainer(object):
             progress, _ = self._weights.load(self.session, path)
             with reading(path):
                 self.run.check_data(progress.get("data"), path)
+                if self.weights_only and not has_results(self.run.path):
+                    self.stopping.restore(progress["stopping"])
+                    self.progress = checked_progress(progress, self.model.metrics)
 
     def evaluate(self, split):
         """The metrics on a split, {name: value}: every example or token counts once.
 
-        With them come the published averages, means of batch means, of what the model gives by
-        example.
+        Also the published average of each entry of model.by_example, see mean_of_batch_means.
         """
         model, batches = self.model, self.data.batches(split)
         sums, by_example = metrics.no_sums(model.metrics), {name: [] for name in model.by_example}
@@ -184,8 +197,7 @@ class Trainer(object):
     def _end_diverged(self, wrong, step):
         problem = "%s at step %d (epoch %d) with learning_rate %g" % (
             wrong, step, self.progress["epoch"], self.settings.learning_rate)
-        raise TrainingFailed(problem, "start a new run with a lower learning_rate; the last good "
-                             "state is kept in %s" % self.run.path)
+        raise TrainingFailed(problem, "start a new run with a lower learning_rate")
 
     def _train_metrics(self):
         return metrics.finished(self.model.metrics, self.progress["sums"])
@@ -231,5 +243,6 @@ class Trainer(object):
         if self.interruption.requested:
             self._save()
             self.run.log("interrupted at step %d; continue with: python -u %s --resume %s" % (
-                self.progress["step"], self.settings.script, shlex.quote(self.run.path)))
+                self.progress["step"], shown_path(project_path(self.settings.script)),
+                shlex.quote(self.run.path)))
             sys.exit(130)
