@@ -6,21 +6,24 @@ from reports.pictures import pyplot, save
 from reports.tables import entries, metric_label
 
 _SHORT = ("RRU", "GRU", "LSTM", "Mogr.")
-_COLUMNS, _LINES = 4, 3
+_ACROSS = 4
 
 
 def draw(runs, path):
-    """Draw a panel for each row of the paper: tuned if we tuned there, else untuned.
+    """Draw a panel for each row of the paper that has runs, untuned and tuned ones apart.
 
-    So ours stands beside theirs of the same kind; a row without any of ours shows the paper's.
+    So ours stand beside theirs of the same kind, if there are any.
     """
-    tuned, untuned = entries(runs, True), entries(runs, False)
-    figure, panels = pyplot.subplots(_LINES, _COLUMNS, figsize=(10.5, 7.2))
-    for axes, data_set in zip(panels.flat, PAPER_RESULTS):
-        is_tuned = data_set in tuned or (
-            data_set not in untuned and PAPER_RESULTS[data_set].tuned)
-        _panel(axes, data_set, is_tuned, (tuned if is_tuned else untuned).get(data_set, {}))
-    _legend(panels.flat[len(PAPER_RESULTS)])
+    panels = []
+    for is_tuned in (False, True):
+        panels += [(data_set, is_tuned, own) for data_set, own in entries(runs, is_tuned).items()]
+    lines = len(panels) // _ACROSS + 1  # with a place for the legend
+    figure, all_axes = pyplot.subplots(lines, _ACROSS, figsize=(10.5, 2.5 * lines), squeeze=False)
+    for axes, panel in zip(all_axes.flat, panels):
+        _panel(axes, *panel)
+    for axes in all_axes.flat[len(panels):]:
+        axes.axis("off")
+    _legend(all_axes.flat[len(panels)])
     figure.tight_layout()
     save(figure, path)
 
@@ -34,22 +37,25 @@ def _panel(axes, data_set, is_tuned, own):
         published = theirs(data_set, cell, is_tuned)
         if published is not None:
             low, high = (known.factor * value for value in published)
-            axes.errorbar([place + 0.15], [(low + high) / 2], yerr=[(high - low) / 2], fmt="D",
-                          color="black", markersize=6, fillstyle="none", linewidth=1)
+            if low == high:
+                axes.plot([place + 0.15], [low], "D", color="black", fillstyle="none")
+            else:
+                axes.plot([place + 0.15] * 2, [low, high], "_-", color="black")
     axes.set_xticks(range(len(CELL_NAMES)))
     axes.set_xticklabels(_SHORT, fontsize=9)
     axes.set_xlim(-0.6, len(CELL_NAMES) - 0.4)
     axes.margins(y=0.2)
     axes.tick_params(axis="y", labelsize=9)
     axes.ticklabel_format(axis="y", useOffset=False)
-    axes.set_title("%s, %s\n%s" % (data_set, "tuned" if is_tuned else "untuned",
-                                    metric_label(data_set)), fontsize=10)
+    better = "higher" if "accuracy" in PAPER_RESULTS[data_set].metric else "lower"
+    axes.set_title("%s, %s\n%s (%s is better)" % (
+        data_set, "tuned" if is_tuned else "untuned", metric_label(data_set), better), fontsize=9)
     axes.grid(axis="y", color="0.9")
 
 
 def _legend(axes):
-    axes.axis("off")
     marks = [pyplot.Line2D([], [], marker="o", color="tab:blue", linestyle=""),
-             pyplot.Line2D([], [], marker="D", color="black", fillstyle="none", linestyle="")]
-    names = ["ours (bar: deviation)", "theirs (bar: range)"]
-    axes.legend(marks, names, loc="center", frameon=False, fontsize=11)
+             pyplot.Line2D([], [], marker="D", color="black", fillstyle="none", linestyle=""),
+             pyplot.Line2D([], [], marker="_", color="black")]
+    names = ["ours (bar: deviation)", "theirs", "theirs (range)"]
+    axes.legend(marks, names, loc="center", frameon=False, fontsize=10)

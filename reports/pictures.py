@@ -10,6 +10,7 @@ from matplotlib import pyplot
 
 from files.units import unit
 from files.writing import atomic_write
+from reports.paper_results import PAPER_RESULTS
 
 AXIS_LABELS = {"window_nll": "negative log-likelihood [nats/step]", "perplexity": "perplexity",
                "bpc": "bits per character", "accuracy": "accuracy [%]"}
@@ -31,7 +32,9 @@ def learning_curve(path, epochs, results, title):
               label="best epoch: %d (%.4g)" % (best, value))
     if results["paper"] is not None:
         paper = unit(monitor).factor * results["paper"]
-        axes.axhline(paper, color="black", linestyle=":", label="paper, test: %g" % paper)
+        tuned = "tuned, " if PAPER_RESULTS[results["data_set"]].tuned else ""
+        axes.axhline(paper, color="black", linestyle=":",
+                     label="paper, %stest: %g" % (tuned, paper))
     axes.set_xlabel("epoch")
     axes.set_ylabel(AXIS_LABELS.get(monitor, monitor))
     axes.set_title(title)

@@ -135,7 +135,7 @@ def outcome(tuned, untuned):
     if alone:
         others = "one was" if alone == 1 else "%d were" % alone
         words.append(
-            "The other %s run untuned, while only tuned values are published." % others)
+            "The other %s run untuned; only tuned values are published." % others)
     return " ".join(words)
 
 
@@ -155,9 +155,9 @@ def for_readme(runs):
     used = ""
     for row in itertools.chain(tuned.values(), untuned.values()):
         used += "".join(map(signs, row.values()))
-    legend = ["Each entry is ours ± standard deviation over n seeds (theirs), on the test part, "
-              "with the weights of the best validation epoch; - if there is none. n is given for "
-              "each cell if it is not the same for the row."]
+    legend = ["Ours ± standard deviation over n seeds (theirs in brackets), on the test part, with "
+              "the weights of the best validation epoch; -: none. If n differs within a row, it is "
+              "given for each cell."]
     if TENSORFLOW_2 in used:
         legend.append("%s: with TensorFlow 2.x." % TENSORFLOW_2)
     if EXACT in used:

@@ -46,7 +46,7 @@ def draw(axes, grid, bounds, attribute="values", size=7):
                                (axes.yaxis, rows, grid.names[1])):
         axis.set_ticks(range(len(values)))
         axis.set_ticklabels([short(value) for value in values], fontsize=size + 1)
-        axis.set_label_text(name)
+        axis.set_label_text(name, fontsize=size + 1)
     axes.tick_params(axis="x", rotation=45)
     return image
 

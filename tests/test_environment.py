@@ -141,6 +141,14 @@ def test_first_call_makes_the_environment_and_later_calls_use_it(launcher):
     assert launcher.calls() == ["python|-c|", JOB]
 
 
+def test_the_environment_can_be_made_without_a_training_and_help_without_either(launcher):
+    launcher.add_python()
+    status, out, _ = launcher.run("--help")
+    assert status == 0 and "--environment_only" in out and not launcher.calls()
+    assert launcher.run("--environment_only")[0] == 0
+    assert launcher.calls("-m|venv|.venv") and not launcher.calls("mm_main.py")
+
+
 def test_launcher_adds_less_than_a_second_when_all_is_there(launcher):
     launcher.add_python()
     launcher.run()

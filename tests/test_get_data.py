@@ -599,7 +599,7 @@ def test_the_names_of_the_scripts_are_known(names, sets):
 @pytest.mark.parametrize("name, told", [
     ("JSB", "did you mean JSB Chorales?"), ("nottingam", "did you mean Nottingham?"),
     ("Bach Chorales", "needs no download"), ("SequentialDigits", "needs no download"),
-    ("rubbish", "MuseData")])
+    ("rubbish", "MuseData"), ("rubbish", "P-MNIST")])
 def test_a_wrong_name_is_told_what_is_meant(capsys, name, told):
     with pytest.raises(SystemExit) as ended:
         run_as_script(lambda: get_data.main(["--only", name]))

@@ -303,7 +303,7 @@ def test_the_outcome_counts_runs_and_names_misses(tmp_path):
     assert "Of the paper's 44 results 3 were run here. 2 of them have" in words
     assert "1 of these are within 1 % of it or better" in words
     assert "Not so: IMDB GRU (8.1 % worse)" in words
-    assert "The other one was run untuned, while only tuned values are published." in words
+    assert "The other one was run untuned; only tuned values are published." in words
 
 
 def test_accuracies_are_percentages(tmp_path):

@@ -199,16 +199,17 @@ def main(argv=None, downloads=DOWNLOADS):
 def _parser(downloads):
     sets = itertools.chain.from_iterable(download.sets for download in downloads)
     names = list(dict.fromkeys(sets))  # some need two downloads
+    others = [other for other, name in OTHER_NAMES.items() if name in names]
 
     def data_set(text):
         known = {name.lower(): name for name in names}
-        known.update((other.lower(), name) for other, name in OTHER_NAMES.items() if name in names)
+        known.update((other.lower(), OTHER_NAMES[other]) for other in others)
         if text.lower() in known:
             return known[text.lower()]
         if text.lower() in map(str.lower, NO_DOWNLOAD):
             raise argparse.ArgumentTypeError("%s needs no download" % text)
         raise argparse.ArgumentTypeError("there is no %r%s (of %s)" % (
-            text, did_you_mean(text, names + list(OTHER_NAMES)), ", ".join(names)))
+            text, did_you_mean(text, list(known.values()) + others), ", ".join(names + others)))
 
     parser = OneLineParser(
         prog="bash get_data.sh", allow_abbrev=False,
@@ -217,7 +218,7 @@ def _parser(downloads):
                     " addresses, checksums in SHA256SUMS. Exit status: 0 all is in place, 1"
                     " something is missing, 2 wrong use.")
     parser.add_argument("--only", nargs="+", metavar="NAME", default=names, type=data_set,
-                        help="data sets to get: %s (default: all)" % ", ".join(names))
+                        help="data sets to get: %s (default: all)" % ", ".join(names + others))
     parser.add_argument("--force", action="store_true",
                         help="fetch again what is there and right, too; a file of another content"
                              " is kept as NAME.other-1")

@@ -56,32 +56,34 @@ def rows_of(shown):
 
 
 def draw(shown, path, attribute):
-    """Write the picture of all grids."""
-    rows = rows_of(shown)
-    across, heights = max(map(len, rows)), list(map(_height, rows))
+    """Write the picture of all grids: those that share colours below each other, a few in a line."""
+    columns, _ = _most_values(shown)
+    across = min(len(shown), 2 if columns > 6 else 3)  # so that the numbers can be read on a page
+    lines, bounds = [], []
+    for alike in rows_of(shown):
+        for start in range(0, len(alike), across):
+            lines.append(alike[start:start + across])
+            bounds.append(heat_map.limits(alike, attribute))
+    heights = [1.3 + 0.22 * max(_most_values(line)[1], 3) for line in lines]
     figure, all_axes = pyplot.subplots(
-        len(rows), across, squeeze=False, constrained_layout=True,
-        figsize=(4.4 * across + 1, sum(heights)), gridspec_kw={"height_ratios": heights})
-    for row, row_axes in zip(rows, all_axes):
-        bounds = heat_map.limits(row, attribute)
-        for grid, axes in zip(row, row_axes):
-            image = heat_map.draw(axes, grid, bounds, attribute, size=6)
-            axes.set_title(_title(grid), fontsize=10)
-            if axes is not row_axes[0]:
+        len(lines), across, squeeze=False, constrained_layout=True,
+        figsize=(10, sum(heights)), gridspec_kw={"height_ratios": heights})
+    for line, limits, line_axes in zip(lines, bounds, all_axes):
+        for grid, axes in zip(line, line_axes):
+            image = heat_map.draw(axes, grid, limits, attribute, size=7)
+            axes.set_title(_title(grid), fontsize=9)
+            if axes is not line_axes[0]:
                 axes.set_ylabel("")
-        for axes in row_axes[len(row):]:
+        for axes in line_axes[len(line):]:
             axes.set_axis_off()
-        figure.colorbar(image, ax=list(row_axes), label=heat_map.label(row[0], attribute),
+        figure.colorbar(image, ax=list(line_axes), label=heat_map.label(line[0], attribute),
                         fraction=0.02, pad=0.01)
     save(figure, path)
 
 
-def _height(row):
-    """Of the picture's row of grids, in inches: as many lines of fields as the largest has."""
-    lines = 5
-    for grid in row:
-        lines = max(lines, len({down for _, down in grid.values}))
-    return 1.5 + 0.24 * lines
+def _most_values(shown):
+    """The most values of a setting that any grid has, across and down."""
+    return [max(len({place[axis] for place in grid.values}) for grid in shown) for axis in (0, 1)]
 
 
 def table(shown):

@@ -4,7 +4,7 @@ Only this program needs music21, which does not run in this project's environmen
 its own, and call it in the project's folder (it takes one or two minutes):
 
     python3.9 -m venv ~/music21 && ~/music21/bin/pip install music21==7.3.3
-    ~/music21/bin/python -m tools.make_sample_data
+    ~/music21/bin/python tools/make_sample_data.py
 
 The scores come with music21, so nothing else is downloaded. The same version writes the same bytes
 each time.
@@ -17,6 +17,9 @@ import json
 import math
 import os
 import random
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from files.errors import OneLineParser, UserError, run_as_script
 from files.writing import atomic_write

@@ -21,7 +21,7 @@ sys.path.insert(0, ROOT)
 import files.environment  # noqa: F401: before packages of the environment
 from files.errors import OneLineParser, UserError, run_as_script
 from files.progress import counted
-from files.project import existing_path
+from files.project import existing_path, shown_path
 from files.run_files import is_sweep
 from files.writing import atomic_write
 from reports import chart, rows, tables
@@ -112,7 +112,7 @@ def main(arguments=None):
     if options.readme or options.folders and not single:
         path = os.path.join(folders[0], "chart.png")
         chart.draw(runs, path)
-        print("written: %s" % path, file=sys.stderr)
+        print("written: %s" % shown_path(path), file=sys.stderr)
     if options.readme:
         renew(runs)
 
