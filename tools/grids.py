@@ -56,15 +56,15 @@ def rows_of(shown):
 
 
 def draw(shown, path, attribute):
-    """Write the picture of all grids: those that share colours below each other, a few in a line."""
-    columns, _ = _most_values(shown)
-    across = min(len(shown), 2 if columns > 6 else 3)  # so that the numbers can be read on a page
+    """Write the picture of all grids, those that share colours below one another."""
+    wide = _most_values(shown, 0) > 6
+    across = min(len(shown), 2 if wide else 3)  # so that the numbers can be read on a page
     lines, bounds = [], []
     for alike in rows_of(shown):
         for start in range(0, len(alike), across):
             lines.append(alike[start:start + across])
             bounds.append(heat_map.limits(alike, attribute))
-    heights = [1.3 + 0.22 * max(_most_values(line)[1], 3) for line in lines]
+    heights = [1.3 + 0.22 * max(_most_values(line, 1), 3) for line in lines]
     figure, all_axes = pyplot.subplots(
         len(lines), across, squeeze=False, constrained_layout=True,
         figsize=(10, sum(heights)), gridspec_kw={"height_ratios": heights})
@@ -81,9 +81,10 @@ def draw(shown, path, attribute):
     save(figure, path)
 
 
-def _most_values(shown):
-    """The most values of a setting that any grid has, across and down."""
-    return [max(len({place[axis] for place in grid.values}) for grid in shown) for axis in (0, 1)]
+def _most_values(shown, axis):
+    """The most values that any grid has of its setting across (axis 0) or down (1)."""
+    counts = [len(set(list(zip(*grid.values))[axis])) for grid in shown]
+    return max(counts)
 
 
 def table(shown):
