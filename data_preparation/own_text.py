@@ -101,7 +101,7 @@ class Text(object):
                        else [(None, list(paths.values()))])
         counts = [sum(map(len, self._tokens(files))) for _, files in self._parts]
         if len(counts) == 1:
-            first, second = counts[0] * 90 // 100, counts[0] * 95 // 100
+            first, second = texts.split_ends(counts[0])
             counts = [first, second - first, counts[0] - second]
         self.lengths = dict(zip(SPLITS, counts))
 
@@ -185,8 +185,7 @@ def _open(path):
 
 
 def _symbols(text, unit, limit):
-    """The symbols of all ids: the `limit` commonest characters, sorted by code, or words, by
-    frequency."""
+    """See texts.make_symbols."""
     training = (tokens for split, tokens in text.segments() if split == "train")
     if unit == "word":
         counts = Counter()
@@ -194,9 +193,6 @@ def _symbols(text, unit, limit):
             counts.update(tokens)
             if len(counts) > max(20 * limit, 1 << 20):  # the rarest go, to bound the memory
                 counts = Counter(dict(counts.most_common(max(10 * limit, 1 << 19))))
-        return texts.SPECIAL_SYMBOLS + sorted(counts, key=counts.get, reverse=True)[:limit]
-    counts = np.zeros(0x110000, np.int64)
-    for tokens in training:
-        counts += np.bincount(tokens, minlength=len(counts))
-    codes = np.argsort(-counts, kind="stable")[:min(limit, np.count_nonzero(counts))]
-    return texts.SPECIAL_SYMBOLS + [chr(code) for code in np.sort(codes)]
+    else:
+        counts = sum(texts.histogram(tokens, 0x110000) for tokens in training)
+    return texts.make_symbols(counts, limit)

@@ -3,7 +3,9 @@
 import hashlib
 import platform
 import string
-from collections import namedtuple
+from collections import Counter, namedtuple
+
+import numpy as np
 
 from data_preparation import texts
 from data_preparation.identity import Identity, fingerprint_of, identity_of_files
@@ -39,7 +41,8 @@ def make(name, paths):
     Raises UserError if the files are not those of the data set.
     """
     tokens, origin, identity = _read_files(name, paths) if paths else _read_embedded_text()
-    symbols = texts.make_symbols(tokens["train"], DATA_SETS[name].limit)
+    count = Counter if DATA_SETS[name].unit == "word" else texts.histogram
+    symbols = texts.make_symbols(count(tokens["train"]), DATA_SETS[name].limit)
     ids = {split: texts.make_ids(tokens[split], symbols) for split in SPLITS}
     counts = {split: texts.histogram(ids[split], len(symbols)) for split in SPLITS}
     files = {split + ".npy": ids[split] for split in SPLITS}
@@ -80,6 +83,5 @@ def _read_embedded_text():
 
 
 def _split_by_position(tokens):
-    """The customary 90/5/5 split of enwik8 and text8: training, validation and test part."""
-    first, second = len(tokens) * 90 // 100, len(tokens) * 95 // 100
-    return {"train": tokens[:first], "valid": tokens[first:second], "test": tokens[second:]}
+    """{split: tokens}, as is customary for enwik8 and text8."""
+    return dict(zip(SPLITS, np.split(tokens, texts.split_ends(len(tokens)))))

@@ -42,16 +42,21 @@ def code_points(raw):
     return np.frombuffer(raw.decode("utf-8").encode("utf-32-le"), "<u4")
 
 
-def make_symbols(tokens, limit=None):
-    """The symbols of all ids, special ones first; then words, or all characters by code.
+def split_ends(count):
+    """The ends of training and validation part of `count` tokens in the customary 90/5/5 split."""
+    return count * 90 // 100, count * 95 // 100
 
-    Of words there are the `limit` commonest by falling frequency; those that are equally common
-    stand by their first appearance.
+
+def make_symbols(counts, limit=None):
+    """The symbols of all ids: special ones, then the `limit` commonest of a text (None: all).
+
+    counts: of words, a Counter, or how often each character's code occurs, an array. Words stand by
+    falling frequency, equally common ones by their first appearance; characters by code.
     """
-    if isinstance(tokens, list):
-        counts = Counter(tokens)
+    if isinstance(counts, Counter):
         return SPECIAL_SYMBOLS + sorted(counts, key=counts.get, reverse=True)[:limit]
-    return SPECIAL_SYMBOLS + [chr(code) for code in np.flatnonzero(histogram(tokens))]
+    commonest = np.argsort(-counts, kind="stable")[:np.count_nonzero(counts)][:limit]
+    return SPECIAL_SYMBOLS + [chr(code) for code in np.sort(commonest)]
 
 
 def make_ids(tokens, symbols):

@@ -66,8 +66,8 @@ def test_words_of_the_literature():
 
 def test_word_symbols_are_by_frequency_then_first_appearance():
     words = "b c a a c d e".split()
-    assert texts.make_symbols(words) == ["<padding>", "<unknown>", "c", "a", "b", "d", "e"]
-    symbols = texts.make_symbols(words, 3)
+    assert texts.make_symbols(Counter(words)) == ["<padding>", "<unknown>", "c", "a", "b", "d", "e"]
+    symbols = texts.make_symbols(Counter(words), 3)
     assert symbols[2:] == ["c", "a", "b"]
     assert texts.make_ids(words, symbols).tolist() == [4, 2, 3, 3, 2, 1, 1]
 
@@ -86,14 +86,14 @@ def test_penn_knows_the_9648_commonest_words_and_the_literature_all(tmp_path):
 
 def test_character_symbols_are_by_code_and_chunks_change_nothing(monkeypatch):
     codes = texts.code_points("“banana” an Ünique".encode("utf-8"))
-    symbols = texts.make_symbols(codes)
+    symbols = texts.make_symbols(texts.histogram(codes))
     ids = texts.make_ids(codes, symbols)
     assert symbols[2:] == sorted(set("“banana” an Ünique"))
     assert "".join(symbols[i] for i in ids) == "“banana” an Ünique"
     counts = texts.histogram(ids, 100)
     assert len(counts) == 100 and counts[symbols.index("n")] == 4
     monkeypatch.setattr(texts, "_CHUNK", 3)
-    assert texts.make_symbols(codes) == symbols
+    assert texts.make_symbols(texts.histogram(codes)) == symbols
     assert texts.make_ids(codes, symbols).tolist() == ids.tolist()
     assert texts.histogram(ids, 100).tolist() == counts.tolist()
 
@@ -101,7 +101,7 @@ def test_character_symbols_are_by_code_and_chunks_change_nothing(monkeypatch):
 @pytest.mark.parametrize("size, kind", [(256, np.uint8), (257, np.uint16)])
 def test_ids_are_as_small_as_they_can_be(size, kind):
     words = ["w%d" % i for i in range(size - 2)]
-    ids = texts.make_ids(words, texts.make_symbols(words))
+    ids = texts.make_ids(words, texts.make_symbols(Counter(words)))
     assert ids.dtype == kind and ids[-1] == size - 1
 
 
