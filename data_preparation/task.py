@@ -172,7 +172,7 @@ class Task(object):
         try:
             sources = self._own.find(given)
         except UserError:
-            if not os.path.exists(folder):
+            if not os.path.exists(folder):  # what was prepared is enough
                 raise
         if not sources and not os.path.exists(folder):
             raise UserError("%s is %r, but there is no such file or folder" % (

@@ -23,10 +23,10 @@ def learning_curve(path, epochs, results, title):
     """
     monitor, numbers = results["monitor"], [line["epoch"] for line in epochs]
     figure, axes = pyplot.subplots(figsize=(7, 4.2))
-    axes.plot(numbers, [_shown(monitor, line["train"]) for line in epochs], "--", color="0.45",
-              marker=".", label="train (with dropout)")
-    axes.plot(numbers, [_shown(monitor, line["valid"]) for line in epochs], "-", color="tab:blue",
-              marker=".", label="validation")
+    train, valid = ([_shown(monitor, line[part]) for line in epochs] for part in ("train", "valid"))
+    axes.plot(numbers, train, "--", color="0.45", marker=".", label="train (with dropout)")
+    axes.plot(numbers, valid, "-", color="tab:blue", marker=".", label="validation")
+    curves = [train, valid]
     best, value = results["best_epoch"], _shown(monitor, results["valid"])
     axes.plot([best], [value], "o", color="tab:blue", markersize=9, fillstyle="none",
               label="best epoch: %d (%.4g)" % (best, value))
@@ -35,6 +35,8 @@ def learning_curve(path, epochs, results, title):
         tuned = "tuned, " if PAPER_RESULTS[results["data_set"]].tuned else ""
         axes.axhline(paper, color="black", linestyle=":",
                      label="paper, %stest: %g" % (tuned, paper))
+        curves.append([paper])
+    _leave_out_first(axes, curves)
     axes.set_xlabel("epoch")
     axes.set_ylabel(AXIS_LABELS.get(monitor, monitor))
     axes.set_title(title)
@@ -43,6 +45,14 @@ def learning_curve(path, epochs, results, title):
     axes.legend()
     figure.tight_layout()
     save(figure, path)
+
+
+def _leave_out_first(axes, curves):
+    """Fit the vertical axis to curves without their first tenth, which would flatten the rest."""
+    later = np.concatenate([curve[len(curve) // 10:] for curve in curves])
+    if np.isfinite(later).any():
+        low, high = np.nanmin(later), np.nanmax(later)
+        axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low) + 1e-9)
 
 
 def _shown(metric, values):

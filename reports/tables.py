@@ -149,6 +149,14 @@ def _judged(tuned, untuned, data_set, cell):
     return name, None
 
 
+def _trials(tuned):
+    """" (12 or 20 trials)": of the sweeps whose winners are in the table; "" for none."""
+    numbers = set()
+    for row in tuned.values():
+        numbers.update(one.runs[0].winner.trials for one in row.values())
+    return " (%s trials)" % " or ".join(map(str, sorted(numbers))) if numbers else ""
+
+
 def for_readme(runs):
     """The generated part of README.md, between its two markers."""
     tuned, untuned = entries(runs, True), entries(runs, False)
@@ -166,6 +174,7 @@ def for_readme(runs):
     parts = [
         "**Untuned**: the published settings. Theirs are the paper's, or, for Nottingham and penn, "
         "the range of the authors' own untuned runs.", table(untuned, False),
-        "**Tuned**: settings chosen by a sweep, theirs on the test part, ours on validation.",
+        "**Tuned**: settings chosen by a sweep, theirs on the test part, ours on validation%s." %
+        _trials(tuned),
         table(tuned, True), " ".join(legend), outcome(tuned, untuned)]
     return "\n\n".join(parts)

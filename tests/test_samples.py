@@ -266,3 +266,4 @@ def test_epochs_are_ticked_at_whole_numbers(monkeypatch, epochs):
     shown = [tick for tick in axes.get_xticks() if low <= tick <= high]
     assert shown and all(tick == round(tick) for tick in shown)
     assert axes.get_ylabel() == "negative log-likelihood [nats/step]"
+    assert (axes.get_ylim()[1] < 9) == (epochs == 30)  # without the first tenth of a long training
