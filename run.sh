@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Trains the RRU on the data set that comes with the project; makes the environment first where it is missing.
-# Options are those of mm_main.py, and win over the two given here: bash run.sh --epochs 3 --cell_name GRU
+# Options are those of mm_main.py (python -u mm_main.py --help lists them), and win over the two given here:
+# bash run.sh --epochs 3 --cell_name GRU
 # bash run.sh --environment_only makes the environment and trains nothing.
 if [[ ${1:-} == --help || ${1:-} == -h ]]; then
     grep '^# ' "${BASH_SOURCE[0]}" | cut -c 3-

@@ -19,6 +19,10 @@ OwnData = namedtuple("OwnData", "name option others find help")
 _OPTIONS = {"OwnText": "own_text", "OwnMusic": "own_music"}
 
 
+class NoFiles(UserError):
+    """There is a folder, but no file in it that could be a user's own data."""
+
+
 def data_set_title(settings):
     """The data set's name; of a user's own data followed by the name of its file or folder."""
     given = getattr(settings, _OPTIONS.get(settings.data_set_name, ""), "")
@@ -32,14 +36,16 @@ def ready_name(settings, options):
     return "%s %s" % (data_set_title(settings), hashlib.sha256(text.encode()).hexdigest()[:8])
 
 
-def identity(records, options):
-    """The Identity of a user's own data: of their files' records and the preparation's options.
+def identity(records, options, defaults):
+    """The Identity of a user's own data, from the records of their files and how they are prepared.
 
-    The names count if there are several: they say in which split a file is.
+    The names count if there are several files: they say in which split each is. options: of the
+    preparation, of which those count that are not the `defaults`.
     """
     lines = [record["sha256"] + " " + name for name, record in records.items()]
     lines = lines if len(lines) > 1 else [lines[0][:64]]
-    lines += ["%s %s" % item for item in sorted(options.items()) if item[0] != "files"]
+    lines += ["%s %s" % (name, options[name]) for name, default in sorted(defaults.items())
+              if options[name] != default]
     return Identity(fingerprint_of(lines), 1)
 
 
@@ -80,23 +86,24 @@ def absolute(option, value):
 def files_below(folder, endings):
     """{name: path} of the files in a folder, and in those in it, whose name ends so; in any case.
 
-    The names are relative to the folder, with / between folders; they are in order. Raises OSError
-    for a folder that cannot be read, UserError if there are none.
+    The names are relative to the folder, with / between folders; they are in order. Raises NoFiles,
+    and UserError for a folder that cannot be read.
     """
     found = {}
-    for parent, _, names in os.walk(folder, onerror=_raise):
+    for parent, _, names in os.walk(folder, onerror=_refuse):
         for name in names:
             path = os.path.join(parent, name)
             if (name.lower().endswith(endings) and not name.startswith(".")
                     and os.path.isfile(path)):
                 found[os.path.relpath(path, folder).replace(os.sep, "/")] = path
     if not found:
-        raise UserError("%s has no file whose name ends with %s" % (folder, " or ".join(endings)))
+        raise NoFiles("%s has no file whose name ends with %s" % (folder, " or ".join(endings)))
     return {name: found[name] for name in sorted(found)}
 
 
-def _raise(error):
-    raise error
+def _refuse(error):
+    raise UserError("%s cannot be read (%s)" % (error.filename, error.strerror),
+                    "make it readable, or give another folder")
 
 
 def _stem(given):

@@ -172,7 +172,8 @@ def pieces(paths):
                 raise UserError(
                     "%s is not %s (%s: byte 0x%02x)" % (
                         path, error.encoding.upper(), error.reason, error.object[error.start]),
-                    "convert it to UTF-8, such as by `iconv -f ISO-8859-1 -t UTF-8 OLD > NEW`")
+                    "convert it to UTF-8" + (", such as by `iconv -f ISO-8859-1 -t UTF-8 OLD > NEW`"
+                                             if error.encoding == "utf-8" else ""))
 
 
 def _open(path):

@@ -62,7 +62,7 @@ class Task(object):
         if ready_files.are_current(place.folder, place.sources, place.options):
             return self._data_class(settings, place)
         _check_presence(name, place)
-        print("preparing %s in %s" % (own.data_set_title(settings), place.folder), flush=True)
+        print_line("preparing %s in %s" % (own.data_set_title(settings), place.folder))
         self._prepare(name, place)
         data = self._data_class(settings, place)
         if self._is_own(name):
@@ -107,8 +107,7 @@ class Task(object):
                 place = self._place(settings)
                 missing = [path for path in place.sources.values() if not os.path.exists(path)]
                 if missing:
-                    print("%s: %s is not there: %s\n" % (name, missing[0], place.fetch_hint),
-                          flush=True)
+                    print_line("%s: %s is not there: %s\n" % (name, missing[0], place.fetch_hint))
                     continue
                 if place.folder not in done:
                     done.add(self._prepare(name, place, again=True))
@@ -122,8 +121,8 @@ class Task(object):
         """Write the ready files if they are not current, or in any case; one process at a time."""
         _check_presence(name, place)
         if not place.sources and self._is_own(name):
-            raise UserError("your data are gone, and %s is of another version or damaged" %
-                            place.folder, "put them back")
+            raise UserError("your data are gone, so %s cannot be made again" % place.folder,
+                            "put them back")
         ready = os.path.dirname(place.folder)
         try:
             os.makedirs(os.path.dirname(ready), exist_ok=True)
@@ -140,7 +139,7 @@ class Task(object):
         with hint(place.fetch_hint):
             records = ready_files.file_records(place.sources)
             files, identity = self._make(name, place.sources, place.options)
-        identity = identity or own.identity(records, place.options)
+        identity = identity or own.identity(records, place.options, self._own.others)
         ready_files.write(place.folder, files, records, identity, place.options)
 
     def _is_own(self, name):
@@ -171,7 +170,7 @@ class Task(object):
         sources = {}
         try:
             sources = self._own.find(given)
-        except UserError:
+        except own.NoFiles:
             if not os.path.exists(folder):  # what was prepared is enough
                 raise
         if not sources and not os.path.exists(folder):

@@ -23,11 +23,12 @@ def learning_curve(path, epochs, results, title):
     """
     monitor, numbers = results["monitor"], [line["epoch"] for line in epochs]
     figure, axes = pyplot.subplots(figsize=(7, 4.2))
-    train, valid = ([_shown(monitor, line[part]) for line in epochs] for part in ("train", "valid"))
+    train = [_shown(monitor, line["train"]) for line in epochs]
+    valid = [_shown(monitor, line["valid"]) for line in epochs]
     axes.plot(numbers, train, "--", color="0.45", marker=".", label="train (with dropout)")
     axes.plot(numbers, valid, "-", color="tab:blue", marker=".", label="validation")
-    curves = [train, valid]
     best, value = results["best_epoch"], _shown(monitor, results["valid"])
+    curves = [train, valid, [value]]
     axes.plot([best], [value], "o", color="tab:blue", markersize=9, fillstyle="none",
               label="best epoch: %d (%.4g)" % (best, value))
     if results["paper"] is not None:

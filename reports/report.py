@@ -114,7 +114,8 @@ def _keep_test(results, run):
     if not has_results(run.path):
         return
     earlier = load_results(run.path)
-    if "test" in earlier and earlier.get("data", run.data) == run.data:
+    then, now = earlier.get("data", run.data), run.data
+    if "test" in earlier and then["fingerprint"] == now["fingerprint"]:
         results["test"] = earlier["test"]
         for name in ("counts", "baseline"):
             results[name]["test"] = earlier[name]["test"]

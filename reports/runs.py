@@ -83,11 +83,11 @@ def _won(winner, saved):
 
 
 def _data(saved):
-    """Title and fingerprint of a run's data; the paper's are known by their name alone."""
+    """What tells a sweep's data from another's: the title, and of a user's own the fingerprint."""
     settings = types.SimpleNamespace(**saved["settings"])
-    of_paper = settings.data_set_name in PAPER_RESULTS
-    fingerprint = None if of_paper else saved.get("data", {}).get("fingerprint")
-    return data_set_title(settings), fingerprint
+    title = data_set_title(settings)
+    is_own = title != settings.data_set_name
+    return title, saved.get("data", {}).get("fingerprint") if is_own else None
 
 
 def find_winners(folders):

@@ -164,8 +164,8 @@ def for_readme(runs):
     for row in itertools.chain(tuned.values(), untuned.values()):
         used += "".join(map(signs, row.values()))
     legend = ["Ours ± standard deviation over n seeds (theirs in brackets), on the test part, with "
-              "the weights of the best validation epoch; -: none. If n differs within a row, it is "
-              "given for each cell."]
+              "the weights of the best validation epoch; -: not run. If n differs within a row, it "
+              "is given for each cell."]
     if TENSORFLOW_2 in used:
         legend.append("%s: with TensorFlow 2.x." % TENSORFLOW_2)
     if EXACT in used:

@@ -13,7 +13,6 @@ from sweeps.records import read_records
 from sweeps.summary import summary
 
 
-
 class Grid(collections.namedtuple("Grid", "data_set cell names metric part values epochs")):
     """The values of a metric at each combination of two settings.
 

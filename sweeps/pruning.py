@@ -17,12 +17,12 @@ FIRST_TRIALS = 5  # so many must be finished before any is pruned
 
 
 def median_rule(folder, prune_after, lower_is_better):
-    """Return median(epochs_done): that of the earlier trials' best values up to then.
+    """Return a function of the epochs done: the median of the earlier trials' best values by then.
 
-    It is None up to prune_after and while too few trials have finished; if prune_after is 0 there
-    is no such function, but None. folder: of a trial; the sweep's is the one that it is in. What
-    the earlier trials reached is read from their metrics.jsonl. Trials that failed or were pruned
-    do not count. Raises UserError for damaged files.
+    It gives None before prune_after epochs, and while fewer than FIRST_TRIALS have finished.
+    Instead of a function None is returned if prune_after is 0. folder: of a trial; the sweep's is
+    the one that it is in. What the earlier trials reached is read from their metrics.jsonl. Trials
+    that failed or were pruned do not count. Raises UserError for damaged files.
     """
     if not prune_after:
         return None

@@ -187,7 +187,8 @@ class Sweep(object):
     def _settle(self):
         """Record the trials that ended unclearly as failed.
 
-        Another trial has ended well since, or the search is over: it was their points' fault.
+        Another trial's end has told something of its point since, or the search is over: so these
+        failed by their points.
         """
         del self._in_a_row[:]
         while self._unclear:

@@ -23,7 +23,8 @@ def finish(sweep):
         raise UserError("all %d trials of %s failed" % (len(records), sweep.run.path),
                         "see the reasons in trials.jsonl; --retry_failed True tries them again")
     report.write(sweep.run, records, sweep.space)
-    finals = [_tested(sweep, best)] + _other_seeds(sweep, best)
+    first = options.make_trial(sweep, best["trial"], best["point"]).folder
+    finals = [_tested(sweep, folder) for folder in [first] + _other_seeds(sweep, best)]
     test, valid = _by_metric(finals, "test"), _by_metric(finals, "valid")
     command = options.command_of(sweep.settings, best["point"])
     numbers = summary([record["loss"] for record in records],
@@ -43,9 +44,8 @@ def finish(sweep):
     sweep.log("the winner again: " + command)
 
 
-def _tested(sweep, best):
-    """The results of the winner, with the test split."""
-    folder = options.make_trial(sweep, best["trial"], best["point"]).folder
+def _tested(sweep, folder):
+    """The results of the winner's run in `folder`, with the test split."""
     found = results(folder)
     if "test" not in found or found.get("other_data"):
         words = options.later_options(sweep.settings, evaluate=folder, evaluate_on_test=True)
@@ -56,8 +56,8 @@ def _tested(sweep, best):
 
 
 def _other_seeds(sweep, best):
-    """The results of the winner's point with further seeds."""
-    point, found = best["point"], []
+    """Train the winner's point with further seeds; returns the runs' folders."""
+    point, folders = best["point"], []
     first = point.get("seed", sweep.settings.seed)
     count = sweep.settings.final_seeds
     while _has_seed(sweep, best, first + count):  # by a call with more seeds
@@ -66,14 +66,16 @@ def _other_seeds(sweep, best):
         changed = dict(point, seed=seed) if "seed" in point else point
         trial = options.make_trial(sweep, _name(best, seed), changed, seed=seed,
                                    evaluate_on_test=True, prune_after=0)
-        record, kind = train(trial)
-        if record["reason"]:
-            raise UserError("the winner has no result with seed %d (%s)" % (seed, record["reason"]),
-                            "the same command tries again" if kind == AGAIN else
-                            "final_seeds %d gives the report without it" % (seed - first))
+        if not _has_seed(sweep, best, seed):
+            record, kind = train(trial)
+            if record["reason"]:
+                raise UserError(
+                    "the winner has no result with seed %d (%s)" % (seed, record["reason"]),
+                    "the same command tries again" if kind == AGAIN else
+                    "final_seeds %d gives the report without it" % (seed - first))
         check_data(sweep, trial.folder)
-        found.append(results(trial.folder))
-    return found
+        folders.append(trial.folder)
+    return folders
 
 
 def _has_seed(sweep, best, seed):

@@ -31,6 +31,10 @@ def load(folder, path, **changes):
     return lm_utils.load(SimpleNamespace(**dict(values, **changes)))
 
 
+def prepare_again(folder, path):
+    lm_utils.prepare("OwnText", str(folder / "data"), own_text=str(path))
+
+
 def whole(data):
     """The text of all splits, as decoded from the ids."""
     return "".join(data.decode(data.tokens(split)) for split in lm_utils.SPLITS)
@@ -153,7 +157,7 @@ def test_a_large_text_needs_little_memory(tmp_path):
     (b"", "novel.txt is too short: it has 0 characters"),
     (b"tiny", r"novel.txt is too short: it has 4 characters .*: give 40 or more"),
     (b"a" * 1000, "novel.txt has nothing to predict: its training part holds only 'a'"),
-    (b"caf\xe9 " * 100, "novel.txt is not UTF-8 .*byte 0xe9.*: convert it to UTF-8, such as by `iconv"),
+    (b"caf\xe9 " * 100, "novel.txt is not UTF-8 .*byte 0xe9.*: convert it .* by `iconv"),
     (b"a\0b\0" * 100, "novel.txt is no text: it holds NUL characters: convert it to UTF-8"),
     (b"\xff\xfea\0b" + b"\x00\xd8" * 50, "novel.txt is not UTF-16"),
 ])
@@ -282,10 +286,35 @@ def test_prepared_data_are_enough_and_what_lacks_them_is_named(tmp_path):
     ready = load(tmp_path, folder)
     (folder / "novel.txt").unlink()  # as on a drive that is not mounted
     assert load(tmp_path, folder).fingerprint == ready.fingerprint
+    with pytest.raises(UserError, match="your data are gone, so .* cannot be made again"):
+        prepare_again(tmp_path, folder)
     for path in tmp_path.glob("data/lm/ready/*/made_from.json"):
         path.unlink()
-    with pytest.raises(UserError, match="your data are gone, and .* put them back"):
+    with pytest.raises(UserError, match="your data are gone, so .* put them back"):
         load(tmp_path, folder)
+
+
+def test_of_three_files_none_may_be_missing_though_all_were_prepared(tmp_path):
+    paths = [write(tmp_path / name, NOVEL) for name in ("a.txt", "b.txt", "c.txt")]
+    given = ",".join(map(str, paths))
+    load(tmp_path, given)
+    paths[1].unlink()
+    with pytest.raises(UserError, match="b.txt is missing"):
+        load(tmp_path, given)
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    write(tmp_path / "books" / "novel.txt", NOVEL)
+    write(tmp_path / "books" / "lost+found" / "other.txt", NOVEL)
+    scan = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("lost+found"):
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(UserError, match="lost.found cannot be read .Permission denied.: make it"):
+        load(tmp_path, tmp_path / "books")
 
 
 def test_the_units_of_a_text_are_two_data_sets_and_a_vocabulary_is_of_its_run(tmp_path):

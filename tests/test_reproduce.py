@@ -80,7 +80,7 @@ def test_runs_are_made_shown_and_then_skipped(tmp_path, capsys):
     assert reproduce.main(words) == 0
     assert "2 runs, 2 of them finished" in capsys.readouterr().out
     assert [open(log).read() for log in logs] == before
-    with pytest.raises(UserError, match="has other settings: it is of `.*--epochs 1`, not of `python"):
+    with pytest.raises(UserError, match="has other settings: it is of `.*--epochs 1`, not of"):
         reproduce.main(["SequentialDigits", "--cells", "RRU", "--runs_folder", str(tmp_path)])
 
 

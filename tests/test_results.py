@@ -278,7 +278,8 @@ def test_unfinished_runs_are_left_out_with_a_word(tmp_path, capsys):
     make_run(tmp_path / "cut off", stop_reason=None)
     os.remove(str(make_run(tmp_path / "begun") / "results.json"))
     assert len(tool.collect([str(tmp_path)])) == 1
-    assert "2 runs not finished, or not tested, left out: %s, %s" % (tmp_path / "begun", tmp_path / "cut off") in (
+    left_out = tmp_path / "begun", tmp_path / "cut off"
+    assert "2 runs not finished, or not tested, left out: %s, %s" % left_out in (
         capsys.readouterr().err)
 
 

@@ -259,8 +259,8 @@ def test_epochs_are_ticked_at_whole_numbers(monkeypatch, epochs):
              for epoch in range(epochs)]
     pictures.learning_curve(
         "unused", lines,
-        {"monitor": "window_nll", "best_epoch": 1, "valid": {"window_nll": 8}, "paper": None},
-        "a title")
+        {"monitor": "window_nll", "best_epoch": epochs, "valid": {"window_nll": 9 - epochs},
+         "paper": None}, "a title")
     axes, = drawn[0].axes
     low, high = axes.get_xlim()
     shown = [tick for tick in axes.get_xticks() if low <= tick <= high]

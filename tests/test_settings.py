@@ -66,7 +66,10 @@ def test_data_of_ones_own_at_the_top_are_not_passed_over_in_silence(tmp_path):
     tops = dict(vars(lm_main), own_text=str(tmp_path / "novel.txt"))
     with pytest.raises(UserError, match="own_text is given, but data_set_name is penn: add --data"):
         read_settings(tops, [])
-    assert read_settings(tops, ["--data_set_name", "penn"]).data_set_name == "penn"
+    settings = read_settings(tops, ["--data_set_name", "penn"])
+    assert settings.data_set_name == "penn"
+    (tmp_path / "settings.json").write_text(json.dumps(dict(settings.record(), environment={})))
+    assert read_settings(tops, ["--resume", str(tmp_path)]).data_set_name == "penn"
 
 
 def test_a_blank_after_a_constants_comment_is_no_fault(tmp_path):

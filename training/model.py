@@ -150,7 +150,7 @@ def session_config(settings):
     present = len(tf.config.experimental.list_physical_devices("GPU")) if settings.gpu else 0
     if settings.gpu and settings.gpu not in map(str, range(present)):
         raise UserError("gpu is %r, but TensorFlow finds %d GPUs here" % (settings.gpu, present),
-                        "give --gpu \"\" or the number of one, from 0")
+                        "give --gpu \"\" for none, or its number, from 0")
     config = tf.ConfigProto()
     config.gpu_options.visible_device_list = settings.gpu
     config.gpu_options.allow_growth = settings.allow_growth

@@ -75,19 +75,20 @@ class RunFolder(object):
         None: a run of an earlier version, which kept no identity. Raises UserError, unless
         settings.other_data allows an evaluation. No weights can read another vocabulary.
         """
-        if data is not None and data.get("vocabulary", "") not in ("", self.data.get("vocabulary")):
-            raise UserError("%s was made with another vocabulary" % path, "put its data back")
-        if data is not None and data["fingerprint"] == self.data["fingerprint"]:
-            return
-        if self.settings.evaluate and self.settings.other_data:
-            self.other_data = True
-        elif data is not None:
+        same = data is not None and data["fingerprint"] == self.data["fingerprint"]
+        allowed = self.settings.evaluate and self.settings.other_data
+        if not (data is None or same or allowed):
             sweep = self.settings.values.get("do_hyperparameter_optimization")
             raise UserError(
                 "%s was made with other data (fingerprint %.12s, now %.12s)" % (
                     path, data["fingerprint"], self.data["fingerprint"]),
                 "put them back, or " + ("give another --sweep_name" if sweep else
                                         "evaluate with --other_data True, which marks the results"))
+        now = self.data.get("vocabulary")
+        if (data or {}).get("vocabulary", now) != now:
+            raise UserError("%s was made with another vocabulary" % path, "put its data back")
+        if allowed and not same:
+            self.other_data = True
 
     def _make(self):
         """The path of a new run, whose folder is made; names that are not given count up."""
@@ -139,8 +140,8 @@ class RunFolder(object):
     def __exit__(self, error=None, *_):
         try:
             self.events.close()
-        except Exception:  # on a full disk TensorFlow 2.x raises various kinds; the first is told
-            if not error:
+        except OSError:
+            if not error:  # else that is told
                 raise
         finally:
             self._close(error)

@@ -103,7 +103,11 @@ def read_settings(script_globals, arguments=None):
     if resume or evaluate:
         found = reader.of_run(existing_path(resume or evaluate), given, bool(evaluate))
         return found.changed(sample=folders["sample"]) if folders["sample"] else found
-    return reader.settings(reader.complete(reader.tops, given), given)
+    values = reader.complete(reader.tops, given)
+    for name, top in reader.tops.items():
+        if top and is_place(name) and "data_set_name" not in given:  # else it is for other calls
+            reader.constants[name].check_use(values["data_set_name"])
+    return reader.settings(values, given)
 
 
 class _Reader(object):
@@ -132,10 +136,7 @@ class _Reader(object):
         """All values: `values`, what is `given` on the command line, and the table's for None."""
         values = dict(values, **given)
         data_set_name = self.check("data_set_name", values["data_set_name"])
-        chosen = [name for name in given if given[name] != self.tops.get(name)]
-        if "data_set_name" not in given:  # else own data at the top may be for other calls
-            chosen += [name for name in self.tops if is_place(name) and values[name]]
-        for name in chosen:
+        for name in [name for name in given if given[name] != self.tops.get(name)]:
             self.constants[name].check_use(data_set_name)
         for name in self.tops:
             if values[name] is None:
@@ -218,8 +219,7 @@ class _Reader(object):
 
     def _kept(self, given, saved, evaluate):
         """Yield lines that name the constants whose value at the top the run does not have."""
-        table = self._table[saved["data_set_name"]]
-        left_out = given | {"name", *_FOLDERS}
+        table, left_out = self._table[saved["data_set_name"]], given | {"name", *_FOLDERS}
         for name, top in self.tops.items():
             now, kept = table.get(name) if top is None else top, saved[name]
             if isinstance(now, dict):
@@ -236,8 +236,8 @@ class _Reader(object):
             raise UserError("%s is a run of the task %s, not %s" % (
                 folder, content["task"], self._task), "use the script that made it")
         table = self._table.get(saved["data_set_name"], {})
-        values = {name: None if name in table else top for name, top in self.tops.items()}
-        values.update((name, value) for name, value in saved.items() if name in self.tops)
+        values = {name: saved.get(name, None if name in table else top)
+                  for name, top in self.tops.items()}
         path = os.path.join(folder, "settings.json")
         if saved.get("do_hyperparameter_optimization"):
             raise UserError("%s is a sweep" % folder, "give the folder of one of its trials; the "

@@ -243,6 +243,6 @@ class Trainer(object):
         if self.interruption.requested:
             self._save()
             self.run.log("interrupted at step %d; continue with: python -u %s --resume %s" % (
-                self.progress["step"], shown_path(project_path(self.settings.script)),
+                self.progress["step"], shlex.quote(shown_path(project_path(self.settings.script))),
                 shlex.quote(self.run.path)))
             sys.exit(130)
