@@ -1,9 +1,11 @@
 """Learning curve and piano roll, and what all pictures share. Lines can be told in grey, too."""
 
+import io
 import math
 
 import matplotlib
 import numpy as np
+from PIL import Image
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
@@ -99,7 +101,9 @@ def whole_numbers(axis):
 
 
 def save(figure, path):
-    """Write a figure as PNG, atomically, and close it."""
-    with atomic_write(path) as file:
-        figure.savefig(file, format="png", dpi=120, bbox_inches="tight")
+    """Write a figure as PNG of 256 colours, a quarter of the bytes, atomically, and close it."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=120, bbox_inches="tight")
     pyplot.close(figure)
+    with atomic_write(path) as file:
+        Image.open(drawn).convert("RGB").quantize(256).save(file, "PNG", optimize=True)
