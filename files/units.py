@@ -25,6 +25,11 @@ def unit(metric):
     return _UNITS.get(metric, Unit(metric, 1, 4))
 
 
+def lower_is_better(metric):
+    """Whether less of a metric is better; only accuracies are to be high."""
+    return "accuracy" not in metric
+
+
 def in_table(metric, value, missing="-"):
     """A metric's value as it stands in a table, without its unit; `missing` if it is None."""
     known = unit(metric)

@@ -1,6 +1,6 @@
 """The chart of the paper's rows: ours with its spread beside theirs, also to be read in grey."""
 
-from files.units import unit
+from files.units import lower_is_better, unit
 from reports.paper_results import CELL_NAMES, PAPER_RESULTS, theirs
 from reports.pictures import pyplot, save
 from reports.tables import entries, metric_label
@@ -47,7 +47,7 @@ def _panel(axes, data_set, is_tuned, own):
     axes.margins(y=0.2)
     axes.tick_params(axis="y", labelsize=9)
     axes.ticklabel_format(axis="y", useOffset=False)
-    better = "higher" if "accuracy" in PAPER_RESULTS[data_set].metric else "lower"
+    better = "lower" if lower_is_better(PAPER_RESULTS[data_set].metric) else "higher"
     axes.set_title("%s, %s\n%s (%s is better)" % (
         data_set, "tuned" if is_tuned else "untuned", metric_label(data_set), better), fontsize=9)
     axes.grid(axis="y", color="0.9")

@@ -8,6 +8,7 @@ from cells.registry import CELLS
 from files.errors import UserError, hint
 from files.reading import reading
 from files.run_files import load_settings
+from files.units import lower_is_better
 from reports.paper_results import rank
 from sweeps.records import read_records
 from sweeps.summary import summary
@@ -98,11 +99,6 @@ def grid_summary(grid):
     sign = 1 if lower_is_better(grid.metric) else -1
     losses = [None if value is None else sign * value for value in grid.values.values()]
     return summary(losses, list(grid.epochs.values()), sign == 1)
-
-
-def lower_is_better(metric):
-    """Whether less of a metric is better; only accuracies are to be high."""
-    return "accuracy" not in metric
 
 
 def differences(own, others):

@@ -3,9 +3,8 @@
 import numpy as np
 from matplotlib import colors
 
-from files.units import unit
+from files.units import lower_is_better, unit
 from reports.pictures import pyplot
-from sweeps.grids import lower_is_better
 
 _FAILED = "0.85"
 

@@ -4,11 +4,10 @@ import os
 
 from files.errors import UserError
 from files.run_files import load_settings
-from files.units import shown
+from files.units import lower_is_better, shown
 from files.writing import save_json
 from reports.runs import mean_and_deviation
 from sweeps import options, report
-from sweeps.grids import lower_is_better
 from sweeps.summary import summary, summary_lines
 from sweeps.trial import AGAIN, call, is_finished, results, train
 
