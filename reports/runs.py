@@ -113,13 +113,13 @@ def find_winners(folders):
 
 
 def find_runs(folders):
-    """(the finished runs that were tested below `folders`, the folders of the other runs), by path.
+    """(the finished runs that were tested below `folders`, a line for each other run), by path.
 
     Tuned are those with the settings of a winner there or, if a cell has none on a data set, of the
-    published one. A sweep and its trials that were not tested are left out of both. Raises
-    UserError for what is no folder or is damaged.
+    published one. A sweep and its trials that were not tested are in neither. Raises UserError for
+    what is no folder, and for a damaged sweep.
     """
-    runs, unfinished = [], []
+    runs, left_out = [], []
     winners = find_winners(folders)
     if PUBLISHED not in map(os.path.abspath, folders):
         own = {(winner.data, winner.cell) for winner in winners}
@@ -128,15 +128,18 @@ def find_runs(folders):
     for folder, files in _walk(folders):
         if "settings.json" not in files and "results.json" not in files:
             continue
-        with hint("remove the run's folder, or evaluate the run again"):
+        try:
             saved = load_settings(folder)
             results = load_results(folder) if "results.json" in files else {}
+        except UserError as error:
+            left_out.append("%s: remove its folder, or evaluate it again" % error.problem)
+            continue
         if results.get("stop_reason") and "test" in results:
             runs.append(Run(folder, saved, results, winners))
         elif not (saved["settings"].get("do_hyperparameter_optimization")
                   or is_sweep(os.path.dirname(os.path.abspath(folder)))):
-            unfinished.append(folder)
-    return runs, unfinished
+            left_out.append("%s: it is not finished, or was not tested" % folder)
+    return runs, left_out
 
 
 def _walk(folders):

@@ -196,7 +196,7 @@ def test_a_repeated_seed_counts_once(tmp_path, capsys):
     make_run(tmp_path / "a", test=8.0)
     make_run(tmp_path / "b", test=8.0)
     assert "| 1, -, -, - |" in row(tmp_path)
-    assert "left out, as another run has its settings and seed: %s" % (tmp_path / "b") in (
+    assert "left out: %s: another run has its settings and seed" % (tmp_path / "b") in (
         capsys.readouterr().err)
 
 
@@ -278,14 +278,14 @@ def test_unfinished_runs_are_left_out_with_a_word(tmp_path, capsys):
     make_run(tmp_path / "cut off", stop_reason=None)
     os.remove(str(make_run(tmp_path / "begun") / "results.json"))
     assert len(tool.collect([str(tmp_path)])) == 1
-    left_out = tmp_path / "begun", tmp_path / "cut off"
-    assert "2 runs not finished, or not tested, left out: %s, %s" % left_out in (
-        capsys.readouterr().err)
+    said = capsys.readouterr().err
+    for name in ("begun", "cut off"):
+        assert "left out: %s: it is not finished, or was not tested" % (tmp_path / name) in said
 
 
 def test_a_run_that_was_cut_off_and_evaluated_is_no_result(tmp_path):
     run = make_run(tmp_path / "run", stop_reason=None)
-    assert find_runs([str(tmp_path)]) == ([], [str(run)])
+    assert find_runs([str(tmp_path)]) == ([], ["%s: it is not finished, or was not tested" % run])
     with pytest.raises(UserError, match="is not finished"):
         publish(run, tmp_path)
 
@@ -358,21 +358,25 @@ def test_unknown_data_sets_are_shown_and_missing_folders_are_named(tmp_path):
     ("results.json", '{"test": {}}'), ("results.json", '{"test": {}, "stop_reason": "x"}'),
     ("settings.json", "{}"), ("settings.json", "[]"),
     ("settings.json", '{"script": "mm_main.py", "settings": {}}'),
-    ("../sweep.json", '{"trials": 3, "winner": null}')])
-def test_damaged_files_are_named(tmp_path, name, content):
+    ("results.json", json.dumps(dict(PUBLISHED_RESULTS, test={"window_nll": "low"})))])
+def test_a_damaged_run_is_left_out_with_a_word(tmp_path, name, content):
+    good = make_run(tmp_path / "night" / "good")
     run = make_run(tmp_path / "night" / "run")
     (run / name).write_text(content)
-    with pytest.raises(UserError, match=os.path.basename(name) + " cannot be read"):
-        find_runs([str(tmp_path)])
+    runs, left_out = find_runs([str(tmp_path)])
+    assert [run.folder for run in runs] == [str(good)]
+    assert len(left_out) == 1 and left_out[0].startswith("%s cannot be read (" % (run / name))
+    assert left_out[0].endswith("): remove its folder, or evaluate it again")
     if name == "results.json":
         with pytest.raises(UserError, match=name + " cannot be read"):
             publish(run, tmp_path)
         assert not (tmp_path / "results").exists()
 
 
-def test_results_without_the_value_of_their_metric_are_named(tmp_path):
-    make_run(tmp_path / "run", test="low")
-    with pytest.raises(UserError, match="results.json cannot be read"):
+def test_a_damaged_sweep_is_named(tmp_path):
+    make_run(tmp_path / "night" / "run")
+    (tmp_path / "night" / "sweep.json").write_text('{"trials": 3, "winner": null}')
+    with pytest.raises(UserError, match="sweep.json cannot be read .*: run the sweep again"):
         find_runs([str(tmp_path)])
 
 
@@ -433,8 +437,8 @@ def test_a_run_of_a_sweep_is_published_with_the_trials(tmp_path):
     sweep = os.path.dirname(target)
     assert set(os.listdir(sweep)) == names | {"trial-003", "settings.json"}
     assert "... 800 lines left out ..." in open(os.path.join(sweep, "log.txt")).read()
-    runs, unfinished = find_runs([str(tmp_path / "results")])
-    assert [run.folder for run in runs] == [target] and unfinished == []
+    runs, left_out = find_runs([str(tmp_path / "results")])
+    assert [run.folder for run in runs] == [target] and left_out == []
 
 
 def test_the_own_winner_of_a_cell_counts_and_not_the_published_one(tmp_path):
@@ -475,7 +479,7 @@ def test_a_sweep_is_published_without_its_trials(tmp_path):
 def test_runs_that_were_not_tested_are_no_results(tmp_path):
     run = make_run(tmp_path / "trial")
     change(run / "results.json", test=None)
-    assert find_runs([str(tmp_path)]) == ([], [str(run)])
+    assert find_runs([str(tmp_path)]) == ([], ["%s: it is not finished, or was not tested" % run])
     with pytest.raises(UserError, match="was not tested"):
         publish(run, tmp_path)
 

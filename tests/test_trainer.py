@@ -536,20 +536,25 @@ def test_no_file_holds_infinity(finished, tmp_path):
         assert "Infinity" not in file.read()
 
 
-def test_a_run_that_diverges_says_so_once():
+@pytest.mark.parametrize("name, baseline, untrained, later, said", [
+    ("perplexity", 600.0, 3000.0, [1000.0, 2000.0, float("inf")],
+     "its validation perplexity of 2000.0000 is far beyond the 600.0000"),
+    ("accuracy", 0.11, 0.1, [0.12, 0.11, 0.1],
+     "its validation accuracy of 11.00 % is no better than the 11.00 %")])
+def test_a_run_that_diverges_says_so_once(name, baseline, untrained, later, said):
     logged = []
     run = types.SimpleNamespace(log=logged.append, append_metrics=lambda *_: None,
                                 events=types.SimpleNamespace(scalars=lambda *_: None))
-    model = types.SimpleNamespace(monitor="perplexity", lower_is_better=True)
-    data = types.SimpleNamespace(baseline=lambda split: {"perplexity": 600.0})
+    model = types.SimpleNamespace(monitor=name, lower_is_better=name == "perplexity")
+    data = types.SimpleNamespace(baseline=lambda split: {name: baseline})
     journal = Journal(types.SimpleNamespace(), model, data, run)
     progress = {"epoch": 1, "step": 2, "seconds": 3.0}
-    journal.epoch(progress, {"perplexity": 1.0}, {"perplexity": 3000.0}, True)  # untrained yet
-    for value in (1000.0, 2000.0, float("inf")):
-        journal.epoch(progress, {"perplexity": 1.0}, {"perplexity": value}, False)
+    journal.epoch(progress, {name: 1.0}, {name: untrained}, True)
+    for value in later:
+        journal.epoch(progress, {name: 1.0}, {name: value}, False)
     assert [line for line in logged if "diverges" in line] == [
-        "the run diverges: its validation perplexity of 2000.0000 is far beyond the 600.0000 of "
-        "knowing frequencies only; start a new one with a lower learning_rate"]
+        "the run diverges: %s of knowing frequencies only; start a new one with a lower "
+        "learning_rate" % said]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP])

@@ -20,7 +20,6 @@ sys.path.insert(0, ROOT)
 
 import files.environment  # noqa: F401: before packages of the environment
 from files.errors import OneLineParser, UserError, run_as_script
-from files.progress import counted
 from files.project import existing_path, shown_path
 from files.run_files import is_sweep
 from files.writing import atomic_write
@@ -35,10 +34,9 @@ END = "<!-- end of results -->"
 
 def collect(folders):
     """The finished runs below `folders`, each seed once; say what is left out. Raises UserError."""
-    runs, unfinished = find_runs(folders)
-    if unfinished:
-        print("%s not finished, or not tested, left out: %s" % (
-            counted(len(unfinished), "run"), ", ".join(unfinished)), file=sys.stderr)
+    runs, left_out = find_runs(folders)
+    for line in left_out:
+        print("left out: %s" % line, file=sys.stderr)
     groups = {}
     for run in runs:
         groups.setdefault(run.group, []).append(run)
@@ -47,7 +45,7 @@ def collect(folders):
         kept, repeated = one_for_each_seed(group)
         chosen += kept
         for run in repeated:
-            print("left out, as another run has its settings and seed: %s" % run.folder,
+            print("left out: %s: another run has its settings and seed" % run.folder,
                   file=sys.stderr)
     if not chosen:
         raise UserError("no finished run is below %s" % ", ".join(folders), "give other folders")

@@ -68,17 +68,22 @@ class Journal(object):
         if not improved:  # an untrained model may be as bad, but gets better
             self._warn_if_diverged(valid[name])
 
-    def _warn_if_diverged(self, loss):
-        """Log once that a validation loss is far beyond that of knowing frequencies only."""
-        name = self._model.monitor
-        if self._warned or not self._model.lower_is_better:
-            return
-        baseline = self._data.baseline("valid")[name]
-        self._warned = not loss < DIVERGED * baseline
+    def _warn_if_diverged(self, value):
+        """Log once that a validation value is as if the model had forgotten all it learnt."""
         if self._warned:
-            text = ("the run diverges: its validation %s of %s is far beyond the %s of knowing"
-                    " frequencies only; start a new one with a lower learning_rate")
-            self._run.log(text % (name, shown(name, loss), shown(name, baseline)))
+            return
+        name = self._model.monitor
+        baseline = self._data.baseline("valid")[name]
+        if self._model.lower_is_better:
+            good, compared = value < DIVERGED * baseline, "far beyond"
+        else:
+            good, compared = value > baseline, "no better than"
+        self._warned = not good
+        if self._warned:
+            text = ("the run diverges: its validation {name} of {value} is {compared} the {baseline}"
+                    " of knowing frequencies only; start a new one with a lower learning_rate")
+            self._run.log(text.format(name=name, value=shown(name, value), compared=compared,
+                                      baseline=shown(name, baseline)))
 
 
 def _device(session):
