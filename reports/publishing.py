@@ -12,6 +12,7 @@ import types
 from data_preparation.own import data_set_title
 from files.errors import UserError, hint
 from files.run_files import BEST, is_sweep, load_results, load_settings, load_sweep
+from files.writing import lock_folder
 
 PUBLISHED_FILES = ("settings.json", "metrics.jsonl", "results.json", "learning_curve.png",
                    "sample.mid", "pianoroll.png", "sample.txt", "confusion_matrix.png", "log.txt")
@@ -27,7 +28,7 @@ def publish(folder, results_folder):
     The weights of the best epoch are copied if there are at most MOST_PARAMETERS. The name of a
     sweep's run is <sweep>/<trial>, and the sweep's settings (with its search space), log, table
     and pictures are copied into <sweep>. Raises UserError if the run is not finished, was not
-    tested, is damaged, or is published already.
+    tested, is damaged, is in use (its samples are made last), or is published already.
     """
     with hint("let the run finish, or evaluate it"):
         results = load_results(folder)
@@ -37,7 +38,7 @@ def publish(folder, results_folder):
     cell_folder = os.path.join(results_folder, results["task"], results["data_set"],
                                results["cell"])
     target = os.path.join(cell_folder, os.path.basename(above) if in_sweep else "", name)
-    with _new_folder(target) as part:
+    with lock_folder(folder), _new_folder(target) as part:
         if in_sweep:
             _copy(SWEEP_FILES, above, os.path.dirname(target))
         _copy(PUBLISHED_FILES, folder, part)
@@ -51,7 +52,7 @@ def publish_sweep(folder, results_folder):
     """Copy SWEEP_FILES of a finished sweep, as for a grid, whose trials are all of interest alike.
 
     Returns results/<task>/<data set>/<cell>/<name>. Raises UserError if it is not finished, is
-    damaged, or is published already.
+    damaged, is in use, or is published already.
     """
     with hint("let the sweep finish: the same command continues"):
         saved = load_settings(folder)
@@ -60,7 +61,7 @@ def publish_sweep(folder, results_folder):
     name = os.path.basename(os.path.abspath(folder))
     target = os.path.join(results_folder, saved["task"], data_set_title(settings),
                           settings.cell_name, name)
-    with _new_folder(target) as part:
+    with lock_folder(folder), _new_folder(target) as part:
         _copy(SWEEP_FILES, folder, part)
     return target
 

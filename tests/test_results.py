@@ -10,6 +10,7 @@ import pytest
 
 import mnist_main
 from files.errors import UserError
+from files.writing import lock_folder
 from reports import publishing, results_page, rows, tables
 from reports.paper_results import CELL_NAMES, PAPER_RESULTS
 from reports.runs import find_runs, find_winners
@@ -482,6 +483,13 @@ def test_runs_that_were_not_tested_are_no_results(tmp_path):
     assert find_runs([str(tmp_path)]) == ([], ["%s: it is not finished, or was not tested" % run])
     with pytest.raises(UserError, match="was not tested"):
         publish(run, tmp_path)
+
+
+def test_a_run_whose_samples_are_being_made_is_not_published(tmp_path):
+    run = make_run(tmp_path / "run")
+    with lock_folder(str(run)), pytest.raises(UserError, match="is in use by another process"):
+        publish(run, tmp_path)
+    assert not (tmp_path / "results").exists()
 
 
 def test_an_unfinished_run_is_not_published(tmp_path):
