@@ -88,7 +88,8 @@ def _check(folder, results):
         raise UserError("%s was not tested" % folder, "--evaluate it with --evaluate_on_test True")
     if results["parameters"] <= MOST_PARAMETERS and not os.path.exists(os.path.join(folder, BEST)):
         raise UserError("%s has lost its weights, %s" % (folder, BEST), "train it again")
-    if not results["environment"].get("git_clean"):
+    evaluation = results.get("evaluated_in", results["environment"])
+    if not (results["environment"].get("git_clean") and evaluation.get("git_clean")):
         print("the commit of %s is unknown, or files had been changed: nobody can repeat it" %
               folder, file=sys.stderr)
 

@@ -11,6 +11,10 @@ from files.units import shown, unit
 from files.writing import save_json
 from reports import pictures
 from reports.paper_results import PAPER_RESULTS, comparable, paper_value
+from training.provenance import environment
+
+
+SAME = 0.01  # of a validation value: more than versions and cores make, or one of 180 digits
 
 
 def final(trainer):
@@ -22,8 +26,8 @@ def final(trainer):
     A published run, of which only the best weights are there, keeps its files if this adds nothing
     to them: another machine's last digits are not the published ones.
 
-    Returns whether the files were written. Raises UserError if no epoch is finished yet, or a file
-    cannot be written.
+    Returns whether the files were written. Raises UserError if no epoch is finished yet, a file
+    cannot be written, or the weights no longer give what they gave in training.
     """
     trainer.load_best()
     run, settings = trainer.run, trainer.settings
@@ -32,15 +36,32 @@ def final(trainer):
     results.update(
         counts={split: trainer.data.stats(split) for split in ("train",) + evaluated},
         baseline={split: trainer.data.baseline(split) for split in evaluated})
-    results.update((split, trainer.evaluate(split)) for split in evaluated)
-    if settings.evaluate and not settings.evaluate_on_test:
-        _keep_test(results, run)
+    for split in evaluated:
+        results[split] = trainer.evaluate(split)
+        if split == "valid" and settings.evaluate and not run.other_data:
+            _check_weights_give(trainer.stopping.best, results)
+    if settings.evaluate:
+        results["evaluated_in"] = environment()
+        if not settings.evaluate_on_test:
+            _keep_test(results, run)
     new = not trainer.weights_only or _adds_to(run, results)
     if new:
         _write(trainer, results)
     for line in box(results, run.path):
         run.log(line)
     return new
+
+
+def _check_weights_give(trained, results):
+    """Refuse an evaluation by other code than the training's. trained: its best validation value."""
+    name = results["monitor"]
+    found = results["valid"][name]
+    if not abs(found - trained) <= SAME * abs(trained):
+        raise UserError(
+            "the weights give a validation %s of %s, in training it was %s: the scripts are not "
+            "those of the run, or its files were mixed" % (name, shown(name, found),
+                                                           shown(name, trained)),
+            "take those of its commit, %s" % results["environment"].get("git_commit"))
 
 
 def _write(trainer, results):

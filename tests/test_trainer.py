@@ -21,7 +21,7 @@ import lm_main
 import mm_main
 from files.errors import UserError, disk_errors
 from files.run_files import load_metrics
-from training import provenance, trainer as trainer_module
+from training import provenance, run_folder, trainer as trainer_module
 from training.checkpoint import checked_progress
 from training.events import Events
 from training.interruption import Interruption
@@ -456,6 +456,19 @@ def test_a_run_that_continues_with_other_versions_says_so(finished, tmp_path, ca
     assert changed["tensorflow"] == ["1.14.0", now] and changed["epochs"] == [4, 5]
 
 
+def test_what_was_trained_by_changed_files_stays_marked(finished, tmp_path, monkeypatch):
+    path = copy_of(finished, tmp_path)
+    change_json(path, "settings.json", lambda saved: saved["environment"].update(
+        git_clean=False, cores=99))
+    clean = dict(provenance.environment(), git_clean=True)
+    monkeypatch.setattr(run_folder, "environment", lambda: clean)
+    mm_main.main(["--resume", path, "--epochs", "5"])
+    saved = read(path, "settings.json")
+    assert saved["environment"] == dict(clean, git_clean=False)
+    changed, = saved["changed_on_resume"]
+    assert changed["cores"] == [99, clean["cores"]] and changed["git_clean"] == [False, True]
+
+
 def test_a_published_run_is_evaluated_from_its_best_checkpoint_alone(finished, tmp_path):
     path = copy_of(finished, tmp_path)
     os.remove(os.path.join(path, "checkpoints", "last.npz"))
@@ -702,6 +715,43 @@ def test_the_best_weights_of_an_unfinished_run_are_enough_for_an_evaluation(fini
     found = read(path, "results.json")
     assert found["test"] == whole["test"]
     assert found["epochs"] == found["best_epoch"] == whole["best_epoch"]
+
+
+def test_a_kill_between_two_checkpoints_leaves_the_newer_one_to_an_evaluation(finished, tmp_path,
+                                                                             monkeypatch):
+    path = str(tmp_path / "runs" / "music" / "Bach Chorales" / "RRU" / "cut")
+    save = trainer_module.Trainer._save
+
+    def killed(trainer):
+        if trainer.stopping.epochs_done == 1:
+            raise KeyboardInterrupt
+        save(trainer)
+
+    monkeypatch.setattr(trainer_module.Trainer, "_save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        mm_main.main(arguments(tmp_path, "cut", "--epochs", "3"))
+    monkeypatch.undo()
+    mm_main.main(["--evaluate", path])
+    found, first = read(path, "results.json"), read(path, "metrics.jsonl")[0]
+    assert found["epochs"] == found["best_epoch"] == 1
+    assert found["valid"]["window_nll"] == pytest.approx(first["valid"]["window_nll"])
+    mm_main.main(["--resume", path])
+    assert [line["epoch"] for line in read(path, "metrics.jsonl")] == [1, 2, 3]
+
+
+def test_an_evaluation_by_other_code_is_refused(finished, tmp_path, monkeypatch):
+    path = copy_of(finished, tmp_path)
+    before = read(path, "results.json")
+    evaluate = trainer_module.Trainer.evaluate
+    monkeypatch.setattr(trainer_module.Trainer, "evaluate", lambda trainer, split: {
+        name: 1.1 * value for name, value in evaluate(trainer, split).items()})
+    with pytest.raises(UserError, match="the weights give a validation .* in training it was .*: "
+                                        "take those of its commit"):
+        mm_main.main(["--evaluate", path])
+    assert read(path, "results.json") == before and "evaluated_in" not in before
+    monkeypatch.undo()
+    mm_main.main(["--evaluate", path])
+    assert read(path, "results.json")["evaluated_in"] == provenance.environment()
 
 
 def test_tensorboards_full_disk_is_an_error_of_the_disk(tmp_path, monkeypatch):

@@ -2,7 +2,7 @@
 
 import math
 
-from files.errors import UserError
+from files.errors import TrainingFailed, UserError
 from files.progress import counted
 from files.run_files import number, text, whole
 
@@ -61,6 +61,14 @@ class EarlyStopping(object):
             raise UserError("patience is %d, but %s has waited %d epochs for a better one" % (
                 self.patience, path, self.longest_wait), "give at least as many")
 
+    def check_best(self, monitor):
+        """Raise UserError if there is no best epoch; monitor: the metric's name."""
+        if not self.epochs_done:
+            raise UserError("no epoch is finished yet", "continue with --resume")
+        if not self.best_epoch:
+            raise TrainingFailed("no epoch had a validation %s that is finite" % monitor,
+                                 "start a new run with a lower learning_rate")
+
     def state(self):
         """The part of a checkpoint's progress that `restore` needs."""
         return {"best": self.best, "best_epoch": self.best_epoch, "epochs_done": self.epochs_done,
@@ -70,6 +78,6 @@ class EarlyStopping(object):
         """Continue from what `state` returned. Raises various errors for anything else."""
         self.epochs_done = whole(state["epochs_done"])
         self.best_epoch = whole(state["best_epoch"])
-        self.longest_wait = whole(state["longest_wait"])
+        self.longest_wait = whole(state.get("longest_wait", 0))  # not of earlier versions' runs
         self._pruned = text(state["pruned"] or "") or None
         self.best = None if state["best"] is None else number(state["best"])

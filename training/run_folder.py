@@ -58,16 +58,19 @@ class RunFolder(object):
         if trained_in is None:
             trained_in = environment()
             if self.begun:
-                self._note_changes(self.environment(), trained_in)
+                trained_in = self._continued(self.environment(), trained_in)
         save_json(self.file("settings.json"), dict(
             self.settings.record(step), data=self.data, environment=trained_in))
 
-    def _note_changes(self, before, now):
-        """Log, and keep for settings.json, that a run continues with another version."""
-        for name in ("tensorflow", "git_commit"):
-            if before.get(name) != now.get(name):
-                self.settings.changes[name] = [before.get(name), now.get(name)]
-                self.log("%s is %s now, it was %s" % (name, now.get(name), before.get(name)))
+    def _continued(self, before, now):
+        """The environment to record of a run that continues; what changed is logged and kept."""
+        for name in ("tensorflow", "numpy", "python", "processor", "cores", "gpus", "git_commit",
+                     "git_clean"):
+            if name in before and before[name] != now[name]:
+                self.settings.changes[name] = [before[name], now[name]]
+                self.log("%s is %s now, it was %s" % (name, now[name], before[name]))
+        # Files that were changed once have left their trace in the weights.
+        return now if before.get("git_clean") else dict(now, git_clean=before.get("git_clean"))
 
     def check_data(self, data, path):
         """Refuse data other than those of the run, whose identity `data` the file `path` holds.

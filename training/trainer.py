@@ -13,7 +13,7 @@ from files.errors import TrainingFailed, UserError, hint
 from files.progress import ProgressLine
 from files.project import project_path, shown_path
 from files.reading import reading
-from files.run_files import BEST, LAST, has_only_best, has_results, remove_results
+from files.run_files import BEST, LAST, has_only_best, remove_results, whole
 from training import metrics
 from training.checkpoint import Checkpoint, check_whole, checked_progress, checked_state
 from training.early_stopping import EarlyStopping
@@ -111,17 +111,16 @@ class Trainer(object):
 
     def load_best(self):
         """Set the weights to those of the best epoch. Raises UserError if there are none."""
-        if not self.stopping.epochs_done and not self.weights_only:
-            raise UserError("no epoch is finished yet", "continue with --resume")
-        if not self.stopping.best_epoch and not self.weights_only:
-            raise TrainingFailed("no epoch had a validation %s that is finite" % self.model.monitor,
-                                 "start a new run with a lower learning_rate")
         path = self.run.file(BEST)
+        if not (self.settings.evaluate and os.path.exists(path)):
+            self.stopping.check_best(self.model.monitor)
         with hint("%s: %s" % (_LOST_BEST_HINT, self.settings.command())):
             progress, _ = self._weights.load(self.session, path)
             with reading(path):
                 self.run.check_data(progress.get("data"), path)
-                if self.weights_only and not has_results(self.run.path):
+                # A kill can leave a best.npz that is newer than last.npz.
+                newer = whole(progress["stopping"]["epochs_done"]) > self.stopping.epochs_done
+                if newer and self.settings.evaluate:
                     self.stopping.restore(progress["stopping"])
                     self.progress = checked_progress(progress, self.model.metrics)
 
