@@ -86,11 +86,15 @@ def absolute(option, value):
 def files_below(folder, endings):
     """{name: path} of the files in a folder, and in those in it, whose name ends so; in any case.
 
-    The names are relative to the folder, with / between folders; they are in order. Raises NoFiles,
-    and UserError for a folder that cannot be read.
+    Hidden files and folders are left out, folders that are links are followed. The names are
+    relative to the folder, with / between folders; they are in order. Raises NoFiles, and UserError
+    for a folder that cannot be read.
     """
-    found = {}
-    for parent, _, names in os.walk(folder, onerror=_refuse):
+    found, seen = {}, set()
+    for parent, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
+        seen.add(os.path.realpath(parent))
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and
+                            os.path.realpath(os.path.join(parent, name)) not in seen)
         for name in names:
             path = os.path.join(parent, name)
             if (name.lower().endswith(endings) and not name.startswith(".")

@@ -20,9 +20,10 @@ def print_line(text=""):
 
 
 def print_error(text):
-    """Print `text` as one line to standard error; nothing if that is closed."""
+    """Print `text` as one line to standard error; nothing if that is closed or nobody reads it."""
     if _is_open(sys.stderr):
-        print(printable(text), file=sys.stderr, flush=True)
+        with contextlib.suppress(BrokenPipeError):
+            print(printable(text), file=sys.stderr, flush=True)
 
 
 def is_terminal(stream):

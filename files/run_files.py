@@ -72,9 +72,11 @@ def load_results(folder):
         results = load_json(path)
         for name in ("task", "data_set", "cell", "monitor"):
             text(results[name])
-        for name in ("seed", "epochs", "best_epoch", "parameters", "hidden_units"):
+        for name in ("seed", "parameters", "hidden_units"):
             whole(results[name])
-        for split in {"valid", "test"} & set(results):
+        for name in ("epochs", "best_epoch"):
+            whole(results[name], 1)
+        for split in {"valid"} | ({"test"} & set(results)):
             number(results[split][results["monitor"]])
         seconds(results["seconds"])
         number(results["data_fraction"] or 1)
@@ -103,14 +105,18 @@ def load_metrics(folder):
     if not os.path.exists(path):
         return []
     with reading(path), open(path, encoding="utf-8") as file:
-        return [_entry(json.loads(line)) for line in file]
+        return [_entry(number, line) for number, line in enumerate(file, 1)]
 
 
-def _entry(line):
-    for values in (line["train"], line["valid"]):
-        for value in values.values():
-            number(0 if value is None else value)  # None: it overflowed
-    return dict(line, epoch=whole(line["epoch"], 1))
+def _entry(line_number, text_of_line):
+    try:
+        line = json.loads(text_of_line)
+        for values in (line["train"], line["valid"]):
+            for value in values.values():
+                number(0 if value is None else value)  # None: it overflowed
+        return dict(line, epoch=whole(line["epoch"], 1))
+    except Exception as error:
+        raise ValueError("line %d: %s" % (line_number, error))
 
 
 def text(value):

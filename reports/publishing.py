@@ -12,7 +12,8 @@ import types
 from data_preparation.own import data_set_title
 from files.errors import UserError, hint
 from files.run_files import BEST, is_sweep, load_results, load_settings, load_sweep
-from files.writing import lock_folder
+from files.writing import atomic_write, lock_folder
+from reports.runs import PART
 
 PUBLISHED_FILES = ("settings.json", "metrics.jsonl", "results.json", "learning_curve.png",
                    "sample.mid", "pianoroll.png", "sample.txt", "confusion_matrix.png", "log.txt")
@@ -71,7 +72,7 @@ def _new_folder(target):
     """A folder to fill, which gets the name `target` when it is whole. Raises UserError."""
     if os.path.exists(target):
         raise UserError("%s exists already" % target, "remove what is there")
-    part = target + ".part"
+    part = os.path.join(os.path.dirname(target), PART + os.path.basename(target))
     shutil.rmtree(part, ignore_errors=True)  # of a call that was cut off
     os.makedirs(part)
     try:
@@ -102,10 +103,11 @@ def _copy(names, source, target):
             continue
         if name == "log.txt":
             text = {"encoding": "utf-8", "errors": "surrogateescape"}  # whatever bytes are in it
-            with open(path, **text) as log, open(copy, "w", **text) as file:
-                file.writelines(shortened(list(log)))
+            with open(path, **text) as log, atomic_write(copy) as file:
+                file.write("".join(shortened(list(log))).encode(**text))
         else:
-            shutil.copyfile(path, copy)
+            with open(path, "rb") as original, atomic_write(copy) as file:
+                shutil.copyfileobj(original, file)
 
 
 def shortened(lines):

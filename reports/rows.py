@@ -3,6 +3,7 @@
 import os
 import statistics
 
+from files.errors import UserError
 from files.run_files import load_metrics
 from files.units import unit
 from reports.paper_results import PAPER_RESULTS
@@ -63,4 +64,8 @@ def expected_seconds(published, settings, folder):
     alike = [run for run in own if run.results["cell"] == settings.cell_name] or own
     seconds = statistics.median(run.results["seconds"] / run.results["epochs"] for run in own)
     count = min(settings.epochs, statistics.mean(run.results["epochs"] for run in alike))
-    return seconds * max(count - len(load_metrics(folder)), 1)
+    try:
+        done = len(load_metrics(folder))
+    except UserError:  # the training will say so
+        done = 0
+    return seconds * max(count - done, 1)

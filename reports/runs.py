@@ -8,10 +8,13 @@ import types
 from data_preparation.own import data_set_title
 from files.errors import UserError, hint
 from files.project import project_path
-from files.run_files import is_sweep, load_results, load_settings, load_sweep, trial_name
+from files.run_files import (is_sweep, load_metrics, load_results, load_settings, load_sweep,
+                             trial_name)
 from reports.paper_results import PAPER_RESULTS
 
 PUBLISHED = project_path("results")  # the folder of the published runs
+
+PART = ".part-"  # before the name of a run while it is published
 
 Winner = collections.namedtuple("Winner", "folder trials loss data_set data cell unpublished")
 Winner.__doc__ = """The settings that won a finished sweep.
@@ -96,7 +99,7 @@ def find_winners(folders):
     best = {}
     for folder, files in _walk(folders):
         if "sweep.json" in files:
-            with hint("run the sweep again: it only writes its report"):
+            with hint("remove it, or give the sweep's command again, which only reports"):
                 sweep = load_sweep(folder)
                 run = os.path.join(folder, trial_name(sweep["winner"]["trial"]))
                 # A grid is published without its trials.
@@ -131,8 +134,9 @@ def find_runs(folders):
         try:
             saved = load_settings(folder)
             results = load_results(folder) if "results.json" in files else {}
+            load_metrics(folder)  # whole, too
         except UserError as error:
-            left_out.append("%s: remove its folder, or evaluate it again" % error.problem)
+            left_out.append("%s: remove the run, or evaluate it again" % error.problem)
             continue
         if results.get("stop_reason") and "test" in results:
             runs.append(Run(folder, saved, results, winners))
@@ -149,7 +153,7 @@ def _walk(folders):
         if not os.path.isdir(top):
             raise UserError("%s is not a folder" % top, "give folders that hold runs")
         for folder, subfolders, files in os.walk(os.path.normpath(top)):
-            subfolders.sort()
+            subfolders[:] = sorted(name for name in subfolders if not name.startswith(PART))
             if os.path.realpath(folder) not in seen:
                 seen.add(os.path.realpath(folder))
                 yield folder, files

@@ -14,7 +14,7 @@ def limits(grids, attribute="values"):
     numbers = []
     for grid in grids:
         numbers += filter(lambda number: number is not None, _shown(grid, attribute).values())
-    low, high = min(numbers), max(numbers)
+    low, high = min(numbers, default=0), max(numbers, default=0)
     return (low, high) if low < high else (low - 0.5, high + 0.5)
 
 

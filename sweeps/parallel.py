@@ -50,9 +50,13 @@ def train_all(jobs, number, gpus, on_begin):
 
 def stop(running):
     """Have trainings, futures of this process, save themselves and end; waits for that."""
-    while not all([future.cancel() or future.done() for future in running]):
-        trial.terminate_all()
-        time.sleep(0.5)
+    trial.STOPPING.set()
+    try:
+        while not all([future.cancel() or future.done() for future in running]):
+            trial.terminate_all()
+            time.sleep(0.5)
+    finally:
+        trial.STOPPING.clear()
 
 
 def shared_cores(number):

@@ -10,6 +10,7 @@ import math
 
 from cells.registry import CELLS
 from files.errors import UserError, did_you_mean
+from training.constants import LARGEST_FLOAT
 
 # The dimensions of all tasks; those of a cell stand in cells/registry.py.
 COMMON = {"learning_rate": ("log", 1e-4, 1e-2), "dropout": ("uniform", 0.0, 0.8)}
@@ -19,6 +20,7 @@ PARAMETERS = {"music": (1000000, 15000000), "language": (10000000, 30000000)}
 
 METHODS = ("tpe", "random", "grid")
 _INTERVALS, LISTS = ("uniform", "log", "integer"), ("choice", "grid", "log_grid")
+MOST_POINTS = 100000  # of a grid; their list is made for each trial
 _FORMS = ('("uniform", low, high), ("log", low, high), ("integer", low, high) of ints, '
           '("choice", [values]), ("grid", low, high, n), ("log_grid", low, high, n) or None, '
           'with low < high')
@@ -40,7 +42,11 @@ def search_space(settings):
                         '{"learning_rate": ("log_grid", 1e-4, 1e-2, 5)}')
     if not space:
         raise UserError("search leaves no dimension to sweep: take a None out of it")
-    return {name: _checked(settings, name, dimension) for name, dimension in space.items()}
+    space = {name: _checked(settings, name, dimension) for name, dimension in space.items()}
+    if settings.search_method == "grid" and points_in(space) > MOST_POINTS:
+        raise UserError("search: a grid of {:,} points, but at most {:,} are possible".format(
+            points_in(space), MOST_POINTS), "give fewer values, or another search_method")
+    return space
 
 
 def _usual(settings):
@@ -108,9 +114,13 @@ def _is_dimension(dimension):
         bounds = bounds[:2]
     elif kind not in _INTERVALS or len(bounds) != 2:
         return False
-    numbers = all(type(bound) in _types(kind) and math.isfinite(bound) for bound in bounds)
+    numbers = all(type(bound) in _types(kind) and _is_finite(bound) for bound in bounds)
     return numbers and bounds[0] < bounds[1] and (
         kind not in ("log", "log_grid") or bounds[0] > 0)
+
+
+def _is_finite(number):
+    return abs(number) <= LARGEST_FLOAT
 
 
 def _types(kind):
@@ -145,7 +155,7 @@ def check_value(dimension, value):
             raise ValueError("%r is none of %s" % (value, dimension[1]))
     elif isinstance(value, bool) or not isinstance(value, _types(kind)):
         raise TypeError("%r is not a number" % (value,))
-    elif not math.isfinite(value):
+    elif not _is_finite(value):
         raise ValueError("%r is not finite" % value)
 
 

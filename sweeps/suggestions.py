@@ -7,12 +7,11 @@ import random
 from hyperopt import Domain, Trials, hp, rand, space_eval, tpe
 from hyperopt.base import JOB_STATE_DONE, STATUS_FAIL, STATUS_OK
 
-from sweeps.search_space import LISTS, points_in
+from sweeps.search_space import LISTS, MOST_POINTS, points_in
 
 # Before TPE's first suggestion; hyperopt's own 20 would leave a short sweep to chance.
 RANDOM_TRIALS = 10
 _DRAWS = 20  # a point that was begun before is drawn again so often
-_MANY = 100000  # a space of more points is not listed
 
 
 def next_point(method, space, earlier, seed):
@@ -28,7 +27,7 @@ def next_point(method, space, earlier, seed):
             point = suggest(space, earlier, seed + ((draw,) if draw else ()), method)
             if _key(point) not in taken:
                 return point
-        if points_in(space) > _MANY:
+        if points_in(space) > MOST_POINTS:
             return point  # chance alone cannot have filled such a space
     left = [point for point in all_points(space) if _key(point) not in taken]
     if not left:

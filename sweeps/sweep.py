@@ -13,7 +13,7 @@ import sys
 import tqdm
 
 from files import units
-from files.errors import UserError
+from files.errors import UserError, hint
 from files.output import is_terminal
 from files.run_files import is_begun, trial_name
 from sweeps import options, report, spark, winner
@@ -34,12 +34,15 @@ def run(settings, data, script_globals):
 
     data: the data set, whose identity the sweep keeps. script_globals: the globals() of the script.
     Raises UserError for dimensions that the script does not allow, for a spark_master that cannot
-    be, if the test is not wanted, for a sweep of that name with other settings, if all of the first
-    trials fail, and if several in a row tell nothing of their points. Ctrl-C ends it cleanly.
+    be, if the test is not wanted, for seeds that are too large, for a sweep of that name with other
+    settings, if all of the first trials fail, and if several in a row tell nothing of their points.
+    Ctrl-C ends it cleanly.
     """
     space = search_space(settings)
     if not settings.evaluate_on_test:
         raise UserError("evaluate_on_test is False, but a sweep tests its winner", "leave it True")
+    with hint("the winner is trained with final_seeds seeds, from seed on: give a lower seed"):
+        settings.constants["seed"].check(settings.seed + settings.final_seeds - 1)
     if settings.spark_master:
         spark.check_master(settings.spark_master)
     script = os.path.abspath(script_globals["__file__"])

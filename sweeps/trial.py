@@ -17,10 +17,11 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 from files.errors import TrainingFailed, UserError, hint
-from files.output import is_terminal
+from files.output import is_terminal, print_line
 from files.progress import BAR_FILE
 from files.run_files import LAST, has_results, load_results
 from files.writing import FolderInUse, lock_folder
@@ -34,6 +35,7 @@ Trial.__doc__ = """folder: its run's. begin, resume: the script's options to sta
 Ended = collections.namedtuple("Ended", "kind reason")
 Ended.__doc__ = """End of a process. kind: DONE, AGAIN or UNCLEAR. reason: None if it is well."""
 
+STOPPING = threading.Event()  # set while all trainings of this process are to end
 _PROCESSES = set()  # that `call` waits for, in whichever thread
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
@@ -56,7 +58,7 @@ def train(trial, variables=()):
         while True:
             _wait_for_others(trial.folder)
             ended = _run(trial, variables)
-            if ended.kind != AGAIN or not _is_held(trial.folder):
+            if ended.kind != AGAIN or STOPPING.is_set() or not _is_held(trial.folder):
                 break  # else another process was faster
     except OSError as error:
         ended = Ended(AGAIN, "%s cannot be trained (%s)" % (trial.folder, error))
@@ -72,6 +74,8 @@ def train(trial, variables=()):
 
 def _run(trial, variables):
     """Run the process of a trial that is not finished; returns how it Ended."""
+    if STOPPING.is_set():
+        return Ended(AGAIN, "it was not begun")
     if is_finished(trial.folder):
         return Ended(DONE, None)
     begun = os.path.exists(os.path.join(trial.folder, LAST))
@@ -181,8 +185,10 @@ def terminate_all():
 
 
 def _wait_for_others(folder):
-    while _is_held(folder):
-        time.sleep(1)
+    if _is_held(folder) and not STOPPING.is_set():
+        print_line("waiting for another process, which trains %s" % folder)
+    while _is_held(folder) and not STOPPING.wait(1):
+        pass
 
 
 def _is_held(folder):

@@ -83,8 +83,13 @@ def test_packed_files_and_folders_are_read(tmp_path):
     write(folder / "c.txt.gz", gzip.compress(b"third " * 9))
     write(folder / "notes.md", "not this")
     write(folder / ".hidden.txt", "not this")
+    write(folder / ".checkpoints" / "b.txt", "not this")
+    write(tmp_path / "shelf" / "d.txt", "fourth " * 9)
+    os.symlink(str(tmp_path / "shelf"), str(folder / "linked"))
+    os.symlink(str(folder), str(folder / "loop"))
     data = load(tmp_path, folder)
-    assert whole(data) == "first " * 9 + "\n" + "second " * 9 + "\n" + "third " * 9
+    assert whole(data) == "first " * 9 + "\n" + "second " * 9 + "\n" + "third " * 9 + (
+        "\n" + "fourth " * 9)
     assert data.title == "OwnText my books"
 
 

@@ -10,6 +10,7 @@ import pytest
 
 import mnist_main
 from files.errors import UserError
+from files.run_files import load_metrics
 from files.writing import lock_folder
 from reports import publishing, results_page, rows, tables
 from reports.paper_results import CELL_NAMES, PAPER_RESULTS
@@ -357,6 +358,9 @@ def test_unknown_data_sets_are_shown_and_missing_folders_are_named(tmp_path):
     ("results.json", json.dumps(dict(PUBLISHED_RESULTS, data={"fraction": 1}))),
     ("results.json", json.dumps(dict(PUBLISHED_RESULTS, seconds=1e999))),
     ("results.json", '{"test": {}}'), ("results.json", '{"test": {}, "stop_reason": "x"}'),
+    ("results.json", json.dumps(dict(PUBLISHED_RESULTS, epochs=0))),
+    ("results.json", json.dumps(dict(PUBLISHED_RESULTS, valid={}))),
+    ("metrics.jsonl", '{"epoch": 1, "train": {}, "valid": {}}\n{"epoch": 2, "trai'),
     ("settings.json", "{}"), ("settings.json", "[]"),
     ("settings.json", '{"script": "mm_main.py", "settings": {}}'),
     ("results.json", json.dumps(dict(PUBLISHED_RESULTS, test={"window_nll": "low"})))])
@@ -367,7 +371,8 @@ def test_a_damaged_run_is_left_out_with_a_word(tmp_path, name, content):
     runs, left_out = find_runs([str(tmp_path)])
     assert [run.folder for run in runs] == [str(good)]
     assert len(left_out) == 1 and left_out[0].startswith("%s cannot be read (" % (run / name))
-    assert left_out[0].endswith("): remove its folder, or evaluate it again")
+    assert left_out[0].endswith("): remove the run, or evaluate it again")
+    assert name != "metrics.jsonl" or "line 2: " in left_out[0]
     if name == "results.json":
         with pytest.raises(UserError, match=name + " cannot be read"):
             publish(run, tmp_path)
@@ -377,7 +382,7 @@ def test_a_damaged_run_is_left_out_with_a_word(tmp_path, name, content):
 def test_a_damaged_sweep_is_named(tmp_path):
     make_run(tmp_path / "night" / "run")
     (tmp_path / "night" / "sweep.json").write_text('{"trials": 3, "winner": null}')
-    with pytest.raises(UserError, match="sweep.json cannot be read .*: run the sweep again"):
+    with pytest.raises(UserError, match="sweep.json cannot be read .*: remove it, or give"):
         find_runs([str(tmp_path)])
 
 
@@ -385,8 +390,16 @@ def test_a_damaged_metrics_file_is_named(tmp_path):
     run = make_run(tmp_path / "run")
     for content in ("{}\n", "[" * 100000, '{"epoch": "x", "train": {}, "valid": {}}\n'):
         (run / "metrics.jsonl").write_text(content)
-        with pytest.raises(UserError, match="metrics.jsonl"):
-            results_page.page(tool.collect([str(tmp_path)]), ROOT)
+        with pytest.raises(UserError, match="metrics.jsonl cannot be read .*line 1: "):
+            load_metrics(str(run))
+
+
+def test_what_a_publication_that_was_killed_left_is_no_run(tmp_path):
+    run = make_run(tmp_path / "run")
+    target = publish(run, tmp_path)
+    left = os.path.join(os.path.dirname(target), ".part-other")
+    shutil.copytree(target, left)
+    assert [found.folder for found in find_runs([str(tmp_path / "results")])[0]] == [target]
 
 
 def test_to_publish_nothing_is_refused():

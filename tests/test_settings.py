@@ -141,6 +141,7 @@ def test_hyperparameters_belong_to_the_cell_and_the_data_set(script):
     (["--quick", "3"], ["quick", "3", "True or False"]),
     (["--data_set_name", "huge"], ["data_set_name", "huge", "small, large"]),
     (["--data_set_name", "IMDB"], ["dropout", "IMDB", "some_main.py"]),
+    (["--data_set_name", "small", "--dropout", "0.99999999999"], ["dropout", "0, < 1"]),  # float32
     (["--nosuch", "1"], ["--nosuch", "some_main.py"]),
     (["--batch_siz", "1"], ["--batch_siz", "did you mean --batch_size"]),
     (["--batch_size"], ["batch_size", "expected one argument"]),

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import types
+from concurrent import futures
 
 import pytest
 
@@ -25,7 +26,7 @@ from sweeps import report as sweep_report
 from sweeps import trial as trial_module
 from files.errors import UserError
 from files.writing import lock_folder
-from sweeps import winner
+from sweeps import parallel, winner
 from sweeps.records import read_records
 from sweeps.search_space import extremes, search_space
 from sweeps.suggestions import suggest
@@ -279,6 +280,13 @@ def test_settings_of_a_sweep_or_a_trial_without_settings_are_named(toy, text):
         toy.open()
 
 
+def test_seeds_that_would_be_too_large_are_named_at_once(toy):
+    words = ["--seed", str(2 ** 31 - 1), "--final_seeds", "2"]
+    with pytest.raises(UserError, match="seed is 2147483648, .*: the winner is trained with"):
+        sweep_module.run(toy.settings(*words), None, vars(mm_main))
+    assert not (toy.folder / "runs").exists()
+
+
 def test_a_sweep_name_that_is_a_file_is_named(toy):
     folder_of(toy.folder).parent.mkdir(parents=True)
     folder_of(toy.folder).write_text("mine")
@@ -430,9 +438,21 @@ def test_a_run_that_another_process_begins_meanwhile_is_waited_for(tmp_path, mon
             held.append(lock_folder(trial.folder))
         return ends.pop(0)
     monkeypatch.setattr(trial_module, "_run", run)
-    monkeypatch.setattr(trial_module.time, "sleep", lambda _: held.pop().close())
+    monkeypatch.setattr(trial_module.STOPPING, "wait", lambda _: held.pop().close())
     record, kind = train(Trial(1, {}, str(tmp_path), "unused", [], []))
     assert (record["reason"], kind) == ("the data are missing", AGAIN) and ends == held == []
+
+
+def test_waiting_for_another_process_says_so_and_can_be_ended(tmp_path, capsys):
+    with lock_folder(str(tmp_path)), futures.ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(train, Trial(1, {}, str(tmp_path), "unused", [], []))
+        with pytest.raises(futures.TimeoutError):
+            waiting.result(0.5)
+        parallel.stop([waiting])
+        record, kind = waiting.result()
+    assert (record["reason"], kind) == ("it was not begun", AGAIN)
+    said = "waiting for another process, which trains %s\n" % tmp_path
+    assert capsys.readouterr().out == said and not trial_module.STOPPING.is_set()
 
 
 def test_a_lock_that_is_a_link_is_not_waited_for(tmp_path):
@@ -535,6 +555,7 @@ def test_tpe_finds_what_is_good():
     ({"dropout": ("uniform", 0.5, 0.1)}, ["dropout", "uniform"]),
     ({"dropout": ("uniform", 0.5, 1.0)}, ["dropout", "float >= 0, < 1"]),
     ({"learning_rate": ("log", 0, 1)}, ["learning_rate", "log"]),
+    ({"number_of_parameters": ("integer", 1, 10 ** 400)}, ["number_of_parameters", "integer"]),
     ({"number_of_parameters": ("integer", 1e6, 2e6)}, ["number_of_parameters", "integer"]),
     ({"batch_size": ("choice", [])}, ["batch_size", "choice"]),
     ({"batch_size": ("choice", [8, 0])}, ["batch_size", "int >= 1"]),

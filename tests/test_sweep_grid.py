@@ -92,7 +92,9 @@ def test_seeds_may_be_a_dimension_of_a_grid_only(toy):
     ({"dropout": ("grid", 0.1, 0.5)}, "must be"), ({"dropout": ("grid", 0.1, 0.5, 1)}, "must be"),
     ({"dropout": ("log_grid", 0, 0.5, 3)}, "must be"),
     ({"dropout": ("grid", 0.5, 1.5, 3)}, "dropout is 1.0"),
-    ({"dropout": ("grid", 0.1, 0.5, 2.0)}, "must be")])
+    ({"dropout": ("grid", 0.1, 0.5, 2.0)}, "must be"),
+    ({name: ("grid", 0.1, 0.5, 1000) for name in ("dropout", "learning_rate")},
+     "a grid of 1,000,000 points, but at most 100,000 are possible")])
 def test_grids_that_cannot_be_are_named(search, words):
     settings = read_settings(vars(mm_main), ["--search_method", "grid", "--search", str(search)])
     with pytest.raises(UserError, match=words):
@@ -258,6 +260,11 @@ def test_failed_fields_of_a_heat_map_are_marked(monkeypatch):
     heat_map.draw(axes, grid, heat_map.limits([grid]))
     assert sorted(text.get_text() for text in axes.texts) == ["50.00", "failed"]
     heat_map.pyplot.close(figure)
+
+
+def test_a_grid_of_failures_only_has_limits():
+    failed = grids.Grid("toy", "RRU", ("a", "b"), "accuracy", "validation", {(1, 2): None}, {})
+    assert heat_map.limits([failed]) == (-0.5, 0.5)
 
 
 @pytest.mark.parametrize("words, named", [

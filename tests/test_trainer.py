@@ -549,12 +549,13 @@ def test_no_file_holds_infinity(finished, tmp_path):
         assert "Infinity" not in file.read()
 
 
-@pytest.mark.parametrize("name, baseline, untrained, later, said", [
-    ("perplexity", 600.0, 3000.0, [1000.0, 2000.0, float("inf")],
-     "its validation perplexity of 2000.0000 is far beyond the 600.0000"),
-    ("accuracy", 0.11, 0.1, [0.12, 0.11, 0.1],
-     "its validation accuracy of 11.00 % is no better than the 11.00 %")])
-def test_a_run_that_diverges_says_so_once(name, baseline, untrained, later, said):
+@pytest.mark.parametrize("name, baseline, untrained, later, best, said", [
+    ("perplexity", 600.0, 3000.0, [1000.0, 2000.0, float("inf")], 3000.0,
+     ["its validation perplexity of 2000.0000 is far beyond the 600.0000"]),
+    ("accuracy", 0.11, 0.1, [0.2, 0.12, 0.1], 0.9,
+     ["its validation accuracy of 12.00 % is back near the 11.00 %"]),
+    ("accuracy", 0.11, 0.11, [0.11, 0.1, 0.11], 0.12, [])])  # a slow start
+def test_a_run_that_diverges_says_so_once(name, baseline, untrained, later, best, said):
     logged = []
     run = types.SimpleNamespace(log=logged.append, append_metrics=lambda *_: None,
                                 events=types.SimpleNamespace(scalars=lambda *_: None))
@@ -562,12 +563,12 @@ def test_a_run_that_diverges_says_so_once(name, baseline, untrained, later, said
     data = types.SimpleNamespace(baseline=lambda split: {name: baseline})
     journal = Journal(types.SimpleNamespace(), model, data, run)
     progress = {"epoch": 1, "step": 2, "seconds": 3.0}
-    journal.epoch(progress, {name: 1.0}, {name: untrained}, True)
+    journal.epoch(progress, {name: 1.0}, {name: untrained}, True, untrained)
     for value in later:
-        journal.epoch(progress, {name: 1.0}, {name: value}, False)
+        journal.epoch(progress, {name: 1.0}, {name: value}, False, best)
     assert [line for line in logged if "diverges" in line] == [
         "the run diverges: %s of knowing frequencies only; start a new one with a lower "
-        "learning_rate" % said]
+        "learning_rate" % text for text in said]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP])

@@ -25,6 +25,8 @@ import os
 import re
 import tokenize
 
+import numpy as np
+
 from cells import registry
 from files.errors import UserError, did_you_mean
 
@@ -99,9 +101,11 @@ class Constant(object):
             return value
         try:
             converted = _converted(kind, value)
+            # As TensorFlow computes with it: 0.99999999999 is 1.
+            computed = np.float32 if kind == "float" else int
             for condition in filter(None, conditions.split(", ")):
                 sign, bound = condition.split()
-                if not _CONDITIONS[sign](converted, float(bound)):
+                if not _CONDITIONS[sign](computed(converted), computed(bound)):
                     raise ValueError
         except (ValueError, SyntaxError, TypeError, KeyError, OverflowError, MemoryError,
                 RecursionError):

@@ -4,6 +4,7 @@ from data_preparation.prepared import data_label
 from files.progress import duration
 from files.units import shown
 
+LEARNT = 0.1  # an accuracy so far above the baseline's is more than chance
 DIVERGED = 2  # a validation loss of so many times the baseline's is said to diverge
 
 
@@ -50,8 +51,11 @@ class Journal(object):
                 "step/loss": loss, "step/learning_rate": learning_rate,
                 "step/gradient_norm": gradient_norm})
 
-    def epoch(self, progress, train, valid, improved):
-        """Record the metrics of an epoch; `improved`: whether it is the best so far."""
+    def epoch(self, progress, train, valid, improved, best):
+        """Record the metrics of an epoch.
+
+        improved: whether it is the best so far. best: the monitor of the best so far.
+        """
         self._run.append_metrics(progress["epoch"], {
             "step": progress["step"], "seconds": round(progress["seconds"], 2),
             "train": train, "valid": valid})
@@ -66,19 +70,20 @@ class Journal(object):
             valid=shown(name, valid[name]), best=", the best so far" if improved else "",
             time=duration(progress["seconds"])))
         if not improved:  # an untrained model may be as bad, but gets better
-            self._warn_if_diverged(valid[name])
+            self._warn_if_diverged(valid[name], best)
 
-    def _warn_if_diverged(self, value):
+    def _warn_if_diverged(self, value, best):
         """Log once that a validation value is as if the model had forgotten all it learnt."""
         if self._warned:
             return
         name = self._model.monitor
         baseline = self._data.baseline("valid")[name]
         if self._model.lower_is_better:
-            good, compared = value < DIVERGED * baseline, "far beyond"
+            self._warned, compared = not value < DIVERGED * baseline, "far beyond"
         else:
-            good, compared = value > baseline, "no better than"
-        self._warned = not good
+            learnt = best - baseline
+            self._warned = learnt > LEARNT and value < baseline + 0.1 * learnt
+            compared = "back near"
         if self._warned:
             text = ("the run diverges: its validation {name} of {value} is {compared} the {baseline}"
                     " of knowing frequencies only; start a new one with a lower learning_rate")

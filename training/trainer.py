@@ -101,7 +101,7 @@ class Trainer(object):
                 self._check_valid(valid)
                 improved = stopping.update(valid[self.model.monitor])
                 progress["seconds"] += self.clock.elapsed()
-                self.journal.epoch(progress, self._train_metrics(), valid, improved)
+                self.journal.epoch(progress, self._train_metrics(), valid, improved, stopping.best)
                 if improved:
                     self._weights.save(self.session, self.run.file(BEST), self._progress_to_save())
                 self._next_epoch()
