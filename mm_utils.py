@@ -14,7 +14,7 @@ import numpy as np
 
 from data_preparation import own_music
 from data_preparation.batches import Batches, example_groups, generator
-from data_preparation.identity import file_digest, identity_of_content, identity_of_files
+from data_preparation.identity import identity_of_content, identity_of_files
 from data_preparation.midi import LOWEST_NOTE, NOTE_COUNT, read_song
 from data_preparation.own import OwnData
 from data_preparation.prepared import SPLITS, PreparedData
@@ -23,7 +23,7 @@ from data_preparation.task import Task
 from files.arrays import load_pickle
 from files.errors import UserError, run_as_script
 from files.project import project_path
-from files.reading import load_bytes, load_json, reading
+from files.reading import file_digest, load_bytes, load_json, reading
 
 SAMPLE = "Bach Chorales"
 SAMPLE_PATH = project_path("data/sample/%s.json.gz" % SAMPLE)
@@ -95,12 +95,9 @@ def cut_windows(song_lengths, window_size, step):
 
 
 class MusicData(PreparedData):
-    """A prepared data set as time-major batches of windows.
+    """A prepared data set as time-major batches of windows; note_count: keys of the keyboard."""
 
-    Attributes: lowest_note and note_count of the keyboard, steps_per_quarter.
-    """
-
-    lowest_note, note_count = LOWEST_NOTE, NOTE_COUNT
+    note_count = NOTE_COUNT
     description = "notes as MIDI numbers, without silent steps"
 
     @property

@@ -88,7 +88,7 @@ def build_model(settings, data):
     They are read after the last pixel.
     """
     pixels = tf.placeholder(tf.uint8, [None, None], "inputs")
-    network = Network(settings, 1, head_outputs=data.class_count, head_reads="state")
+    network = Network(settings, 1, head_outputs=len(data.class_names), head_reads="state")
     intensities = tf.cast(pixels, tf.float32) / data.pixel_scale
     return classifier(settings, network, pixels, tf.expand_dims(intensities, axis=2))
 

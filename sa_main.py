@@ -85,7 +85,7 @@ PUBLISHED = {
 def build_model(settings, data):
     """Word ids [T, B] -> logits of the two classes [B, 2], read at the true end of each review."""
     words = tf.placeholder(tf.int32, [None, None], "inputs")
-    network = Network(settings, settings.embedding_size, head_outputs=data.class_count,
+    network = Network(settings, settings.embedding_size, head_outputs=len(data.class_names),
                       head_reads="state", embedding_rows=data.vocabulary_size)
     return classifier(settings, network, words, network.embed(words))
 

@@ -18,12 +18,11 @@ from data_preparation.identity import content_digest, identity_of_content
 from data_preparation.prepared import SPLITS, LabelledData
 from data_preparation.task import Task
 from files.errors import UserError, run_as_script
-from files.arrays import load_arrays, load_object_array
+from files.arrays import load_arrays, load_pickle
 from files.reading import load_json
 
 DATA_SETS = {"IMDB": ["imdb.npz", "imdb_word_index.json"]}
 # Ids: 0 padding, 1 start of a review, 2 unknown word, 3 unused, word of rank k = k + 3.
-SPECIAL_WORDS = ["<pad>", "<start>", "<unk>", "<unused>"]
 START, UNKNOWN, RANK_OFFSET = 1, 2, 3
 VOCABULARY_SIZE = 24902
 
@@ -33,14 +32,14 @@ Reviews = collections.namedtuple("Reviews", "ids ends lengths labels")
 
 
 def _make(name, sources, options):
-    """The ready files, whole reviews of each split and words.json (by id), and their Identity."""
+    """The ready files, whole reviews of each split, and their Identity."""
     archive, index = sources.values()
     ranks, labels = load_json(index), load_arrays(archive, ["y_train", "y_test"])
     try:
         words = sorted(ranks, key=ranks.get)
         if [ranks[word] for word in words] != list(range(1, len(words) + 1)):
             raise ValueError("the words do not have the ranks 1, 2, ..")
-        train, test = [_checked(load_object_array(archive, "x_" + half), labels["y_" + half],
+        train, test = [_checked(load_pickle(archive, "x_%s.npy" % half), labels["y_" + half],
                                 len(words)) for half in ("train", "test")]
     except (AttributeError, TypeError, ValueError, OverflowError) as error:
         raise UserError("the files of %s in %s are damaged (%s)" % (
@@ -55,7 +54,6 @@ def _make(name, sources, options):
     parts = _split(train, count - count // 5) + (test,)
     files = {split + ".npz": {"ids": part.ids, "lengths": part.lengths, "labels": part.labels}
              for split, part in zip(SPLITS, parts)}
-    files["words.json"] = (SPECIAL_WORDS + words)[:VOCABULARY_SIZE]
     return files, identity_of_content("IMDB", digests)
 
 
@@ -132,13 +130,7 @@ class ReviewData(LabelledData):
                 "length_quartiles": np.percentile(reviews.lengths, (0, 25, 50, 75, 100)).tolist(),
                 "cut": int((reviews.lengths > self._settings.window_size).sum())}
 
-    def decode(self, ids):
-        """The text of a sequence of ids, padding left out."""
-        return " ".join(self._open("words")[i] for i in ids if i)
-
     def _read(self, split):
-        if split == "words":
-            return load_json(self._path("words.json"))
         ids, lengths, labels = self._arrays(split, "ids", "lengths", "labels")
         return Reviews(ids, np.cumsum(lengths), lengths, labels)
 

@@ -44,15 +44,6 @@ def content_digest(arrays):
     return digest.hexdigest()
 
 
-def file_digest(path):
-    """The SHA-256 of a file, as hex; read in pieces, so that a large one needs little memory."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        for piece in iter(lambda: file.read(1 << 20), b""):
-            digest.update(piece)
-    return digest.hexdigest()
-
-
 def fingerprint_of(digests):
     """One fingerprint for all sources of a data set, from the digest of each."""
     return hashlib.sha256("\n".join(digests).encode("utf-8", "surrogateescape")).hexdigest()

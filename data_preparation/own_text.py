@@ -101,24 +101,23 @@ class Text(object):
                        else [(None, list(paths.values()))])
         counts = [sum(map(len, self._tokens(files))) for _, files in self._parts]
         if len(counts) == 1:
-            first, second = texts.split_ends(counts[0])
-            counts = [first, second - first, counts[0] - second]
+            self._ends = texts.split_ends(counts[0])
+            counts = np.diff([0, *self._ends, counts[0]]).tolist()
         self.lengths = dict(zip(SPLITS, counts))
 
     def segments(self):
         """Pieces of the text in order, as (split, tokens)."""
         for split, files in self._parts:
-            rest = [[split, None]] if split else [[name, self.lengths[name]] for name in SPLITS]
+            position = 0
             for tokens in self._tokens(files):
-                while len(tokens) and rest:
-                    name, left = rest[0]
-                    part = tokens[:left]
-                    yield name, part
-                    tokens = tokens[len(part):]
-                    if left is not None:
-                        rest[0][1] -= len(part)
-                        if not rest[0][1]:
-                            rest.pop(0)
+                if split:
+                    yield split, tokens
+                    continue
+                first, second = [max(end - position, 0) for end in self._ends]
+                yield "train", tokens[:first]
+                yield "valid", tokens[first:second]
+                yield "test", tokens[second:]
+                position += len(tokens)
 
 
 def characters(paths):

@@ -75,11 +75,6 @@ class LabelledData(PreparedData):
     What _open returns has `labels`; the subclass has `class_names`.
     """
 
-    @property
-    def class_count(self):
-        """Number of classes."""
-        return len(self.class_names)
-
     def baseline(self, split="test"):
         """The majority-class baseline: always the commonest class of training: {"accuracy": ..}."""
         commonest = np.bincount(self._open("train").labels).argmax()

@@ -14,9 +14,8 @@ from collections import namedtuple
 
 import numpy as np
 
-from data_preparation.identity import file_digest
 from files.arrays import save_array, save_arrays
-from files.reading import load_json, reading
+from files.reading import file_digest, load_json, reading
 from files.writing import atomic_write, save_json
 
 MADE_FROM = "made_from.json"

@@ -6,10 +6,11 @@ import zipfile
 
 import numpy as np
 
-from files.reading import PACKED_AT_MOST, reading
+from files.reading import reading
 from files.unpickling import safe_unpickle
 from files.writing import atomic_write
 
+PACKED_AT_MOST = 100  # bytes that one byte of a packed file may become; deflate reaches 1,032
 _LONGEST_HEADER = 10000  # bytes of a .npy's header; numpy's parser can crash on longer ones
 
 
@@ -78,13 +79,7 @@ def map_array(path):
             return _checked(np.load(path, mmap_mode="r", allow_pickle=False), "it", "biuf")
 
 
-def load_pickle(path):
-    """Read a pickle as plain lists, dicts, texts and numbers: safe_unpickle. Raises UserError."""
+def load_pickle(path, member=None):
+    """Read a pickle, or the object array `member` of an .npz: safe_unpickle. Raises UserError."""
     with reading(path):
-        return safe_unpickle(path)
-
-
-def load_object_array(archive_path, name):
-    """Read the object array `name` of an .npz as a list. Raises UserError, see safe_unpickle."""
-    with reading(archive_path):
-        return safe_unpickle(archive_path, name + ".npy")
+        return safe_unpickle(path, member)

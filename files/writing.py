@@ -91,6 +91,13 @@ def save_json(path, value):
         file.write("\n")
 
 
+def save_json_lines(path, values):
+    """Write `values`, a line of JSON for each, atomically."""
+    with atomic_write(path, "w") as file:
+        for value in values:
+            file.write(json.dumps(json_value(value), sort_keys=True) + "\n")
+
+
 def json_value(value):
     """`value` with null in place of nan and infinity, which JSON does not have."""
     if isinstance(value, dict):

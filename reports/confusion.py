@@ -22,7 +22,7 @@ def confusion_matrix(trainer):
     labels, given = np.concatenate(labels), np.concatenate(given)
     right = (labels == given).sum()
     display = ConfusionMatrixDisplay.from_predictions(
-        labels, given, labels=range(data.class_count), display_labels=data.class_names,
+        labels, given, labels=range(len(data.class_names)), display_labels=data.class_names,
         cmap="Greys", values_format="d")
     display.ax_.set_title("%s, %s, %d test examples" % (data.title, settings.cell_name,
                                                         len(labels)), fontsize=10)

@@ -6,6 +6,7 @@ import mido
 import numpy as np
 
 import mm_utils
+from data_preparation.midi import LOWEST_NOTE
 from files.errors import UserError, hint
 from files.progress import counted
 from files.project import existing_path
@@ -33,9 +34,9 @@ def music(trainer):
     number, (midi, picture) = sample_files(trainer, "sample.mid", "pianoroll.png")
     sampled = continuation(trainer, prompt, steps, _choose_notes, number)
     sampled = np.concatenate([prompt, sampled])
-    _save_midi(midi, sampled, data.lowest_note, data.steps_per_quarter)
+    _save_midi(midi, sampled, data.steps_per_quarter)
     title = "%s, %s, temperature %g" % (data.title, settings.cell_name, settings.temperature)
-    pictures.piano_roll(picture, sampled, song, len(prompt), data.lowest_note, title)
+    pictures.piano_roll(picture, sampled, song, len(prompt), title)
     of = settings.prompt or "a %s song" % prompt_split(settings).replace("valid", "validation")
     names = " and ".join(map(os.path.basename, (midi, picture)))
     run.log("%s: %s of %s, then %d sampled ones" % (
@@ -73,14 +74,14 @@ def _choose_notes(logits, random):
     return notes.astype(np.uint8)
 
 
-def _save_midi(path, keys, lowest_note, steps_per_quarter):
+def _save_midi(path, keys, steps_per_quarter):
     """A MIDI file of keys [T, notes], lasting a step each; adjacent steps hold a note."""
     track, waited = mido.MidiTrack(), 0
     before = np.zeros_like(keys[:1])
     for change in np.diff(np.concatenate([before, keys, before]).astype(int), axis=0):
         for note in np.flatnonzero(change):
             kind = "note_on" if change[note] > 0 else "note_off"
-            track.append(mido.Message(kind, note=int(note + lowest_note), velocity=64,
+            track.append(mido.Message(kind, note=int(note + LOWEST_NOTE), velocity=64,
                                       time=waited))
             waited = 0
         waited += TICKS_PER_STEP

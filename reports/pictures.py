@@ -10,6 +10,7 @@ from PIL import Image
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
+from data_preparation.midi import LOWEST_NOTE
 from files.units import unit
 from files.writing import atomic_write
 from reports.paper_results import PAPER_RESULTS
@@ -64,12 +65,12 @@ def _shown(metric, values):
     return math.nan if value is None else unit(metric).factor * value
 
 
-def piano_roll(path, sampled, real, prompt_steps, lowest_note, title):
+def piano_roll(path, sampled, real, prompt_steps, title):
     """Prompt and sampled continuation in two colours, above the prompt and its real continuation.
 
-    sampled, real: keys [T, notes], 1 if a note sounds. lowest_note: MIDI number of the first key.
+    sampled, real: keys [T, notes], 1 if a note sounds.
     """
-    used = np.flatnonzero(sampled.any(axis=0) | real.any(axis=0)) + lowest_note
+    used = np.flatnonzero(sampled.any(axis=0) | real.any(axis=0)) + LOWEST_NOTE
     bottom, top = used[0] - 2, used[-1] + 2
     figure, both = pyplot.subplots(2, 1, figsize=(9, 6.4), sharex=True, sharey=True)
     names = "sampled by the model", "as the composer went on"
@@ -77,7 +78,7 @@ def piano_roll(path, sampled, real, prompt_steps, lowest_note, title):
         step, note = np.nonzero(keys)
         given = step < prompt_steps
         for chosen, shade, label in ((given, "black", "prompt"), (~given, colour, name)):
-            axes.barh(note[chosen] + lowest_note, 1, 0.8, step[chosen], color=shade, label=label)
+            axes.barh(note[chosen] + LOWEST_NOTE, 1, 0.8, step[chosen], color=shade, label=label)
         axes.axvline(prompt_steps, color="0.4", linestyle="--", linewidth=1)
         octaves = range(math.ceil(bottom / 12) * 12, top + 1, 12)
         axes.set_yticks(octaves)

@@ -44,7 +44,7 @@ def final(trainer):
         results["evaluated_in"] = environment()
         if not settings.evaluate_on_test:
             _keep_test(results, run)
-    new = not trainer.weights_only or _adds_to(run, results)
+    new = not trainer.run.weights_only or _adds_to(run, results)
     if new:
         _write(trainer, results)
     for line in box(results, run.path):
@@ -53,7 +53,7 @@ def final(trainer):
 
 
 def _check_weights_give(trained, results):
-    """Refuse an evaluation by other code than the training's. trained: its best validation value."""
+    """Refuse an evaluation by other code than the training's; trained: its best on validation."""
     name = results["monitor"]
     found = results["valid"][name]
     if not abs(found - trained) <= SAME * abs(trained):
@@ -120,7 +120,7 @@ def _training(trainer):
         "steps_per_second": round(progress["step"] / max(progress["seconds"], 1e-9), 3),
         "peak_memory_gb": round(memory, 2),
     }
-    if trainer.weights_only and has_results(trainer.run.path):
+    if trainer.run.weights_only and has_results(trainer.run.path):
         earlier = load_results(trainer.run.path)
         found.update((name, earlier[name]) for name in found if name in earlier)
     elif trainer.settings.evaluate:

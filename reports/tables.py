@@ -13,11 +13,11 @@ CELL_TITLES = dict(zip(CELL_NAMES, ("RRU", "GRU", "LSTM", "Mogrifier LSTM")))
 TENSORFLOW_2, EXACT = "†", "‡"
 CLOSE = 0.01  # a result is as good as theirs if it is within this part of it, or better
 
-Entry = collections.namedtuple("Entry", "runs metric mean deviation theirs off")
+Entry = collections.namedtuple("Entry", "runs metric mean deviation off")
 Entry.__doc__ = """One cell on one data set, in the unit that is shown.
 
-metric: its name. theirs: (lowest, highest) published value of the same kind, None for none. off:
-by what part of theirs ours is worse, negative if better; None if there is none.
+metric: its name. off: by what part of the published value of the same kind ours is worse, negative
+if better; None if there is none.
 """
 
 
@@ -42,10 +42,10 @@ def entry(runs, tuned):
     mean, deviation = mean_and_deviation([factor * run.results["test"][metric] for run in runs])
     published = theirs(first["data_set"], first["cell"], tuned)
     if published is None:
-        return Entry(runs, metric, mean, deviation, None, None)
+        return Entry(runs, metric, mean, deviation, None)
     low, high = (factor * value for value in published)
     off = mean / high - 1 if first["lower_is_better"] else 1 - mean / low
-    return Entry(runs, metric, mean, deviation, (low, high), off)
+    return Entry(runs, metric, mean, deviation, off)
 
 
 def table(by_data_set, tuned):

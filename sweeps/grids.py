@@ -4,12 +4,10 @@ import collections
 import csv
 import os
 
-from cells.registry import CELLS
 from files.errors import UserError, hint
 from files.reading import reading
 from files.run_files import load_settings
 from files.units import lower_is_better
-from reports.paper_results import rank
 from sweeps.records import read_records
 from sweeps.summary import summary
 
@@ -115,8 +113,3 @@ def differences(own, others):
 
 def _same(one, other):
     return all(abs(a - b) <= _SAME * abs(b) for a, b in zip(one, other))
-
-
-def cell_order(grid):
-    """A key by which cells stand in the order of the registry."""
-    return rank(grid.cell, CELLS)

@@ -18,11 +18,10 @@ def limits(grids, attribute="values"):
     return (low, high) if low < high else (low - 0.5, high + 0.5)
 
 
-def draw(axes, grid, bounds, attribute="values", size=7):
+def draw(axes, grid, bounds, attribute="values"):
     """Draw a grid into `axes`; returns what a colour bar needs. Failed trainings are marked.
 
-    bounds: the ends of the scale of colours. attribute: of the grid, "values" or "epochs". size: of
-    the letters.
+    bounds: the ends of the scale of colours. attribute: of the grid, "values" or "epochs".
     """
     numbers = _shown(grid, attribute)
     columns, rows = (sorted(set(values)) for values in zip(*numbers))
@@ -39,13 +38,13 @@ def draw(axes, grid, bounds, attribute="values", size=7):
     for (across, down), number in numbers.items():
         failed = number is None
         axes.text(columns.index(across), rows.index(down), "failed" if failed else form % number,
-                  ha="center", va="center", fontsize=size - failed,
+                  ha="center", va="center", fontsize=7 - failed,
                   color="black" if failed else _readable(colour_map(scale(number))))
     for axis, values, name in ((axes.xaxis, columns, grid.names[0]),
                                (axes.yaxis, rows, grid.names[1])):
         axis.set_ticks(range(len(values)))
-        axis.set_ticklabels([short(value) for value in values], fontsize=size + 1)
-        axis.set_label_text(name, fontsize=size + 1)
+        axis.set_ticklabels([short(value) for value in values], fontsize=8)
+        axis.set_label_text(name, fontsize=8)
     axes.tick_params(axis="x", rotation=45)
     return image
 

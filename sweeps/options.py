@@ -3,6 +3,7 @@
 import glob
 import json
 import os
+import re
 
 from cells.registry import CELLS
 from files.errors import UserError, hint
@@ -34,7 +35,7 @@ def make_trial(sweep, number, point, **changed):
 def later_options(settings, **more):
     """The options of a call for a run that exists: those that may change, and `more`."""
     values = {name: value for name, value in settings.values.items()
-              if settings.constants[name].may_change_on_evaluate and name != "name"}
+              if settings.constants[name].may_change(evaluate=True) and name != "name"}
     return option_words(dict(values, **more))
 
 
@@ -52,6 +53,13 @@ def _at(settings, point):
     values = dict(settings.values, cell_hyperparameters=hyperparameters)
     values.update((name, point[name]) for name in point if name not in own)
     return values
+
+
+def begun_trials(path):
+    """The numbers of the trials that have a folder with settings.json in that of their sweep."""
+    found = glob.glob(os.path.join(glob.escape(path), "trial-*", "settings.json"))
+    names = [os.path.basename(os.path.dirname(file)) for file in found]
+    return sorted(int(name[6:]) for name in names if re.match(r"trial-\d+$", name))
 
 
 def point_of_folder(folder, space):

@@ -5,7 +5,6 @@ import queue
 import time
 from concurrent import futures
 
-from files import machine
 from files.errors import UserError
 from files.progress import BAR_FILE
 from sweeps import trial
@@ -61,7 +60,7 @@ def stop(running):
 
 def shared_cores(number):
     """The usable cores in `number` sets of nearly the same size. Raises UserError for too few."""
-    cores = machine.cores()
+    cores = sorted(os.sched_getaffinity(0))
     if number > len(cores):
         raise UserError("parallel is %d, but this process may use %d cores" % (number, len(cores)),
                         "give at most so many")

@@ -6,7 +6,6 @@ import os
 from files.errors import UserError, hint
 from files.reading import reading
 from files.run_files import number, text, whole
-from files.writing import atomic_write
 from sweeps.search_space import check_value
 
 
@@ -30,12 +29,6 @@ def read_records(path, space=()):
                                 % (path, position, line.decode("utf-8", "replace").strip(), error))
             records.append(record)
     return records
-
-
-def write_records(path, records):
-    """Write trials.jsonl, atomically."""
-    with atomic_write(path, "w") as file:
-        file.writelines(json.dumps(record, sort_keys=True) + "\n" for record in records)
 
 
 def _checked(record, space):

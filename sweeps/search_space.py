@@ -6,7 +6,9 @@ or ("log_grid", low, high, n): at equal distances in the logarithm. In a search 
 are (kind, [values]).
 """
 
+import functools
 import math
+import operator
 
 from cells.registry import CELLS
 from files.errors import UserError, did_you_mean
@@ -159,14 +161,14 @@ def check_value(dimension, value):
         raise ValueError("%r is not finite" % value)
 
 
+def values_of(dimension):
+    """All values of a dimension; None if they cannot be counted."""
+    if dimension[0] == "integer":
+        return range(dimension[1], dimension[2] + 1)
+    return dimension[1] if dimension[0] in LISTS else None
+
+
 def points_in(space):
     """The number of different points of a search space; infinity if it has an interval."""
-    number = 1
-    for dimension in space.values():
-        if dimension[0] in LISTS:
-            number *= len(dimension[1])
-        elif dimension[0] == "integer":
-            number *= dimension[2] - dimension[1] + 1
-        else:
-            return math.inf
-    return number
+    values = list(map(values_of, space.values()))
+    return math.inf if None in values else functools.reduce(operator.mul, map(len, values))

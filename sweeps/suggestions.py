@@ -7,7 +7,7 @@ import random
 from hyperopt import Domain, Trials, hp, rand, space_eval, tpe
 from hyperopt.base import JOB_STATE_DONE, STATUS_FAIL, STATUS_OK
 
-from sweeps.search_space import LISTS, MOST_POINTS, points_in
+from sweeps.search_space import LISTS, MOST_POINTS, points_in, values_of
 
 # Before TPE's first suggestion; hyperopt's own 20 would leave a short sweep to chance.
 RANDOM_TRIALS = 10
@@ -37,13 +37,9 @@ def next_point(method, space, earlier, seed):
 
 def all_points(space):
     """Yield the points of a space without intervals, in the order of a grid."""
-    names, values = sorted(space), []
-    for name in names:
-        dimension = space[name]
-        whole = range(dimension[1], dimension[2] + 1) if dimension[0] == "integer" else None
-        values.append(dimension[1] if whole is None else whole)
-    for combination in itertools.product(*values):
-        yield dict(zip(names, combination))
+    names = sorted(space)
+    for values in itertools.product(*[values_of(space[name]) for name in names]):
+        yield dict(zip(names, values))
 
 
 def _key(point):

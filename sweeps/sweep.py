@@ -13,11 +13,12 @@ import sys
 import tqdm
 
 from files import units
-from files.errors import UserError, hint
+from files.errors import UserError
 from files.output import is_terminal
 from files.run_files import is_begun, trial_name
+from files.writing import save_json_lines
 from sweeps import options, report, spark, winner
-from sweeps.records import read_records, write_records
+from sweeps.records import read_records
 from sweeps.search_space import points_in, search_space
 from sweeps.suggestions import next_point
 from sweeps.trial import AGAIN, DONE, UNCLEAR, train
@@ -41,8 +42,7 @@ def run(settings, data, script_globals):
     space = search_space(settings)
     if not settings.evaluate_on_test:
         raise UserError("evaluate_on_test is False, but a sweep tests its winner", "leave it True")
-    with hint("the winner is trained with final_seeds seeds, from seed on: give a lower seed"):
-        settings.constants["seed"].check(settings.seed + settings.final_seeds - 1)
+    winner.check_seeds(settings)
     if settings.spark_master:
         spark.check_master(settings.spark_master)
     script = os.path.abspath(script_globals["__file__"])
@@ -139,7 +139,7 @@ class Sweep(object):
                 return self._retry(record)
         if len(taken) >= self.size:
             return None
-        for number in self._numbers_of_folders():
+        for number in options.begun_trials(self.run.path):
             if number not in taken:
                 folder = self.run.file(trial_name(number))
                 point = options.point_of_folder(folder, self.space)
@@ -165,7 +165,9 @@ class Sweep(object):
     def add(self, record, kind=DONE):
         """Take the record of a trial that ended, and whether it is DONE, AGAIN or UNCLEAR.
 
-        Raises UserError if it makes no sense to continue, or if it was trained on other data.
+        What is UNCLEAR is held back until another trial is DONE. Raises UserError if it makes no
+        sense to continue (all of the first trials failed, three ends in a row are alike, three are
+        AGAIN), or if it was trained on other data.
         """
         if kind == DONE:
             winner.check_data(self, self.run.file(trial_name(record["trial"])))
@@ -174,7 +176,10 @@ class Sweep(object):
             if self.best is None and len(self.records) >= HOPELESS:
                 raise UserError("all %d trials failed, the last with: %s" % (
                     len(self.records), record["reason"]))
-            return
+        else:
+            self._hold_back(record, kind)
+
+    def _hold_back(self, record, kind):
         if kind == UNCLEAR:
             self._unclear.append(record)
         self._in_a_row.append((kind, record["reason"]))
@@ -215,7 +220,7 @@ class Sweep(object):
             point=report.shown(record["point"]), so_far=so_far))
 
     def _write_records(self):
-        write_records(self.run.file("trials.jsonl"), self.records + self._failed_before)
+        save_json_lines(self.run.file("trials.jsonl"), self.records + self._failed_before)
 
     def _show_best(self):
         if self.best:
@@ -223,11 +228,6 @@ class Sweep(object):
                      for name, value in self.best["point"].items()}
             value = units.shown(self.best["metric"], self.best["value"])
             self._bar.set_postfix_str("best %s: %s" % (value, report.shown(point)))
-
-    def _numbers_of_folders(self):
-        found = (re.match(r"trial-(\d+)$", name) for name in os.listdir(self.run.path))
-        return sorted(int(match.group(1)) for match in found
-                      if match and os.path.exists(self.run.file(match.group() + "/settings.json")))
 
     def _keep_best(self):
         """Remove the checkpoints of all finished trials but the best."""

@@ -2,7 +2,7 @@
 
 import os
 
-from files.errors import UserError
+from files.errors import UserError, hint
 from files.run_files import load_settings
 from files.units import lower_is_better, shown
 from files.writing import save_json
@@ -10,6 +10,12 @@ from reports.runs import mean_and_deviation
 from sweeps import options, report
 from sweeps.summary import summary, summary_lines
 from sweeps.trial import AGAIN, call, is_finished, results, train
+
+
+def check_seeds(settings):
+    """Raise UserError if the winner could not be trained with so many seeds."""
+    with hint("the winner is trained with final_seeds seeds, from seed on: give a lower seed"):
+        settings.constants["seed"].check(settings.seed + settings.final_seeds - 1)
 
 
 def finish(sweep):

@@ -98,7 +98,7 @@ def test_sequential_digits_need_no_download(tmp_path):
 
 def test_attributes_and_stats(folder):
     data = mnist_utils.load(settings(folder, "P-MNIST"))
-    assert (data.steps, data.pixel_scale, data.class_count) == (784, 255., 10)
+    assert (data.steps, data.pixel_scale, len(data.class_names)) == (784, 255., 10)
     assert data.class_names == tuple("0123456789")
     stats = data.stats("test")
     digits = made_up_digits()["x_test"]

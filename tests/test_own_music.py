@@ -193,7 +193,7 @@ def test_a_sample_written_as_midi_is_read_back(tmp_path):
     keys[[0, 1, 1, 2, 4], [39, 39, 43, 50, 87]] = 1
     path = str(tmp_path / "sample.mid")
     for steps_per_quarter in (1, 2, 4):
-        music_sample._save_midi(path, keys, 21, steps_per_quarter)
+        music_sample._save_midi(path, keys, steps_per_quarter)
         assert np.array_equal(mm_utils.read_midi(path, steps_per_quarter), keys[[0, 1, 2, 4]])
 
 

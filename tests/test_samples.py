@@ -73,12 +73,12 @@ def test_evaluating_again_gives_the_same_sample_and_another_temperature_another(
 
 def test_midi_holds_notes_that_go_on(tmp_path):
     keys = np.array([[1, 0], [1, 1], [0, 1]], np.uint8)
-    music_sample._save_midi(str(tmp_path / "a.mid"), keys, 60, 1)
+    music_sample._save_midi(str(tmp_path / "a.mid"), keys, 1)
     played = mido.MidiFile(str(tmp_path / "a.mid"))
     found = [(message.type, message.note, message.time)
              for message in played.tracks[0] if not message.is_meta]
-    assert found == [("note_on", 60, 0), ("note_on", 61, 480),
-                     ("note_off", 60, 480), ("note_off", 61, 480)]
+    assert found == [("note_on", 21, 0), ("note_on", 22, 480),
+                     ("note_off", 21, 480), ("note_off", 22, 480)]
 
 
 def test_text_continues_from_the_prompt(text_run):
@@ -224,7 +224,7 @@ def test_a_midi_file_is_continued(music_run, tmp_path, capsys):
     keys = np.zeros([12, 88], np.uint8)
     keys[np.arange(12), 30 + np.arange(12)] = 1
     path = str(tmp_path / "prompt.mid")
-    music_sample._save_midi(path, keys, 21, 1)
+    music_sample._save_midi(path, keys, 1)
     mm_main.main(["--sample", str(music_run), "--prompt", path, "--prompt_steps", "5",
                   "--sample_steps", "7"])
     assert "5 steps of %s, then 7 sampled ones" % path in capsys.readouterr().out

@@ -254,10 +254,10 @@ def test_the_group_says_what_may_be_done_with_a_constant(script):
     swept = {name for name, constant in constants.items() if constant.may_be_swept}
     assert {"dropout", "batch_size", "quick", "epochs", "relu_layers"} <= swept
     assert not swept & {"data_set_name", "cell_name", "cell_hyperparameters", "resume", "evaluate"}
-    assert constants["epochs"].may_change_on_resume
-    assert not constants["epochs"].may_change_on_evaluate
-    assert not constants["dropout"].may_change_on_resume
-    assert constants["resume"].may_change_on_evaluate
+    assert constants["epochs"].may_change(evaluate=False)
+    assert not constants["epochs"].may_change(evaluate=True)
+    assert not constants["dropout"].may_change(evaluate=False)
+    assert constants["resume"].may_change(evaluate=True)
     with pytest.raises(UserError, match="dropout is 1, but must be: float >= 0, < 1"):
         constants["dropout"].check(1)
 

@@ -97,7 +97,7 @@ def test_a_disk_or_a_system_that_starts_no_process_spends_no_trial(toy, monkeypa
 def test_a_sweep_on_a_full_disk_ends_in_one_line(toy, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    monkeypatch.setattr(sweep_module, "write_records", full)
+    monkeypatch.setattr(sweep_module, "save_json_lines", full)
     monkeypatch.setattr(sweep_module, "train", lambda trial: ({"trial": trial.number}, "done"))
     data = types.SimpleNamespace(identity={"fingerprint": "that of toys", "fraction": 1})
     words = toy.words() + ["--sweep_trials", "2"]

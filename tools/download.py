@@ -2,7 +2,6 @@
 
 import contextlib
 import gzip
-import hashlib
 import json
 import os
 import re
@@ -15,6 +14,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from files.errors import UserError
 from files.output import is_terminal, printable
+from files.reading import file_digest
 from files.writing import open_own, save_json
 
 TIMEOUT = 20  # seconds without a byte
@@ -49,15 +49,6 @@ def describe(error):
     return text if named else ": ".join(filter(None, (type(error).__name__, text)))
 
 
-def digest(path, length=64):
-    """Hex MD5 or SHA-256 of a file; the `length` of the digest, 32 or 64, says which."""
-    total = {32: hashlib.md5, 64: hashlib.sha256}[length]()
-    with open(path, "rb") as file:
-        for chunk in iter(lambda: file.read(CHUNK), b""):
-            total.update(chunk)
-    return total.hexdigest()
-
-
 def mismatch(file, path):
     """Tell in a few words why `path` is not the published `file`; None if it is."""
     size = size_of(path)
@@ -65,7 +56,7 @@ def mismatch(file, path):
         prefix = "only a prefix, %.3g %%: " % (100 * size / file.size)
         is_prefix = of_use_in_part(file) and size < file.size
         return "{}{:,} bytes instead of {:,}".format(prefix if is_prefix else "", size, file.size)
-    right = digest(path, len(file.checksum)) == file.checksum
+    right = file_digest(path, len(file.checksum)) == file.checksum
     return None if right else "its checksum is not the published one"
 
 

@@ -21,8 +21,9 @@ from data_preparation.sources import DOWNLOADS
 from files.errors import OneLineParser, UserError, did_you_mean, run_as_script
 from files.output import print_error
 from files.project import project_path
+from files.reading import file_digest
 from files.writing import lock_folder
-from tools.download import (Rejected, add_to_record, describe, digest, discard_parts, fetch,
+from tools.download import (Rejected, add_to_record, describe, discard_parts, fetch,
                             is_prefix, log, mismatch, most_bytes, of_use_in_part, read_record,
                             size_of, unpack)
 from tools.mirror import mirror_address, read_sums
@@ -45,7 +46,7 @@ def look(download, file, folder):
     problem, size = mismatch(file, path), size_of(path)
     if problem is None:
         return Result(download, file, size, "right", [])
-    if read_record(folder).get(file.name) == digest(path):
+    if read_record(folder).get(file.name) == file_digest(path):
         return Result(download, file, size, "taken on the mirror's word: " + problem, [])
     return Result(download, file, size, "WRONG: " + problem, [problem])
 
@@ -124,7 +125,7 @@ class Getter(object):
                 self._check_word(url, download, part, file, problem)
         # Written before the renaming: a kill in between must not leave an unknown file.
         if problems:
-            add_to_record(folder, {file.name: digest(path) for file, path in unpacked
+            add_to_record(folder, {file.name: file_digest(path) for file, path in unpacked
                                    if file.name in problems})
         for file, path in unpacked:
             _keep_other(download, file, path, folder)
@@ -136,7 +137,7 @@ class Getter(object):
 
         In an archive that can only be a prefix: nothing else needs to differ from the published.
         """
-        vouched = self._is_mirror(url) and self._sums.get(download.name) == digest(part)
+        vouched = self._is_mirror(url) and self._sums.get(download.name) == file_digest(part)
         if not vouched or not (file.member is None or of_use_in_part(file)):
             raise Rejected("%s: %s" % (file.name, problem))
 
@@ -145,7 +146,7 @@ def _keep_other(download, file, new, folder):
     """Rename a file that is about to be replaced if it may be the user's own, and say so."""
     path = os.path.join(folder, file.name)
     known = read_record(folder).get(file.name)
-    if not os.path.exists(path) or not mismatch(file, path) or known == digest(path):
+    if not os.path.exists(path) or not mismatch(file, path) or known == file_digest(path):
         return
     if is_prefix(path, new):  # a part of what takes its place, broken off
         return

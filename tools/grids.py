@@ -19,6 +19,7 @@ import files.environment  # noqa: F401: before packages of the environment
 from files.errors import OneLineParser, UserError, run_as_script
 from files.project import existing_path
 from files.units import in_table, unit
+from reports.paper_results import CELL_NAMES, rank
 from reports.pictures import pyplot, save
 from reports.tables import CELL_TITLES, markdown
 from sweeps import grids, heat_map
@@ -36,7 +37,8 @@ def main(arguments=None):
     parser.add_argument("--output", required=True, metavar="PNG", help="the picture to write")
     parser.add_argument("--epochs", action="store_true", help="draw epochs instead of the metric")
     given = parser.parse_args(arguments)
-    own = sorted(map(grids.load_grid, map(existing_path, given.folders)), key=grids.cell_order)
+    own = sorted(map(grids.load_grid, map(existing_path, given.folders)),
+                 key=lambda grid: rank(grid.cell, CELL_NAMES))
     shown = own + (grids.load_paper_grids(given.paper) if given.paper else [])
     if not shown:
         raise UserError("there is no grid to draw", "give folders of sweeps, or --paper CSV")
@@ -70,7 +72,7 @@ def draw(shown, path, attribute):
         figsize=(10, sum(heights)), gridspec_kw={"height_ratios": heights})
     for line, limits, line_axes in zip(lines, bounds, all_axes):
         for grid, axes in zip(line, line_axes):
-            image = heat_map.draw(axes, grid, limits, attribute, size=7)
+            image = heat_map.draw(axes, grid, limits, attribute)
             axes.set_title(_title(grid), fontsize=9)
             if axes is not line_axes[0]:
                 axes.set_ylabel("")

@@ -100,12 +100,6 @@ def _state(script, settings, folder):
     return "finished" if stopped and tested else "cut off"
 
 
-def _as_text(unpublished):
-    if not unpublished:
-        return "the published ones"
-    return ", ".join("%s %s" % item for item in sorted(unpublished.items()))
-
-
 def check_data(jobs):
     """Raise UserError if the data of a run that is not finished are missing."""
     for job in jobs:
@@ -119,9 +113,8 @@ def announce(jobs, number):
     seconds, without = 0, set()
     for job in jobs:
         settings = job.settings
-        changed = settings.unpublished()
-        print("  %-8s  %s%s" % (job.state, job.trial.folder,
-                                ", " + _as_text(changed) if changed else ""))
+        changed = ["%s %s" % item for item in sorted(settings.unpublished().items())]
+        print("  %-8s  %s" % (job.state, ", ".join([job.trial.folder] + changed)))
         if job.state != "finished":
             expected = rows.expected_seconds(published, settings, job.trial.folder)
             seconds += expected or 0

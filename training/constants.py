@@ -50,15 +50,9 @@ class Constant(object):
         self.name, self.value, self.meaning = name, value, meaning
         self.allowed, self.group = allowed, group
 
-    @property
-    def may_change_on_resume(self):
-        """Whether a run that is resumed may have another value than when it was begun."""
-        return self.group in ("Stopping", "Run", "GPU")
-
-    @property
-    def may_change_on_evaluate(self):
-        """Whether the evaluation of a run may have another value than its training."""
-        return self.group in ("Run", "GPU")
+    def may_change(self, evaluate):
+        """Whether a run that is resumed, or only evaluated, may have another value than before."""
+        return self.group in (("Run", "GPU") if evaluate else ("Stopping", "Run", "GPU"))
 
     @property
     def is_of_computation(self):

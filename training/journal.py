@@ -85,8 +85,9 @@ class Journal(object):
             self._warned = learnt > LEARNT and value < baseline + 0.1 * learnt
             compared = "back near"
         if self._warned:
-            text = ("the run diverges: its validation {name} of {value} is {compared} the {baseline}"
-                    " of knowing frequencies only; start a new one with a lower learning_rate")
+            text = ("the run diverges: its validation {name} of {value} is {compared} the "
+                    "{baseline} of knowing frequencies only; start a new one with a lower "
+                    "learning_rate")
             self._run.log(text.format(name=name, value=shown(name, value), compared=compared,
                                       baseline=shown(name, baseline)))
 

@@ -5,17 +5,12 @@ from the first step on, and the clip norm of a variable follows the running aver
 gradient: clip_multiplier times the root of that average's sum, plus CLIP_MARGIN.
 """
 
-import collections
-
 from training.quiet_tensorflow import tf
 
 BETA1 = 0.9
 BETA2 = 0.999
 EPSILON = 1e-7
 CLIP_MARGIN = 0.01  # part of every clip norm; all of it at the first step, when v is 0
-
-# The running averages of a variable: m of its normalised gradient, v of its squared gradient.
-Slots = collections.namedtuple("Slots", "m v")
 
 
 class RectifiedAdam(object):
@@ -77,7 +72,10 @@ class RectifiedAdam(object):
 
 
 def _variables_of_optimizer(variables):
-    """The number of steps done, int64 [], and the Slots of each variable, all zeros at first."""
+    """The number of steps done, int64 [], and running averages of each variable, zeros at first.
+
+    These are (m, v): m of its normalised gradient, v of its squared gradient.
+    """
     def zeros(name, shape, dtype):
         return tf.get_variable(name, shape, dtype, tf.zeros_initializer(), trainable=False)
 
@@ -87,7 +85,7 @@ def _variables_of_optimizer(variables):
         for w in variables:
             m = zeros(w.op.name + "/m", w.shape, w.dtype.base_dtype)
             v = zeros(w.op.name + "/v", w.shape, w.dtype.base_dtype)
-            slots.append(Slots(m, v))
+            slots.append((m, v))
     return steps_done, slots
 
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from training.quiet_tensorflow import tf
 
-from files import machine
 from files.project import ROOT
 
 
@@ -25,7 +24,7 @@ def environment():
         changes = _git("status", "--porcelain", "--untracked-files=no")
     return {"python": platform.python_version(), "tensorflow": tf.version.VERSION,
             "numpy": np.__version__, "machine": platform.machine(), "processor": _processor(),
-            "system": platform.platform(), "cores": len(machine.cores()),
+            "system": platform.platform(), "cores": len(os.sched_getaffinity(0)),
             "gpus": len(tf.config.experimental.list_physical_devices("GPU")),
             "git_commit": commit, "git_clean": None if changes is None else changes == ""}
 

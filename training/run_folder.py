@@ -3,7 +3,6 @@
 import datetime
 import glob
 import itertools
-import json
 import os
 import shlex
 import shutil
@@ -11,7 +10,7 @@ import shutil
 from files.errors import UserError, hint
 from files.output import print_line
 from files.run_files import has_only_best, is_begun, load_metrics, load_settings
-from files.writing import atomic_write, json_value, lock_folder, open_own, save_json
+from files.writing import lock_folder, open_own, save_json, save_json_lines
 from training.events import Events
 from training.provenance import environment
 from training.settings import run_path
@@ -25,8 +24,9 @@ class RunFolder(object):
     to resume or to evaluate must exist and have been made with the same data (see `check_data`).
 
     existing: whether the run is one to resume or to evaluate. begun: whether it has a checkpoint.
-    data: its data's identity, as in settings.json. other_data: whether it is evaluated on others.
-    events: its Events, for TensorBoard.
+    weights_only: whether one to evaluate has best.npz alone, as published ones have. data: its
+    data's identity, as in settings.json. other_data: whether it is evaluated on others. events: its
+    Events, for TensorBoard.
 
     Raises UserError if the folder cannot be made, exists already, is missing, or another process
     holds it.
@@ -40,6 +40,7 @@ class RunFolder(object):
         self.path = os.path.normpath(
             settings.resume or settings.evaluate) if self.existing else self._make()
         self.begun = is_begun(self.path)
+        self.weights_only = bool(settings.evaluate) and has_only_best(self.path)
         self._place = _place(self.path)
         self._lock = self._log_file = None
         self.events = Events(self.path)
@@ -126,7 +127,7 @@ class RunFolder(object):
             for folder in ("", "checkpoints"):
                 for name in glob.glob(os.path.join(glob.escape(self.path), folder, "*.part")):
                     os.remove(name)  # what a kill left half-written
-            if not (self.settings.evaluate and has_only_best(self.path)):  # a published run's stays
+            if not self.weights_only:  # a published run's log stays
                 self._log_file = open_own(self.file("log.txt"), "a")
         except OSError as error:
             raise UserError("%s cannot be written (%s)" % (self.path, error.strerror),
@@ -195,9 +196,7 @@ class RunFolder(object):
         finite becomes null.
         """
         entries = [earlier for earlier in self.metrics() if earlier["epoch"] < epoch]
-        with atomic_write(self.file("metrics.jsonl"), "w") as file:
-            for entry in entries + [dict(line, epoch=epoch)]:
-                file.write(json.dumps(json_value(entry), sort_keys=True) + "\n")
+        save_json_lines(self.file("metrics.jsonl"), entries + [dict(line, epoch=epoch)])
 
     def metrics(self):
         """The entries of all epochs so far. Raises UserError if a line is damaged."""

@@ -188,15 +188,14 @@ class _Reader(object):
             given_then = set(content.get("given", self.tops))  # not known of earlier versions' runs
             changed_before = list(map(dict, content.get("changed_on_resume", [])))
         published = self.settings(saved, ()).published()
-        before, changed = dict(saved, **saved["cell_hyperparameters"]), {}
-        of_computation = {}  # the part of `changed` that changes the numbers, for the record
-        for name, value in given.items():
-            value = published.get(name) if value is None else value
-            if before.get(name) != value and name not in _FOLDERS:
-                self._check_change(name, before, evaluate)
-                changed[name] = value
-                if self.constants[name].is_of_computation:
-                    of_computation[name] = [before[name], value]
+        before = dict(saved, **saved["cell_hyperparameters"])
+        wanted = {name: published.get(name) if value is None else value
+                  for name, value in given.items() if name not in _FOLDERS}
+        changed = {name: value for name, value in wanted.items() if before.get(name) != value}
+        for name in changed:
+            self._check_change(name, before, evaluate)
+        of_computation = {name: [before[name], value] for name, value in changed.items()
+                          if self.constants[name].is_of_computation}
         mode = {"resume": "" if evaluate else folder, "evaluate": folder if evaluate else ""}
         given_then |= set(changed)
         return self.settings(dict(saved, **changed, **mode), given_then, changes=of_computation,
@@ -204,8 +203,7 @@ class _Reader(object):
                              notes=self._kept(given_then, saved, evaluate))
 
     def _may_change(self, name, evaluate):
-        group = "may_change_on_evaluate" if evaluate else "may_change_on_resume"
-        return name not in ("name",) + _FOLDERS and getattr(self.constants[name], group)
+        return name not in ("name",) + _FOLDERS and self.constants[name].may_change(evaluate)
 
     def _check_change(self, name, before, evaluate):
         """Refuse to change a setting of a run, unless its group allows it."""

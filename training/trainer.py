@@ -13,7 +13,7 @@ from files.errors import TrainingFailed, UserError, hint
 from files.progress import ProgressLine
 from files.project import project_path, shown_path
 from files.reading import reading
-from files.run_files import BEST, LAST, has_only_best, remove_results, whole
+from files.run_files import BEST, LAST, remove_results, whole
 from training import metrics
 from training.checkpoint import Checkpoint, check_whole, checked_progress, checked_state
 from training.early_stopping import EarlyStopping
@@ -46,13 +46,12 @@ class Trainer(object):
         self._carried, self._skipped_steps = None, 0
         self._all = Checkpoint(tf.global_variables())
         self._weights = Checkpoint(tf.trainable_variables())
-        self.weights_only = bool(settings.evaluate) and has_only_best(run.path)
         self.session = tf.Session(config=model.session_config)
         try:
             self.session.run(tf.global_variables_initializer())
             self.clock = Clock(settings.checkpoint_minutes)
             self._check_weights()
-            if run.begun and not self.weights_only:
+            if run.begun and not run.weights_only:
                 self._restore()
             elif not run.begun:
                 self._save()
