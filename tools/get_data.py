@@ -19,7 +19,6 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from data_preparation.sources import DOWNLOADS
 from files.errors import OneLineParser, UserError, did_you_mean, run_as_script
-from files.output import print_error
 from files.project import project_path
 from files.reading import file_digest
 from files.writing import lock_folder
@@ -181,20 +180,12 @@ def main(argv=None, downloads=DOWNLOADS):
     options = _parser(downloads).parse_args(argv)
     folder = project_path(options.data_folder)
     mirror = mirror_address(os.environ.get("RRU_DATA_MIRROR", ""))
-    try:
-        os.makedirs(folder, exist_ok=True)
-        with _lock(folder):
-            getter = Getter(folder, mirror, options.force)
-            results = [getter.get(download) for download in downloads
-                       if set(download.sets) & set(options.only)]
-            return summarize(list(itertools.chain.from_iterable(results)))
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise UserError("the data folder cannot be used: %s" % error)
-    except KeyboardInterrupt:
-        print_error("Stopped. Run it again to continue.")
-        return 130
+    os.makedirs(folder, exist_ok=True)
+    with _lock(folder):
+        getter = Getter(folder, mirror, options.force)
+        results = [getter.get(download) for download in downloads
+                   if set(download.sets) & set(options.only)]
+        return summarize(list(itertools.chain.from_iterable(results)))
 
 
 def _parser(downloads):

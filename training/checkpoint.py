@@ -7,7 +7,6 @@ from training.quiet_tensorflow import tf
 from files.arrays import load_arrays, save_arrays
 from files.errors import UserError
 from files.reading import reading
-from files.run_files import number, seconds, whole
 
 
 class Checkpoint(object):
@@ -55,23 +54,3 @@ class Checkpoint(object):
 def check_whole(path):
     """Raise UserError if a checkpoint is missing, or damaged as kills and full disks leave one."""
     load_arrays(path, ["progress"], texts=["progress"])
-
-
-def checked_progress(progress, names):
-    """The numbers of a checkpoint's progress; raises various errors. names: of the metrics."""
-    sums = {}
-    for name in names:
-        total, count = progress["sums"][name]
-        sums[name] = [number(total), number(count)]
-    return {"epoch": whole(progress["epoch"], 1), "batch": whole(progress["batch"]),
-            "step": whole(progress["step"]), "seconds": seconds(progress["seconds"]),
-            "startup_seconds": seconds(progress["startup_seconds"]), "sums": sums}
-
-
-def checked_state(arrays, state_in, batch_size):
-    """The carried state that a checkpoint's arrays are; raises ValueError if they are none."""
-    for placeholder, array in zip(tf.nest.flatten(state_in), arrays):
-        shape = [batch_size] + placeholder.shape.as_list()[1:]
-        if list(array.shape) != shape or array.dtype.kind != "f":
-            raise ValueError("its state is %s %s, not float %s" % (array.dtype, array.shape, shape))
-    return tf.nest.pack_sequence_as(state_in, arrays)

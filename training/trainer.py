@@ -15,7 +15,7 @@ from files.project import project_path, shown_path
 from files.reading import reading
 from files.run_files import BEST, LAST, remove_results, whole
 from training import metrics
-from training.checkpoint import Checkpoint, check_whole, checked_progress, checked_state
+from training.checkpoint import Checkpoint, check_whole
 from training.early_stopping import EarlyStopping
 from training.interruption import Clock, Interruption
 from training.journal import Journal
@@ -120,8 +120,7 @@ class Trainer(object):
                 # A kill can leave a best.npz that is newer than last.npz.
                 newer = whole(progress["stopping"]["epochs_done"]) > self.stopping.epochs_done
                 if newer and self.settings.evaluate:
-                    self.stopping.restore(progress["stopping"])
-                    self.progress = checked_progress(progress, self.model.metrics)
+                    self._set_progress(progress)
 
     def evaluate(self, split):
         """The metrics on a split, {name: value}: every example or token counts once.
@@ -211,6 +210,11 @@ class Trainer(object):
     def _progress_to_save(self):
         return dict(self.progress, stopping=self.stopping.state(), data=self.run.data)
 
+    def _set_progress(self, saved):
+        self.stopping.restore(saved["stopping"])
+        self.progress = {name: saved[name] for name in self.progress}
+        self.progress["sums"] = {name: saved["sums"][name] for name in self.model.metrics}
+
     def _save(self):
         self.progress["seconds"] += self.clock.elapsed()
         self.run.events.flush()
@@ -226,10 +230,9 @@ class Trainer(object):
             progress, carried = self._all.load(self.session, path)
             with reading(path):
                 self.run.check_data(progress.get("data"), path)
-                self.stopping.restore(progress["stopping"])
-                self.progress = checked_progress(progress, self.model.metrics)
-                self._carried = checked_state(
-                    carried, self.model.state_in, self.settings.batch_size) if carried else None
+                self._set_progress(progress)
+                if carried:
+                    self._carried = tf.nest.pack_sequence_as(self.model.state_in, carried)
         if not self.settings.evaluate:
             self.stopping.check_limits(self.run.path)
             if self.stopping.best_epoch:  # it is needed at the end, which may be days away
