@@ -1,4 +1,4 @@
-"""The cells over whole sequences, several times as fast as by tf.nn.dynamic_rnn.
+"""The cells over whole sequences, 1.4 to 4 times as fast as by tf.nn.dynamic_rnn.
 
     from cells.fast import sequence, unroll
 
