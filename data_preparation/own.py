@@ -92,9 +92,11 @@ def files_below(folder, endings):
     """
     found, seen = {}, set()
     for parent, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
-        seen.add(os.path.realpath(parent))
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and
-                            os.path.realpath(os.path.join(parent, name)) not in seen)
+        real = os.path.realpath(parent)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if real in seen:  # by a link
+            folders[:] = names[:] = []
+        seen.add(real)
         for name in names:
             path = os.path.join(parent, name)
             if (name.lower().endswith(endings) and not name.startswith(".")

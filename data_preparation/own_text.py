@@ -114,9 +114,8 @@ class Text(object):
                     yield split, tokens
                     continue
                 first, second = [max(end - position, 0) for end in self._ends]
-                yield "train", tokens[:first]
-                yield "valid", tokens[first:second]
-                yield "test", tokens[second:]
+                pieces = tokens[:first], tokens[first:second], tokens[second:]
+                yield from ((name, piece) for name, piece in zip(SPLITS, pieces) if len(piece))
                 position += len(tokens)
 
 

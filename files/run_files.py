@@ -105,7 +105,7 @@ def load_metrics(folder):
     if not os.path.exists(path):
         return []
     with reading(path), open(path, encoding="utf-8") as file:
-        return [_entry(number, line) for number, line in enumerate(file, 1)]
+        return [_entry(line_number, line) for line_number, line in enumerate(file, 1)]
 
 
 def _entry(line_number, text_of_line):
@@ -116,7 +116,7 @@ def _entry(line_number, text_of_line):
                 number(0 if value is None else value)  # None: it overflowed
         return dict(line, epoch=whole(line["epoch"], 1))
     except Exception as error:
-        raise ValueError("line %d: %s" % (line_number, error))
+        raise ValueError("line %d: %s" % (line_number, getattr(error, "msg", error)))
 
 
 def text(value):

@@ -14,7 +14,7 @@ from reports.paper_results import PAPER_RESULTS, comparable, paper_value
 from training.provenance import environment
 
 
-SAME = 0.01  # of a validation value: more than versions and cores make, or one of 180 digits
+SAME = 0.01  # a part of a loss, a point of an accuracy: more than versions and cores make
 
 
 def final(trainer):
@@ -56,12 +56,13 @@ def _check_weights_give(trained, results):
     """Refuse an evaluation by other code than the training's; trained: its best on validation."""
     name = results["monitor"]
     found = results["valid"][name]
-    if not abs(found - trained) <= SAME * abs(trained):
+    if not abs(found - trained) <= SAME * max(1, abs(trained)):
+        commit = results["environment"].get("git_commit")
         raise UserError(
             "the weights give a validation %s of %s, in training it was %s: the scripts are not "
             "those of the run, or its files were mixed" % (name, shown(name, found),
                                                            shown(name, trained)),
-            "take those of its commit, %s" % results["environment"].get("git_commit"))
+            "take the scripts " + ("of its commit, " + commit if commit else "that trained it"))
 
 
 def _write(trainer, results):
@@ -140,6 +141,7 @@ def _keep_test(results, run):
         results["test"] = earlier["test"]
         for name in ("counts", "baseline"):
             results[name]["test"] = earlier[name]["test"]
+        results["evaluated_in"] = earlier.get("evaluated_in", results["environment"])
 
 
 def _data_set(results):

@@ -132,11 +132,14 @@ def find_runs(folders):
         if "settings.json" not in files and "results.json" not in files:
             continue
         try:
-            saved = load_settings(folder)
-            results = load_results(folder) if "results.json" in files else {}
-            load_metrics(folder)  # whole, too
+            with hint("put it back, or take the folder away"):
+                saved = load_settings(folder)
+            with hint("fix or remove the line"):
+                load_metrics(folder)
+            with hint("evaluate the run again"):
+                results = load_results(folder) if "results.json" in files else {}
         except UserError as error:
-            left_out.append("%s: remove the run, or evaluate it again" % error.problem)
+            left_out.append(str(error))
             continue
         if results.get("stop_reason") and "test" in results:
             runs.append(Run(folder, saved, results, winners))

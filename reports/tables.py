@@ -132,9 +132,10 @@ def outcome(tuned, untuned):
     alone = len(judged) - len(compared)
     words = ["Of the paper's %d results %d were run here." % (
         sum(len(row.values) for row in PAPER_RESULTS.values()), len(run))]
-    words.append("%d of them have a published value of the same kind beside them, tuned or "
-                 "untuned; %d of these are within %g %% of it (accuracies: %g points) or better." % (
-                     len(compared), len(compared) - len(missed), 100 * CLOSE, CLOSE_POINTS))
+    text = ("%d of them have a published value of the same kind beside them, tuned or untuned; %d "
+            "of these are within %g %% of it (accuracies: %g points) or better.")
+    words.append(text % (
+        len(compared), len(compared) - len(missed), 100 * CLOSE, CLOSE_POINTS))
     if missed:
         words.append("Not so: %s; [why](%s#where-ours-differ)." % (", ".join(missed), PAGE))
     if alone:
@@ -155,7 +156,7 @@ def _judged(tuned, untuned, data_set, cell):
 
 
 def _trials(tuned):
-    """" (RRU 20 trials, LSTM 12)": of the sweeps whose winners are in the table; "" for none."""
+    """" (trials: RRU 20; LSTM 12)": of the sweeps whose winners are in the table; "" for none."""
     numbers = {}
     for row in tuned.values():
         for cell, one in row.items():

@@ -42,7 +42,7 @@ def run(settings, data, script_globals):
     space = search_space(settings)
     if not settings.evaluate_on_test:
         raise UserError("evaluate_on_test is False, but a sweep tests its winner", "leave it True")
-    winner.check_seeds(settings)
+    winner.check_seeds(settings, space)
     if settings.spark_master:
         spark.check_master(settings.spark_master)
     script = os.path.abspath(script_globals["__file__"])

@@ -20,6 +20,8 @@ import sys
 import threading
 import time
 
+import tqdm
+
 from files.errors import TrainingFailed, UserError, hint
 from files.output import is_terminal, print_line
 from files.progress import BAR_FILE
@@ -186,7 +188,8 @@ def terminate_all():
 
 def _wait_for_others(folder):
     if _is_held(folder) and not STOPPING.is_set():
-        print_line("waiting for another process, which trains %s" % folder)
+        with tqdm.tqdm.external_write_mode():
+            print_line("waiting for another process, which trains %s" % folder)
     while _is_held(folder) and not STOPPING.wait(1):
         pass
 

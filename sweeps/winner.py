@@ -8,14 +8,16 @@ from files.units import lower_is_better, shown
 from files.writing import save_json
 from reports.runs import mean_and_deviation
 from sweeps import options, report
+from sweeps.search_space import extremes
 from sweeps.summary import summary, summary_lines
 from sweeps.trial import AGAIN, call, is_finished, results, train
 
 
-def check_seeds(settings):
+def check_seeds(settings, space):
     """Raise UserError if the winner could not be trained with so many seeds."""
-    with hint("the winner is trained with final_seeds seeds, from seed on: give a lower seed"):
-        settings.constants["seed"].check(settings.seed + settings.final_seeds - 1)
+    largest = max(extremes(space["seed"])) if "seed" in space else settings.seed
+    with hint("the winner is trained with final_seeds seeds, from its own on: give lower ones"):
+        settings.constants["seed"].check(largest + settings.final_seeds - 1)
 
 
 def finish(sweep):

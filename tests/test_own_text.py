@@ -87,6 +87,7 @@ def test_packed_files_and_folders_are_read(tmp_path):
     write(tmp_path / "shelf" / "d.txt", "fourth " * 9)
     os.symlink(str(tmp_path / "shelf"), str(folder / "linked"))
     os.symlink(str(folder), str(folder / "loop"))
+    os.symlink(str(folder / "a"), str(folder / "another_a"))
     data = load(tmp_path, folder)
     assert whole(data) == "first " * 9 + "\n" + "second " * 9 + "\n" + "third " * 9 + (
         "\n" + "fourth " * 9)

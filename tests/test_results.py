@@ -371,12 +371,23 @@ def test_a_damaged_run_is_left_out_with_a_word(tmp_path, name, content):
     runs, left_out = find_runs([str(tmp_path)])
     assert [run.folder for run in runs] == [str(good)]
     assert len(left_out) == 1 and left_out[0].startswith("%s cannot be read (" % (run / name))
-    assert left_out[0].endswith("): remove the run, or evaluate it again")
-    assert name != "metrics.jsonl" or "line 2: " in left_out[0]
+    advice = {"results.json": "evaluate the run again", "metrics.jsonl": "fix or remove the line",
+              "settings.json": "put it back, or take the folder away"}
+    assert left_out[0].endswith("): " + advice[name])
+    assert name != "metrics.jsonl" or "line 2: Unterminated" in left_out[0]
     if name == "results.json":
         with pytest.raises(UserError, match=name + " cannot be read"):
             publish(run, tmp_path)
         assert not (tmp_path / "results").exists()
+
+
+def test_of_the_published_runs_none_may_be_damaged(tmp_path, monkeypatch):
+    results = tmp_path / "results"
+    make_run(results / "good")
+    (make_run(results / "run") / "results.json").write_text("{")
+    monkeypatch.setattr(tool, "PUBLISHED", str(results))
+    with pytest.raises(UserError, match="of the published runs, .*run/results.json cannot be read"):
+        tool.collect([str(results)])
 
 
 def test_a_damaged_sweep_is_named(tmp_path):

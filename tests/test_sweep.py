@@ -284,6 +284,9 @@ def test_seeds_that_would_be_too_large_are_named_at_once(toy):
     words = ["--seed", str(2 ** 31 - 1), "--final_seeds", "2"]
     with pytest.raises(UserError, match="seed is 2147483648, .*: the winner is trained with"):
         sweep_module.run(toy.settings(*words), None, vars(mm_main))
+    grid = ["--search_method", "grid", "--search", str({"seed": ("choice", [1, 2 ** 31 - 1])})]
+    with pytest.raises(UserError, match="seed is 2147483648, .*: the winner is trained with"):
+        sweep_module.run(toy.settings("--final_seeds", "2", *grid), None, vars(mm_main))
     assert not (toy.folder / "runs").exists()
 
 

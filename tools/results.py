@@ -35,6 +35,8 @@ END = "<!-- end of results -->"
 def collect(folders):
     """The finished runs below `folders`, each seed once; say what is left out. Raises UserError."""
     runs, left_out = find_runs(folders)
+    if PUBLISHED in folders and left_out:
+        raise UserError("of the published runs, " + left_out[0])
     for line in left_out:
         print("left out: %s" % line, file=sys.stderr)
     groups = {}

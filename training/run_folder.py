@@ -64,14 +64,17 @@ class RunFolder(object):
             self.settings.record(step), data=self.data, environment=trained_in))
 
     def _continued(self, before, now):
-        """The environment to record of a run that continues; what changed is logged and kept."""
+        """The environment to record of a run that continues; what changed is logged and kept.
+
+        Files that were changed once have left their trace in the weights: git_clean stays False.
+        """
+        now = now if before.get("git_clean") else dict(now, git_clean=before.get("git_clean"))
         for name in ("tensorflow", "numpy", "python", "processor", "cores", "gpus", "git_commit",
                      "git_clean"):
             if name in before and before[name] != now[name]:
                 self.settings.changes[name] = [before[name], now[name]]
                 self.log("%s is %s now, it was %s" % (name, now[name], before[name]))
-        # Files that were changed once have left their trace in the weights.
-        return now if before.get("git_clean") else dict(now, git_clean=before.get("git_clean"))
+        return now
 
     def check_data(self, data, path):
         """Refuse data other than those of the run, whose identity `data` the file `path` holds.

@@ -109,7 +109,7 @@ class Trainer(object):
         self.run.log("stopped after epoch %d: %s" % (stopping.epochs_done, stopping.reason))
 
     def load_best(self):
-        """Set the weights to those of the best epoch. Raises UserError if there are none."""
+        """Set the weights to the best epoch's, progress too if that is newer. Raises UserError."""
         path = self.run.file(BEST)
         if not (self.settings.evaluate and os.path.exists(path)):
             self.stopping.check_best(self.model.monitor)
