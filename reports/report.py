@@ -13,7 +13,6 @@ from reports import pictures
 from reports.paper_results import PAPER_RESULTS, comparable, paper_value
 from training.provenance import environment
 
-
 SAME = 0.01  # a part of a loss, a point of an accuracy: more than versions and cores make
 
 

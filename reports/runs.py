@@ -13,7 +13,6 @@ from files.run_files import (is_sweep, load_metrics, load_results, load_settings
 from reports.paper_results import PAPER_RESULTS
 
 PUBLISHED = project_path("results")  # the folder of the published runs
-
 PART = ".part-"  # before the name of a run while it is published
 
 Winner = collections.namedtuple("Winner", "folder trials loss data_set data cell unpublished")
@@ -134,14 +133,16 @@ def find_runs(folders):
         try:
             with hint("put it back, or take the folder away"):
                 saved = load_settings(folder)
-            with hint("fix or remove the line"):
-                load_metrics(folder)
             with hint("evaluate the run again"):
                 results = load_results(folder) if "results.json" in files else {}
+            is_result = results.get("stop_reason") and "test" in results
+            if is_result:  # the many trials of a sweep are not read
+                with hint("fix or remove the line"):
+                    load_metrics(folder)
         except UserError as error:
             left_out.append(str(error))
             continue
-        if results.get("stop_reason") and "test" in results:
+        if is_result:
             runs.append(Run(folder, saved, results, winners))
         elif not (saved["settings"].get("do_hyperparameter_optimization")
                   or is_sweep(os.path.dirname(os.path.abspath(folder)))):

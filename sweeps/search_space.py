@@ -12,7 +12,7 @@ import operator
 
 from cells.registry import CELLS
 from files.errors import UserError, did_you_mean
-from training.constants import LARGEST_FLOAT
+from training.constants import is_finite
 
 # The dimensions of all tasks; those of a cell stand in cells/registry.py.
 COMMON = {"learning_rate": ("log", 1e-4, 1e-2), "dropout": ("uniform", 0.0, 0.8)}
@@ -116,13 +116,9 @@ def _is_dimension(dimension):
         bounds = bounds[:2]
     elif kind not in _INTERVALS or len(bounds) != 2:
         return False
-    numbers = all(type(bound) in _types(kind) and _is_finite(bound) for bound in bounds)
+    numbers = all(type(bound) in _types(kind) and is_finite(bound) for bound in bounds)
     return numbers and bounds[0] < bounds[1] and (
         kind not in ("log", "log_grid") or bounds[0] > 0)
-
-
-def _is_finite(number):
-    return abs(number) <= LARGEST_FLOAT
 
 
 def _types(kind):
@@ -157,7 +153,7 @@ def check_value(dimension, value):
             raise ValueError("%r is none of %s" % (value, dimension[1]))
     elif isinstance(value, bool) or not isinstance(value, _types(kind)):
         raise TypeError("%r is not a number" % (value,))
-    elif not _is_finite(value):
+    elif not is_finite(value):
         raise ValueError("%r is not finite" % value)
 
 

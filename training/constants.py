@@ -111,6 +111,11 @@ class Constant(object):
         return converted
 
 
+def is_finite(number):
+    """Whether a number is neither infinite nor NaN, also in float32; an int may have any length."""
+    return abs(number) <= LARGEST_FLOAT
+
+
 def _shown(value):
     shown = repr(value)
     return shown if len(shown) <= 100 else shown[:80] + ".. (%d characters)" % len(shown)
@@ -133,7 +138,7 @@ def _converted(kind, value):
     if kind == "path" and (len(value.encode("utf-8")) > LONGEST_PATH
                            or value.count(os.sep) > MOST_FOLDERS):
         raise ValueError
-    if kind == "float" and not abs(value) <= LARGEST_FLOAT:  # neither infinite nor NaN
+    if kind == "float" and not is_finite(value):
         raise ValueError
     return float(value) if kind == "float" else value
 
