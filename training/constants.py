@@ -23,9 +23,8 @@ import keyword
 import operator
 import os
 import re
+import struct
 import tokenize
-
-import numpy as np
 
 from cells import registry
 from files.errors import UserError, did_you_mean
@@ -95,8 +94,7 @@ class Constant(object):
             return value
         try:
             converted = _converted(kind, value)
-            # As TensorFlow computes with it: 0.99999999999 is 1.
-            computed = np.float32 if kind == "float" else int
+            computed = _float32 if kind == "float" else int
             for condition in filter(None, conditions.split(", ")):
                 sign, bound = condition.split()
                 if not _CONDITIONS[sign](computed(converted), computed(bound)):
@@ -114,6 +112,11 @@ class Constant(object):
 def is_finite(number):
     """Whether a number is neither infinite nor NaN, also in float32; an int may have any length."""
     return abs(number) <= LARGEST_FLOAT
+
+
+def _float32(number):
+    """A number, or its text, as TensorFlow computes with it: 0.99999999999 is 1."""
+    return struct.unpack("f", struct.pack("f", float(number)))[0]
 
 
 def _shown(value):
