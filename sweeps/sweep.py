@@ -208,7 +208,7 @@ class Sweep(object):
             failed for failed in self._failed_before if failed["trial"] != record["trial"]]
         self._write_records()
         self._keep_best()
-        self._bar.update()
+        self._bar.update(len(self.records) - self._bar.n)
         self._show_best()
         best = self.best
         so_far = ""

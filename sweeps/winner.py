@@ -10,7 +10,7 @@ from reports.runs import mean_and_deviation
 from sweeps import options, report
 from sweeps.search_space import extremes
 from sweeps.summary import summary, summary_lines
-from sweeps.trial import AGAIN, call, is_finished, results, train
+from sweeps.trial import AGAIN, DONE, call, is_finished, results, train
 
 
 def check_seeds(settings, space):
@@ -25,12 +25,9 @@ def finish(sweep):
 
     Raises UserError if no trial succeeded, or the winner cannot be tested.
     """
-    best, records = sweep.best, sweep.records
-    if best is None:
-        raise UserError("all %d trials of %s failed" % (len(records), sweep.run.path),
-                        "see the reasons in trials.jsonl; --retry_failed True tries them again")
+    best, first = _winner(sweep)
+    records = sweep.records
     report.write(sweep.run, records, sweep.space)
-    first = options.make_trial(sweep, best["trial"], best["point"]).folder
     finals = [_tested(sweep, folder) for folder in [first] + _other_seeds(sweep, best)]
     test, valid = _by_metric(finals, "test"), _by_metric(finals, "valid")
     command = options.command_of(sweep.settings, best["point"])
@@ -51,6 +48,28 @@ def finish(sweep):
     sweep.log("the winner again: " + command)
 
 
+def _winner(sweep):
+    """The record of the winner and the folder of its run.
+
+    If its run is missing, as in a published sweep that was copied to continue it, it is trained
+    again; another trial may be better then. Raises UserError if no trial succeeded.
+    """
+    while sweep.best is not None:
+        best = sweep.best
+        trial = options.make_trial(sweep, best["trial"], best["point"])
+        if is_finished(trial.folder):
+            return best, trial.folder
+        sweep.log("the winner, %s, is missing or unfinished: it is trained again" % trial.folder)
+        record, kind = train(trial)
+        if kind != DONE:
+            raise UserError("the winner has no result (%s)" % record["reason"],
+                            "the same command tries again")
+        sweep.records.remove(best)
+        sweep.add(record)
+    raise UserError("all %d trials of %s failed" % (len(sweep.records), sweep.run.path),
+                    "see the reasons in trials.jsonl; --retry_failed True tries them again")
+
+
 def _tested(sweep, folder):
     """The results of the winner's run in `folder`, with the test split."""
     found = results(folder)
@@ -58,7 +77,9 @@ def _tested(sweep, folder):
         words = options.later_options(sweep.settings, evaluate=folder, evaluate_on_test=True)
         reason = call(sweep.script, words).reason
         if reason:
-            raise UserError("the winner, %s, could not be tested: %s" % (folder, reason))
+            raise UserError("the winner, %s, could not be tested: %s" % (folder, reason),
+                            "if its files are damaged or missing, remove it; the same command "
+                            "trains it again")
     return results(folder)
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -385,12 +386,39 @@ def test_pictures_of_a_sweep_have_the_metric_with_its_unit_and_whole_trials(
         assert figure.axes[0].get_ylabel() == "validation\nnegative log-likelihood [nats/step]"
 
 
-def test_a_winner_whose_results_are_gone_is_named(toy):
-    with toy.open("--sweep_trials", "1") as sweep:
+def test_a_winner_whose_run_is_gone_is_trained_again(toy):
+    with toy.open("--sweep_trials", "3") as sweep:
         sweep.search()
-        os.remove(os.path.join(sweep.run.path, "trial-001", "results.json"))
-        with pytest.raises(UserError, match="trial-001/results.json is missing: remove it, and"):
+        first, records, folder = sweep.best, list(sweep.records), sweep.run.path
+    path = os.path.join(folder, "trial-%03d" % first["trial"])
+    os.remove(os.path.join(path, "results.json"))
+    toy.orders(**{"t%d" % first["trial"]: "broken"})
+    with toy.open("--sweep_trials", "3") as sweep:
+        with pytest.raises(UserError, match="winner has no result .the data are missing"):
             winner.finish(sweep)
+        assert sweep.records == records
+    toy.orders()
+    shutil.rmtree(path)  # as in a published sweep
+    with toy.open("--sweep_trials", "3") as sweep:
+        winner.finish(sweep)
+        assert sweep.best["value"] == first["value"] and len(sweep.records) == 3
+        assert read_records(sweep.run.file("trials.jsonl"), sweep.space) == sweep.records
+    again = toy.calls()[-2:]
+    assert [call.get("resume") or call.get("evaluate") for call in again] == ["", path]
+
+
+def test_a_winner_that_fails_when_trained_again_gives_way_to_the_next(toy):
+    with toy.open("--sweep_trials", "3") as sweep:
+        sweep.search()
+        first, folder = sweep.best, sweep.run.path
+    shutil.rmtree(os.path.join(folder, "trial-%03d" % first["trial"]))
+    toy.orders(**{"t%d" % first["trial"]: "nan"})
+    with toy.open("--sweep_trials", "3") as sweep:
+        winner.finish(sweep)
+        assert sweep.best["trial"] != first["trial"]
+    with open(os.path.join(folder, "sweep.json")) as file:
+        report = json.load(file)
+    assert report["winner"] == sweep.best and report["summary"]["failed"] == 1
 
 
 def test_a_sweep_in_which_nothing_succeeds_stops_early(toy):
