@@ -49,7 +49,7 @@ def _run_one(settings, data, build_model, show, started):
                 with Trainer(settings, model, data, folder, started) as trainer:
                     if not settings.evaluate:
                         trainer.stopping.median_at = median_rule(
-                            folder.path, settings.prune_after, model.lower_is_better)
+                            folder.path, settings.prune_after)
                         trainer.fit()
                     _report(trainer, show)
         except (tf.errors.ResourceExhaustedError, MemoryError):

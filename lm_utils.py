@@ -10,7 +10,7 @@ import files.environment  # noqa: F401: before numpy
 import numpy as np
 
 from data_preparation import own_text, published_texts, texts
-from data_preparation.batches import Batches, example_groups, generator
+from data_preparation.batches import STATE_RESETS, Batches, example_groups, generator
 from data_preparation.identity import fingerprint_of
 from data_preparation.own import OwnData
 from data_preparation.prepared import SPLITS, PreparedData, data_label
@@ -20,8 +20,6 @@ from files.arrays import map_array
 from files.errors import TrainingFailed, UserError, hint, run_as_script
 from files.reading import load_json, reading
 from files.units import shown
-
-STATE_RESET_PURPOSE = 1
 
 OWN = OwnData(
     "OwnText", "own_text", {"own_unit": "character", "own_vocabulary": 10000}, own_text.find,
@@ -130,7 +128,7 @@ class LanguageData(PreparedData):
         origin = {key: self._stats[key] for key in ("python", "sha256") if key in self._stats}
         return dict(origin, tokens=self._counts[split], windows=windows, targets=targets)
 
-    def baseline(self, split="test"):
+    def baseline(self, split):
         """The unigram baseline: a model that knows only how often each id occurs in training.
 
         Its probabilities are (count + 1) / (tokens + ids), Laplace's rule. Scored on the targets of
@@ -154,7 +152,7 @@ class LanguageData(PreparedData):
         settings, starts = self._settings, self._starts(split)
         if split == "train" and settings.stateful:
             groups = list(starts.reshape(settings.batch_size, -1).T)
-            draws = generator(settings.seed, epoch, STATE_RESET_PURPOSE).random(len(groups))
+            draws = generator(settings.seed, epoch, STATE_RESETS).random(len(groups))
             resets = (draws < settings.state_reset_probability) | (np.arange(len(groups)) == 0)
         else:
             random = generator(settings.seed, epoch) if split == "train" else None

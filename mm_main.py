@@ -14,7 +14,8 @@ import experiment
 import mm_utils
 from files.errors import run_as_script
 from reports.music_sample import check_prompt, music
-from training.model import Metric, Model, Network, outputs_for_sampling
+from training.metrics import Metric
+from training.model import Model, Network, outputs_for_sampling
 from training.quiet_tensorflow import tf
 
 TASK = "music"

@@ -154,7 +154,7 @@ class MusicData(PreparedData):
         title = ["left out or shifted, see left_out.json:"] if lines else []
         return title + lines + [baseline]
 
-    def baseline(self, split="test"):
+    def baseline(self, split):
         """The note-frequency baseline: it knows only how often each note sounds in training.
 
         Its 88 independent probabilities are (count + 1) / (steps + 2), Laplace's rule, so that a

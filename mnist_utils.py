@@ -17,8 +17,8 @@ from data_preparation.identity import (Identity, content_digest, fingerprint_of,
                                        identity_of_content)
 from data_preparation.prepared import SPLITS, LabelledData
 from data_preparation.task import Task
-from files.errors import UserError, run_as_script
 from files.arrays import load_arrays
+from files.errors import UserError, run_as_script
 
 # sources: in data/mnist/unchanged. pixel_scale: the brightest value. permuted: pixels in one fixed
 # random order.

@@ -17,8 +17,8 @@ from data_preparation.batches import Batches, example_groups, generator, trainin
 from data_preparation.identity import content_digest, identity_of_content
 from data_preparation.prepared import SPLITS, LabelledData
 from data_preparation.task import Task
-from files.errors import UserError, run_as_script
 from files.arrays import load_arrays, load_pickle
+from files.errors import UserError, run_as_script
 from files.reading import load_json
 
 DATA_SETS = {"IMDB": ["imdb.npz", "imdb_word_index.json"]}

@@ -3,7 +3,10 @@
 import numpy as np
 
 
-def generator(seed, epoch, purpose=0):
+ORDER, STATE_RESETS, SAMPLES = range(3)  # purposes of the random generator
+
+
+def generator(seed, epoch, purpose=ORDER):
     """A numpy random generator that is a function of (seed, epoch, purpose) alone.
 
     So a resumed run repeats what it draws.

@@ -8,6 +8,7 @@ from collections import namedtuple
 
 from data_preparation.identity import Identity, fingerprint_of
 from files.errors import UserError
+from files.progress import counted
 from files.project import existing_path
 
 # The data set of a task that is made of the user's own files. `option`: the setting that names
@@ -52,7 +53,7 @@ def identity(records, options, defaults):
 def described(paths):
     """The files of a user's own data, {name: path}, in a few words."""
     first, more = next(iter(paths.values())), len(paths) - 1
-    return first + (" and %d more files" % more if more else "")
+    return first + (" and " + counted(more, "more file") if more else "")
 
 
 def user_path(path):

@@ -10,8 +10,10 @@ from data_preparation.midi import read_song
 from data_preparation.own import files_below, user_path
 from data_preparation.prepared import SPLITS
 from files.errors import UserError
+from files.progress import counted
 
 OUTSIDE = ("shift", "drop")
+_MOST_LINES = 20  # of the files that were left out
 _ENDS = 0.8 * 2 ** 32, 0.9 * 2 ** 32  # of the names' hashes in training and validation
 
 
@@ -77,17 +79,18 @@ def split_by_name(names):
     return {split: sorted(part) for split, part in zip(SPLITS, parts)}
 
 
-def left_out_lines(left_out, most=20):
+def left_out_lines(left_out):
     """The lines of a table of all that was left out; at most so many of each kind."""
     notes, files = Counter(), Counter()
     for kinds in left_out["notes"].values():
         notes.update(kinds)
         files.update(kinds.keys())
-    lines = ["%-40s %d, in %d files" % (kind, notes[kind], files[kind]) for kind in sorted(notes)]
+    lines = ["%-40s %d, in %s" % (kind, notes[kind], counted(files[kind], "file"))
+             for kind in sorted(notes)]
     files = sorted(left_out["files"].items(), key=lambda item: ("duplicate" in item[1], item[0]))
-    lines += ["%-40s %s" % item for item in files[:most]]
-    if len(files) > most:
-        lines.append("and %d more files, see left_out.json" % (len(files) - most))
+    lines += ["%-40s %s" % item for item in files[:_MOST_LINES]]
+    if len(files) > _MOST_LINES:
+        lines.append("and %s, see left_out.json" % counted(len(files) - _MOST_LINES, "more file"))
     return lines
 
 

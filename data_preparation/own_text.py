@@ -44,7 +44,7 @@ def find(given):
         raise UserError("%s is missing" % next(path for path in paths if path not in present))
     if len(paths) == 1 or not present:
         return {}
-    return {split: path for split, path in zip(SPLITS, paths)}
+    return dict(zip(SPLITS, paths))
 
 
 def make(paths, unit, limit):

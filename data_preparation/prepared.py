@@ -75,7 +75,7 @@ class LabelledData(PreparedData):
     What _open returns has `labels`; the subclass has `class_names`.
     """
 
-    def baseline(self, split="test"):
+    def baseline(self, split):
         """The majority-class baseline: always the commonest class of training: {"accuracy": ..}."""
         commonest = np.bincount(self._open("train").labels).argmax()
         return {"accuracy": float((self._open(split).labels == commonest).mean())}

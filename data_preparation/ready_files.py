@@ -88,7 +88,7 @@ def are_current(folder, sources, options):
             old = json.load(file)
         if old["format"] != FORMAT or dict(old["options"], **options) != old["options"]:
             return False
-        present = {name: path for name, path in sources.items() if os.path.exists(path)}
+        present = {name: source for name, source in sources.items() if os.path.exists(source)}
         ready = {name: os.path.join(folder, name) for name in old["ready"]}
         new = dict(old, sources=dict(old["sources"], **_unchanged(present, old["sources"])),
                    ready=_unchanged(ready, old["ready"]))

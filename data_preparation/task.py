@@ -4,7 +4,6 @@ import argparse
 import itertools
 import os
 import shlex
-import sys
 import textwrap
 from collections import namedtuple
 
@@ -12,7 +11,7 @@ from data_preparation import own, ready_files
 from data_preparation.prepared import SPLITS
 from data_preparation.sources import DOWNLOADS
 from files.errors import OneLineParser, UserError, hint
-from files.output import print_line
+from files.output import print_error, print_line
 from files.project import project_path
 from files.writing import lock_folder
 
@@ -35,7 +34,8 @@ class Task(object):
 
     def __init__(self, folder, sources, make, data_class, ready=None, window_size=None,
                  own_data=None):
-        self._task, self._sources, self._make, self._data_class = folder, sources, make, data_class
+        self._folder, self._sources, self._make = folder, sources, make
+        self._data_class = data_class
         self._ready, self._window_size, self._own = ready or {}, window_size, own_data
 
     def prepare(self, name, data_folder, **options):
@@ -113,7 +113,7 @@ class Task(object):
                     done.add(self._prepare(name, place, again=True))
                 _analyse(self._data_class(settings, place), place)
             except UserError as error:
-                print("error: %s" % error, file=sys.stderr, flush=True)
+                print_error("error: %s" % error)
                 status = 2
         return status
 
@@ -147,16 +147,17 @@ class Task(object):
 
     def _place(self, settings):
         name, folder = settings.data_set_name, project_path(settings.data_folder)
-        folder = os.path.join(folder, self._task)
+        folder = os.path.join(folder, self._folder)
         option = ("" if settings.data_folder == "data"
                   else " --data_folder " + shlex.quote(settings.data_folder))
-        prepare = "run `python -u %s_utils.py%s`" % (self._task, option)
+        prepare = "python -u %s_utils.py%s" % (self._folder, option)
         if self._is_own(name):
             return self._own_place(settings, os.path.join(folder, "ready"), prepare)
         sources = {os.path.basename(file): os.path.join(folder, "unchanged", file)
                    for file in self._sources[name]}
         ready = os.path.join(folder, "ready", self._ready.get(name, name))
-        return Paths(sources, {}, ready, self._fetch_hint(name, sources, option), prepare)
+        fetch_hint = self._fetch_hint(name, sources, option)
+        return Paths(sources, {}, ready, fetch_hint, "run `%s`" % prepare)
 
     def _own_place(self, settings, folder, prepare):
         given = getattr(settings, self._own.option, "")
@@ -178,7 +179,7 @@ class Task(object):
                 self._own.option, given), "give a path that exists")
         if sources:
             options["files"] = list(sources)
-        command = "%s %s`" % (prepare.rstrip("`"), " ".join(words))
+        command = "run `%s %s`" % (prepare, " ".join(words))
         return Paths(sources, options, folder, "give another --" + self._own.option, command)
 
     def _fetch_hint(self, name, sources, option):

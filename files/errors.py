@@ -110,11 +110,11 @@ def run_as_script(main):
     open_closed_streams()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        try:
-            with disk_errors("when that is fixed, give the same command again"):
+        with disk_errors("when that is fixed, give the same command again"):
+            try:
                 sys.exit(main())
-        finally:
-            sys.stdout.flush()  # here, not when Python ends, so that a broken pipe is met below
+            finally:
+                sys.stdout.flush()  # here, not when Python ends, so that a broken pipe is met below
     except BrokenPipeError:
         # For what Python would still flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -22,7 +22,7 @@ def print_line(text=""):
 def print_error(text):
     """Print `text` as one line to standard error; nothing if that is closed or nobody reads it."""
     if _is_open(sys.stderr):
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(OSError):  # nobody reads the pipe, the terminal is gone
             print(printable(text), file=sys.stderr, flush=True)
 
 

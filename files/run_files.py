@@ -32,6 +32,11 @@ def is_sweep(folder):
     return os.path.exists(os.path.join(folder, "trials.jsonl"))
 
 
+def has_settings(folder):
+    """Whether a folder has the settings.json of a run or a sweep."""
+    return os.path.exists(os.path.join(folder, "settings.json"))
+
+
 def has_results(folder):
     """Whether a run's folder has results.json."""
     return os.path.exists(os.path.join(folder, "results.json"))
@@ -59,7 +64,8 @@ def load_settings(folder):
         dict(content["unpublished"])
         for name in ("data_set_name", "cell_name"):
             text(settings[name])
-        dict(settings["cell_hyperparameters"], **content["environment"])
+        dict(settings["cell_hyperparameters"])
+        dict(content["environment"])
         if "data" in content:
             text(content["data"]["fingerprint"])
         return content

@@ -2,27 +2,27 @@
 
 import collections
 
-Unit = collections.namedtuple("Unit", "label factor digits")
+Unit = collections.namedtuple("Unit", "label factor digits axis")
 Unit.__doc__ = """Name, unit and digits of a metric.
 
 label: its name with its unit. factor: from a file's value to the one shown. digits: after the
-point, in tables.
+point, in tables. axis: its name with its unit in pictures.
 """
 
 _UNITS = {
-    "window_nll": Unit("window NLL", 1, 3),
-    "batch_nll": Unit("batch NLL", 1, 3),
-    "frame_nll": Unit("frame NLL", 1, 3),
-    "perplexity": Unit("perplexity", 1, 2),
-    "bpc": Unit("BPC", 1, 3),
-    "accuracy": Unit("accuracy %", 100, 2),
-    "batch_accuracy": Unit("batch accuracy %", 100, 2),
+    "window_nll": Unit("window NLL", 1, 3, "negative log-likelihood [nats/step]"),
+    "batch_nll": Unit("batch NLL", 1, 3, "batch NLL [nats/step]"),
+    "frame_nll": Unit("frame NLL", 1, 3, "frame NLL [nats/step]"),
+    "perplexity": Unit("perplexity", 1, 2, "perplexity"),
+    "bpc": Unit("BPC", 1, 3, "bits per character"),
+    "accuracy": Unit("accuracy %", 100, 2, "accuracy [%]"),
+    "batch_accuracy": Unit("batch accuracy %", 100, 2, "batch accuracy [%]"),
 }
 
 
 def unit(metric):
     """The Unit of a metric; one that is not known is shown as it is."""
-    return _UNITS.get(metric, Unit(metric, 1, 4))
+    return _UNITS.get(metric, Unit(metric, 1, 4, metric))
 
 
 def lower_is_better(metric):

@@ -10,10 +10,10 @@ def confusion_matrix(trainer):
 
     Nothing is written if the test part is not to be read.
     """
-    from sklearn.metrics import ConfusionMatrixDisplay  # here: importing it takes a second
     model, data, settings = trainer.model, trainer.data, trainer.settings
     if not settings.evaluate_on_test:
         return
+    from sklearn.metrics import ConfusionMatrixDisplay  # here: importing it takes a second
     labels, given = [], []
     for batch in data.batches("test"):
         logits = trainer.session.run(model.outputs["logits"], model.feed(batch))

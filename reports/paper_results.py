@@ -10,9 +10,9 @@ def _row(metric, tuned, *values):
     return PaperRow(metric, tuned, dict(zip(CELL_NAMES, values)))
 
 
-# Data set -> the metric that early stopping watches, whether the paper's values are tuned (its
-# sign "+", or "+/-" for pennchar), and {cell: value}; accuracies as fractions. Tuned values were
-# selected on the test split.
+# Data set -> the monitor, whether the paper's values are tuned (its sign "+", or "+/-" for
+# pennchar), and {cell: value}; accuracies as fractions. Tuned values were selected on the test
+# split.
 PAPER_RESULTS = {
     "JSB Chorales": _row("window_nll", True, 7.72, 8.20, 8.33, 8.18),
     "Nottingham": _row("window_nll", True, 2.92, 3.22, 3.25, 3.28),

@@ -15,9 +15,6 @@ from files.units import unit
 from files.writing import atomic_write
 from reports.paper_results import PAPER_RESULTS
 
-AXIS_LABELS = {"window_nll": "negative log-likelihood [nats/step]", "perplexity": "perplexity",
-               "bpc": "bits per character", "accuracy": "accuracy [%]"}
-
 
 def learning_curve(path, epochs, results, title):
     """Train and validation metric by epoch, the best epoch and the paper's value.
@@ -42,7 +39,7 @@ def learning_curve(path, epochs, results, title):
         curves.append([paper])
     _leave_out_first(axes, curves)
     axes.set_xlabel("epoch")
-    axes.set_ylabel(AXIS_LABELS.get(monitor, monitor))
+    axes.set_ylabel(unit(monitor).axis)
     axes.set_title(title)
     whole_numbers(axes.xaxis)
     axes.grid(color="0.9")

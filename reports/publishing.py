@@ -7,13 +7,11 @@ import contextlib
 import os
 import shutil
 import sys
-import types
 
-from data_preparation.own import data_set_title
 from files.errors import UserError, hint
 from files.run_files import BEST, is_sweep, load_results, load_settings, load_sweep
 from files.writing import atomic_write, lock_folder
-from reports.runs import PART
+from reports.runs import PART, title_of
 
 PUBLISHED_FILES = ("settings.json", "metrics.jsonl", "results.json", "learning_curve.png",
                    "sample.mid", "pianoroll.png", "sample.txt", "confusion_matrix.png", "log.txt")
@@ -58,10 +56,9 @@ def publish_sweep(folder, results_folder):
     with hint("let the sweep finish: the same command continues"):
         saved = load_settings(folder)
         load_sweep(folder)
-    settings = types.SimpleNamespace(**saved["settings"])
     name = os.path.basename(os.path.abspath(folder))
-    target = os.path.join(results_folder, saved["task"], data_set_title(settings),
-                          settings.cell_name, name)
+    target = os.path.join(results_folder, saved["task"], title_of(saved),
+                          saved["settings"]["cell_name"], name)
     with lock_folder(folder), _new_folder(target) as part:
         _copy(SWEEP_FILES, folder, part)
     return target

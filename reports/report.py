@@ -6,6 +6,7 @@ import resource
 from data_preparation.prepared import data_label
 from files.errors import UserError
 from files.progress import duration
+from files.reading import reading
 from files.run_files import has_results, load_results
 from files.units import shown, unit
 from files.writing import save_json
@@ -43,7 +44,7 @@ def final(trainer):
         results["evaluated_in"] = environment()
         if not settings.evaluate_on_test:
             _keep_test(results, run)
-    new = not trainer.run.weights_only or _adds_to(run, results)
+    new = not run.weights_only or _adds_to(run, results)
     if new:
         _write(trainer, results)
     for line in box(results, run.path):
@@ -100,7 +101,7 @@ def _identity(trainer):
     return {
         "task": settings.task, "data_set": trainer.data.title, "cell": settings.cell_name,
         "seed": settings.seed,
-        "settings": dict(settings.values, resume="", evaluate="", other_data=False),
+        "settings": settings.record()["settings"],
         "parameters": model.network.parameters, "hidden_units": model.network.hidden_units,
         "monitor": model.monitor, "lower_is_better": model.lower_is_better,
         "data": run.data, "data_fraction": trainer.data.fraction, "other_data": run.other_data,
@@ -138,8 +139,9 @@ def _keep_test(results, run):
     then, now = earlier.get("data", run.data), run.data
     if "test" in earlier and then["fingerprint"] == now["fingerprint"]:
         results["test"] = earlier["test"]
-        for name in ("counts", "baseline"):
-            results[name]["test"] = earlier[name]["test"]
+        with reading(run.file("results.json")):
+            for name in ("counts", "baseline"):
+                results[name]["test"] = earlier[name]["test"]
         results["evaluated_in"] = earlier.get("evaluated_in", results["environment"])
 
 

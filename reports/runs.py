@@ -8,9 +8,9 @@ import types
 from data_preparation.own import data_set_title
 from files.errors import UserError, hint
 from files.project import project_path
-from files.run_files import (is_sweep, load_metrics, load_results, load_settings, load_sweep,
-                             trial_name)
-from reports.paper_results import PAPER_RESULTS
+from files.run_files import (has_settings, is_sweep, load_metrics, load_results, load_settings,
+                             load_sweep, trial_name)
+from reports.paper_results import PAPER_RESULTS, comparable, is_exact
 
 PUBLISHED = project_path("results")  # the folder of the published runs
 PART = ".part-"  # before the name of a run while it is published
@@ -84,11 +84,15 @@ def _won(winner, saved):
     return ours == (winner.data, winner.cell, winner.unpublished)
 
 
+def title_of(saved):
+    """The title of the data set of a settings.json."""
+    return data_set_title(types.SimpleNamespace(**saved["settings"]))
+
+
 def _data(saved):
     """What tells a sweep's data from another's: the title, and of a user's own the fingerprint."""
-    settings = types.SimpleNamespace(**saved["settings"])
-    title = data_set_title(settings)
-    is_own = title != settings.data_set_name
+    title = title_of(saved)
+    is_own = title != saved["settings"]["data_set_name"]
     return title, saved.get("data", {}).get("fingerprint") if is_own else None
 
 
@@ -102,8 +106,7 @@ def find_winners(folders):
                 sweep = load_sweep(folder)
                 run = os.path.join(folder, trial_name(sweep["winner"]["trial"]))
                 # A grid is published without its trials.
-                there = os.path.exists(os.path.join(run, "settings.json"))
-                saved = load_settings(run) if there else {}
+                saved = load_settings(run) if has_settings(run) else {}
             if not saved.get("unpublished"):
                 continue
             settings, loss = saved["settings"], sweep["winner"]["loss"]
@@ -154,7 +157,7 @@ def _walk(folders):
     """(folder, names of its files) of all folders below `folders`, in order, each once."""
     seen = set()
     for top in folders:
-        if not os.path.isdir(top):
+        if not os.path.isdir(top) and top != PUBLISHED:  # of which a copy may lack it
             raise UserError("%s is not a folder" % top, "give folders that hold runs")
         for folder, subfolders, files in os.walk(os.path.normpath(top)):
             subfolders[:] = sorted(name for name in subfolders if not name.startswith(PART))
@@ -169,8 +172,7 @@ def one_for_each_seed(runs):
     Of two, the one whose evaluation has the paper's kind of average stays, or else the first.
     """
     kept, left_out = {}, []
-    ranked = sorted(runs, key=lambda run: (not _has_average(run), run.folder))
-    for run in ranked:
+    for run in sorted(runs, key=lambda run: (_is_exact(run), run.folder)):
         key = run.seed, run.tensorflow.split(".")[0]
         if key in kept:
             left_out.append(run)
@@ -179,8 +181,8 @@ def one_for_each_seed(runs):
     return sorted(kept.values(), key=lambda run: (run.seed, run.folder)), left_out
 
 
-def _has_average(run):
-    return bool({"batch_nll", "batch_accuracy"} & set(run.results["test"]))
+def _is_exact(run):
+    return is_exact(comparable(run.results["monitor"], run.results["test"]))
 
 
 def mean_and_deviation(values):

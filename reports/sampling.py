@@ -5,9 +5,8 @@ import os
 
 import numpy as np
 
-from data_preparation.batches import generator
+from data_preparation.batches import SAMPLES, generator
 
-SAMPLE_PURPOSE = 2  # of the random generator; 0 and 1 are those of the batches
 _PIECE = 1000  # steps of a prompt that are read at a time: the memory they take grows with them
 
 
@@ -31,7 +30,7 @@ def continuation(trainer, prompt, steps, choose, number=1):
     choose(logits of the next step, random generator) gives the next input. A function of
     weights, seed and the number of the sample.
     """
-    model, random = trainer.model, generator(trainer.settings.seed, number - 1, SAMPLE_PURPOSE)
+    model, random = trainer.model, generator(trainer.settings.seed, number - 1, SAMPLES)
     first, final = model.outputs["first_states"], model.outputs["final_states"]
     last_logits = model.outputs["logits"][-1, 0]
 

@@ -4,7 +4,7 @@ import collections
 import itertools
 import re
 
-from files.units import unit
+from files.units import lower_is_better, unit
 from reports.paper_results import CELL_NAMES, PAPER_RESULTS, comparable, is_exact, theirs
 from reports.runs import mean_and_deviation
 
@@ -46,7 +46,7 @@ def entry(runs, tuned):
     if published is None:
         return Entry(runs, metric, mean, deviation, None)
     low, high = (factor * value for value in published)
-    if first["lower_is_better"]:
+    if lower_is_better(metric):
         miss = "%.1f %% worse" % (100 * (mean / high - 1)) if mean > (1 + CLOSE) * high else ""
     else:
         miss = "%.2f points worse" % (low - mean) if mean < low - CLOSE_POINTS else ""

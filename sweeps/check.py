@@ -4,7 +4,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from files.errors import UserError
-from files.run_files import load_metrics, load_settings
+from files.run_files import load_metrics, load_results, load_settings
 from files.units import shown
 from sweeps.parallel import shared_cores, stop, train_on
 
@@ -20,7 +20,7 @@ def first_epochs(folder, trial, count):
     if not published:
         raise UserError("%s has no metrics of any epoch" % folder, "give a published run")
     saved = load_settings(folder)
-    cores = sorted(shared_cores(1)[0])[:saved["environment"]["cores"]]
+    cores = sorted(shared_cores(1)[0])[:load_results(folder)["environment"]["cores"]]
     with ThreadPoolExecutor(1) as pool:
         training = pool.submit(train_on, cores, trial)
         try:

@@ -27,7 +27,7 @@ class Grid(collections.namedtuple("Grid", "data_set cell names metric part value
 
 
 NOT_NORMALISED = "RRU-nonorm"  # the cell of the RRU's grids with normalize False
-PAPER_NAMES = "learning_rate", "number_of_parameters"
+_PAPER_NAMES = "learning_rate", "number_of_parameters"
 _PAPER_METRICS = {"Nottingham": "window_nll", "penn": "perplexity"}
 _PAPER_FAILED = {"Nottingham": 9, "penn": 200}  # what is above counts as failed
 _SAME = 0.05  # two points are the same if their settings differ by no more than this part
@@ -63,7 +63,7 @@ def load_grid(folder):
     with hint("give the folder of a sweep over two settings"):
         settings = load_settings(folder)["settings"]
         records = read_records(os.path.join(folder, "trials.jsonl"))
-        names = two_settings([record["point"] for record in records] or [{}])
+        names = two_settings([record["point"] for record in records])
         plain = settings["cell_hyperparameters"].get("normalize", True)
         cell = settings["cell_name"] if plain else NOT_NORMALISED
         succeeded = names and any(record["loss"] is not None for record in records)
@@ -81,7 +81,7 @@ def load_paper_grids(path):
             data_set = row["data_set"]
             key = data_set, row["cell"]
             if key not in grids:
-                grids[key] = Grid(data_set, row["cell"], PAPER_NAMES, _PAPER_METRICS[data_set],
+                grids[key] = Grid(data_set, row["cell"], _PAPER_NAMES, _PAPER_METRICS[data_set],
                                   "test", {}, {})
             parameters = round(1e6 * float(row["millions_of_parameters"]))
             place = float(row["learning_rate"]), parameters

@@ -49,7 +49,7 @@ def draw(axes, grid, bounds, attribute="values"):
     return image
 
 
-def label(grid, attribute="values"):
+def label(grid, attribute):
     """The label of the scale of colours."""
     if attribute == "epochs":
         return "epochs until it stopped"

@@ -29,11 +29,11 @@ def train_all(jobs, number, gpus, on_begin):
 
     def train_one(job):
         slot, cores = free.get()
-        on_begin(job)
         variables = {BAR_FILE: ""} if number > 1 else {}  # several bars would overwrite each other
-        if gpus and number > 1:
+        if gpus:
             variables["CUDA_VISIBLE_DEVICES"] = gpus[slot % len(gpus)]
         try:
+            on_begin(job)
             return train_on(cores, job, variables)
         finally:
             free.put((slot, cores))

@@ -11,12 +11,13 @@ import os
 import statistics
 
 from files.run_files import load_metrics, trial_name
+from files.units import lower_is_better
 from sweeps.records import read_records
 
 FIRST_TRIALS = 5  # so many must be finished before any is pruned
 
 
-def median_rule(folder, prune_after, lower_is_better):
+def median_rule(folder, prune_after):
     """Return a function of the epochs done: the median of the earlier trials' best values by then.
 
     It gives None before prune_after epochs, and while fewer than FIRST_TRIALS have finished.
@@ -31,7 +32,7 @@ def median_rule(folder, prune_after, lower_is_better):
     finished = [record for record in records
                 if record["loss"] is not None and not record.get("pruned")]
     courses = [_best_by_epoch(os.path.join(sweep, trial_name(record["trial"])),
-                              record["metric"], lower_is_better) for record in finished]
+                              record["metric"]) for record in finished]
     courses = [course for course in courses if course]
 
     def median(epochs_done):
@@ -41,9 +42,9 @@ def median_rule(folder, prune_after, lower_is_better):
     return median
 
 
-def _best_by_epoch(folder, metric, lower_is_better):
+def _best_by_epoch(folder, metric):
     """The best validation value up to each epoch of a finished trial."""
-    better, best = (min, math.inf) if lower_is_better else (max, -math.inf)
+    better, best = (min, math.inf) if lower_is_better(metric) else (max, -math.inf)
     course = []
     for line in load_metrics(folder):
         value = line["valid"].get(metric)

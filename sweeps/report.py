@@ -7,7 +7,7 @@ from matplotlib import ticker
 
 from files import units
 from files.writing import atomic_write
-from reports.pictures import AXIS_LABELS, pyplot, save, whole_numbers
+from reports.pictures import pyplot, save, whole_numbers
 from sweeps import heat_map
 from sweeps.grids import grid_of_records, two_settings
 from sweeps.search_space import LISTS
@@ -82,7 +82,7 @@ def _in_shown_unit(row):
 
 
 def _label(rows):
-    return "validation\n" + AXIS_LABELS.get(rows[0]["metric"], rows[0]["metric"])
+    return "validation\n" + units.unit(rows[0]["metric"]).axis
 
 
 def _best_so_far(run, rows, title):
@@ -148,9 +148,9 @@ def _heat_maps(run, records, title):
     grid = grid_of_records(records, run.settings.data_set_name, run.settings.cell_name)
     if not grid.has_values:
         return
+    columns, rows = map(set, zip(*grid.values))
+    size = 2.5 + 0.6 * len(columns), 1.8 + 0.4 * len(rows)
     for attribute, name in (("values", "heat_map.png"), ("epochs", "epochs.png")):
-        columns, rows = map(set, zip(*grid.values))
-        size = 2.5 + 0.6 * len(columns), 1.8 + 0.4 * len(rows)
         figure, axes = pyplot.subplots(figsize=size)
         image = heat_map.draw(axes, grid, heat_map.limits([grid], attribute), attribute)
         axes.set_title(title, fontsize=9)

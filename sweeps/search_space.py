@@ -151,10 +151,12 @@ def check_value(dimension, value):
     if kind in LISTS:
         if value not in dimension[1]:
             raise ValueError("%r is none of %s" % (value, dimension[1]))
-    elif isinstance(value, bool) or not isinstance(value, _types(kind)):
+    elif isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError("%r is not a number" % (value,))
     elif not is_finite(value):
         raise ValueError("%r is not finite" % value)
+    elif kind == "integer" and value != int(value):
+        raise ValueError("%r is not a whole number" % value)
 
 
 def values_of(dimension):

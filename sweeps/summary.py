@@ -13,7 +13,7 @@ def summary(losses, epochs, lower_is_better):
 
     losses: what each trial minimised, the metric or its negative; None or infinity if it failed.
     epochs: of each trial. A failed trial is worse than all others, so worst is None if one failed,
-    and median is if half of them did. within_5_percent: the share of all trials.
+    and median is if half of them did. within_5_percent: the fraction of all trials.
     """
     ordered = sorted(math.inf if loss is None else loss for loss in losses)
     best, sign = ordered[0], 1 if lower_is_better else -1
@@ -35,7 +35,5 @@ def summary_lines(numbers, metric):
         metric=metric, **values)]
     text = ("{close:.0f} % of {trials} trials are within 5 % of the best, {failed} failed, "
             "{pruned} were pruned; {epochs} epochs in all")
-    lines.append(text.format(close=100 * numbers["within_5_percent"], trials=numbers["trials"],
-                             failed=numbers["failed"], pruned=numbers.get("pruned", 0),
-                             epochs=numbers["epochs"]))
+    lines.append(text.format(close=100 * numbers["within_5_percent"], **numbers))
     return lines

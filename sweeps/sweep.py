@@ -15,7 +15,7 @@ import tqdm
 from files import units
 from files.errors import UserError
 from files.output import is_terminal
-from files.run_files import is_begun, trial_name
+from files.run_files import has_settings, is_begun, trial_name
 from files.writing import save_json_lines
 from sweeps import options, report, spark, winner
 from sweeps.records import read_records
@@ -223,10 +223,11 @@ class Sweep(object):
         save_json_lines(self.run.file("trials.jsonl"), self.records + self._failed_before)
 
     def _show_best(self):
-        if self.best:
+        best = self.best
+        if best:
             point = {name: float("%.3g" % value) if isinstance(value, float) else value
-                     for name, value in self.best["point"].items()}
-            value = units.shown(self.best["metric"], self.best["value"])
+                     for name, value in best["point"].items()}
+            value = units.shown(best["metric"], best["value"])
             self._bar.set_postfix_str("best %s: %s" % (value, report.shown(point)))
 
     def _keep_best(self):
@@ -245,5 +246,4 @@ class Sweep(object):
 
 def _is_empty(path):
     """Whether a folder was left by a sweep that was ended before it had its settings.json."""
-    settings = os.path.join(path, "settings.json")
-    return os.path.isdir(path) and not is_begun(path) and not os.path.exists(settings)
+    return os.path.isdir(path) and not is_begun(path) and not has_settings(path)

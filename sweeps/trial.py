@@ -26,10 +26,11 @@ from files.errors import TrainingFailed, UserError, hint
 from files.output import is_terminal, print_line
 from files.progress import BAR_FILE
 from files.run_files import LAST, has_results, load_results
+from files.units import lower_is_better
 from files.writing import FolderInUse, lock_folder
+from training.early_stopping import PRUNED
 
 DONE, AGAIN, UNCLEAR = "done", "again", "unclear"
-PRUNED = "pruned"  # how the stop reason of a trial that was pruned begins
 
 Trial = collections.namedtuple("Trial", "number point folder script begin resume")
 Trial.__doc__ = """folder: its run's. begin, resume: the script's options to start and resume it."""
@@ -94,7 +95,7 @@ def _outcome(folder):
     outcome = {name: found[name] for name in (
         "seconds", "epochs", "best_epoch", "parameters", "hidden_units")}
     outcome.update(metric=found["monitor"], value=value,
-                   loss=value if found["lower_is_better"] else -value,
+                   loss=value if lower_is_better(found["monitor"]) else -value,
                    run_seconds=found["seconds"] + found.get("startup_seconds", 0))
     if (found["stop_reason"] or "").startswith(PRUNED):
         outcome["pruned"] = True
@@ -182,8 +183,9 @@ def _end_with_parent():
 
 def terminate_all():
     """Have all trials that this process trains save themselves and end."""
-    while _PROCESSES:
-        _PROCESSES.pop().terminate()
+    with contextlib.suppress(KeyError):  # none is left, or another thread took the last
+        while True:
+            _PROCESSES.pop().terminate()
 
 
 def _wait_for_others(folder):

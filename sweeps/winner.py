@@ -1,9 +1,7 @@
 """The end of a sweep: its winner, chosen on validation, is tested, with several seeds if wanted."""
 
-import os
-
 from files.errors import UserError, hint
-from files.run_files import load_settings
+from files.run_files import has_settings, load_settings
 from files.units import lower_is_better, shown
 from files.writing import save_json
 from reports.runs import mean_and_deviation
@@ -121,7 +119,7 @@ def check_data(sweep, folder):
 
     A run that ended before it had its settings.json says nothing of data.
     """
-    if os.path.exists(os.path.join(folder, "settings.json")):
+    if has_settings(folder):
         data = load_settings(folder).get("data")
         if data and data["fingerprint"] != sweep.run.data["fingerprint"]:
             raise UserError("%s was trained on other data than %s was begun with" % (

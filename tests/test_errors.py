@@ -1,14 +1,21 @@
 """How scripts end: one line for what a user can fix, nothing for a reader that went away."""
 
+import contextlib
 import errno
+import io
 import json
+import os
+import pty
 import subprocess
 import sys
+import types
 
 import pytest
 
 from files.errors import UserError, run_as_script
+from files.output import print_error
 from files.project import ROOT
+from training.run_folder import RunFolder
 
 pytestmark = pytest.mark.tf2
 
@@ -81,6 +88,31 @@ def test_a_training_goes_to_its_end_with_closed_streams(tmp_path):
     assert "epoch 1" in (run / "log.txt").read_text()
     for path in run.rglob("*"):  # nothing that was meant for a stream is in a file
         assert path.suffix != ".json" or json.loads(path.read_text())
+
+
+def test_a_full_disk_under_what_is_printed_is_one_line_first():
+    code = "from files.errors import run_as_script; run_as_script(lambda: print('line'))"
+    environment = {name: os.environ[name] for name in os.environ if name != "PYTHONUNBUFFERED"}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, stdout=full,
+                              stderr=subprocess.PIPE, universal_newlines=True)
+    assert done.returncode and done.stderr.startswith("error: ")
+    assert "No space left" in done.stderr.splitlines()[0] and "Traceback" not in done.stderr
+
+
+def test_errors_are_dropped_and_logged_lines_kept_when_the_terminal_is_gone(monkeypatch):
+    ours, terminal = pty.openpty()
+    os.close(ours)
+    with open(terminal, "w") as gone:
+        monkeypatch.setattr(sys, "stdout", gone)
+        monkeypatch.setattr(sys, "stderr", gone)
+        print_error("nobody sees it")
+        run = types.SimpleNamespace(_log_file=io.StringIO())
+        with pytest.raises(OSError):
+            RunFolder.log(run, "interrupted")
+        assert run._log_file.getvalue().endswith("  interrupted\n")
+        with contextlib.suppress(OSError):
+            gone.close()
 
 
 def test_an_error_of_the_disk_that_nobody_foresaw_is_one_line(capsys):

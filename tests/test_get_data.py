@@ -20,7 +20,7 @@ import pytest
 from tools import get_data
 from tools.download import MIRROR_RECORD
 from data_preparation.sources import DOWNLOADS, Download, File
-from files.errors import run_as_script
+from files.errors import UserError, run_as_script
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MUSIC = bytes(range(256)) * 1000
@@ -606,6 +606,14 @@ def test_a_wrong_name_is_told_what_is_meant(capsys, name, told):
     assert ended.value.code == 2
     line = capsys.readouterr().err
     assert line.count("\n") == 1 and repr(name)[1:-1] in line and told in line
+
+
+def test_a_lock_that_is_a_link_is_named_and_not_waited_for(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("RRU_DATA_MIRROR", "")
+    os.symlink(str(tmp_path / "target"), str(tmp_path / ".get_data.lock"))
+    with pytest.raises(UserError, match="is a link"):
+        get_data.main(["--data_folder", str(tmp_path)], ())
+    assert capsys.readouterr().out == ""
 
 
 def test_a_data_folder_may_be_in_the_home_and_a_relative_one_is_the_projects(monkeypatch, tmp_path):

@@ -13,6 +13,7 @@ from files.errors import UserError
 from files.run_files import load_metrics
 from files.writing import lock_folder
 from reports import publishing, results_page, rows, tables
+from reports import runs as runs_module
 from reports.paper_results import CELL_NAMES, PAPER_RESULTS
 from reports.runs import find_runs, find_winners
 from tools import results as tool
@@ -341,9 +342,11 @@ def test_a_single_run_can_be_shown(capsys):
     assert set(os.listdir(JSB)) == before  # no chart of a single run
 
 
-def test_unknown_data_sets_are_shown_and_missing_folders_are_named(tmp_path):
+def test_unknown_data_sets_are_shown_and_missing_folders_are_named(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="nowhere is not a folder"):
         find_runs(["nowhere"])
+    monkeypatch.setattr(runs_module, "PUBLISHED", str(tmp_path / "none"))  # a copy without results/
+    assert find_runs([runs_module.PUBLISHED]) == ([], []) == find_runs([str(tmp_path)])
     with pytest.raises(UserError, match="no finished run is below"):
         tool.collect([str(tmp_path)])
     make_run(tmp_path / "odd", data_set="Waltzes")

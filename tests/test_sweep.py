@@ -29,7 +29,7 @@ from files.errors import UserError
 from files.writing import lock_folder
 from sweeps import parallel, winner
 from sweeps.records import read_records
-from sweeps.search_space import extremes, search_space
+from sweeps.search_space import check_value, extremes, search_space
 from sweeps.suggestions import suggest
 from sweeps.sweep import Sweep
 from sweeps.trial import AGAIN, DONE, UNCLEAR, Ended, Trial, call, train
@@ -486,6 +486,18 @@ def test_waiting_for_another_process_says_so_and_can_be_ended(tmp_path, capsys):
     assert capsys.readouterr().out == said and not trial_module.STOPPING.is_set()
 
 
+def test_trainings_side_by_side_end_if_one_cannot_be_announced(tmp_path, monkeypatch):
+    jobs = [Trial(number, {}, str(tmp_path), "unused", [], []) for number in range(3)]
+    monkeypatch.setattr(parallel.trial, "train", lambda job, variables: ({"trial": 1}, DONE))
+
+    def announce(job):
+        time.sleep(0.5)
+        raise OSError("nobody reads it")
+    with pytest.raises(OSError, match="nobody reads it"):
+        list(parallel.train_all(jobs, 1, [], announce))
+    assert not trial_module.STOPPING.is_set()
+
+
 def test_a_lock_that_is_a_link_is_not_waited_for(tmp_path):
     os.symlink(str(tmp_path / "target"), str(tmp_path / "lock"))
     with pytest.raises(UserError, match="is a link"):
@@ -514,11 +526,12 @@ def test_why_a_process_failed_is_its_last_word(tmp_path):
     assert kind == AGAIN and "can't open file" in reason
 
 
-@pytest.mark.parametrize("lower_is_better, loss", [(True, 0.75), (False, -0.75)])
-def test_what_a_sweep_minimises(tmp_path, lower_is_better, loss):
+@pytest.mark.parametrize("monitor, loss", [("window_nll", 0.75), ("accuracy", -0.75)])
+def test_what_a_sweep_minimises(tmp_path, monitor, loss):
     finished = os.path.join(ROOT, "results", "mnist", "SequentialDigits", "RRU", "seed1")
     with open(os.path.join(finished, "results.json")) as file:
-        results = dict(json.load(file), valid={"accuracy": 0.75}, lower_is_better=lower_is_better)
+        results = dict(json.load(file), monitor=monitor, valid={monitor: 0.75})
+    results.pop("test")
     (tmp_path / "results.json").write_text(json.dumps(results))
     record, kind = train(Trial(1, {}, str(tmp_path), "unused", [], []))
     assert kind == DONE
@@ -564,6 +577,15 @@ def test_points_lie_within_their_dimensions(cell_name):
                 assert isinstance(value, int) == (space[name][0] == "integer")
         earlier.append({"point": json.loads(json.dumps(point)),
                         "loss": point["dropout"] if number % 3 else None})
+
+
+def test_whole_numbers_of_a_setting_that_may_be_broken_are_of_their_dimension():
+    dimension = ("integer", 1, 10)
+    check_value(dimension, 5.0)  # as settings.json has them
+    for value, error in ((5.5, ValueError), (True, TypeError), ("5", TypeError),
+                         (float("inf"), ValueError)):
+        with pytest.raises(error):
+            check_value(dimension, value)
 
 
 def test_a_logarithmic_dimension_is_uniform_in_the_logarithm():

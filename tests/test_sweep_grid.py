@@ -295,16 +295,16 @@ def write_trials(folder, courses, **more):
 def test_the_median_of_the_finished_trials_by_epoch(tmp_path):
     courses = [[9, 8, 9, 4], [9, 7, 6, 6], [9, 6], [8, 5, 5, 5], [8, 4, 4, 4]]
     write_trials(tmp_path, courses)
-    median = median_rule(str(tmp_path / "trial-006"), 2, True)
+    median = median_rule(str(tmp_path / "trial-006"), 2)
     # The third one, which stopped after two epochs, counts with its best; best values so far.
     assert [median(epoch) for epoch in (1, 2, 3, 4, 9)] == [None, 6, 6, 5, 5]
-    assert median_rule(str(tmp_path / "trial-006"), 0, True) is None
+    assert median_rule(str(tmp_path / "trial-006"), 0) is None
 
 
 @pytest.mark.parametrize("more", [{}, {"t5": {"pruned": True}}, {"t5": {"loss": None}}])
 def test_none_is_pruned_before_five_are_finished(tmp_path, more):
     write_trials(tmp_path, [[5.0, 5.0]] * (5 if more else 4), **more)
-    assert median_rule(str(tmp_path / "trial-006"), 1, True)(2) is None
+    assert median_rule(str(tmp_path / "trial-006"), 1)(2) is None
 
 
 def test_a_trial_that_is_worse_than_the_median_stops():

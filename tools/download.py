@@ -54,8 +54,8 @@ def mismatch(file, path):
     size = size_of(path)
     if size != file.size:
         prefix = "only a prefix, %.3g %%: " % (100 * size / file.size)
-        is_prefix = of_use_in_part(file) and size < file.size
-        return "{}{:,} bytes instead of {:,}".format(prefix if is_prefix else "", size, file.size)
+        in_part = of_use_in_part(file) and size < file.size
+        return "{}{:,} bytes instead of {:,}".format(prefix if in_part else "", size, file.size)
     right = file_digest(path, len(file.checksum)) == file.checksum
     return None if right else "its checksum is not the published one"
 

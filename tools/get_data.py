@@ -18,10 +18,10 @@ from urllib.parse import quote, urlsplit
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from data_preparation.sources import DOWNLOADS
-from files.errors import OneLineParser, UserError, did_you_mean, run_as_script
+from files.errors import OneLineParser, did_you_mean, run_as_script
 from files.project import project_path
 from files.reading import file_digest
-from files.writing import lock_folder
+from files.writing import FolderInUse, lock_folder
 from tools.download import (Rejected, add_to_record, describe, discard_parts, fetch,
                             is_prefix, log, mismatch, most_bytes, of_use_in_part, read_record,
                             size_of, unpack)
@@ -127,7 +127,7 @@ class Getter(object):
             add_to_record(folder, {file.name: file_digest(path) for file, path in unpacked
                                    if file.name in problems})
         for file, path in unpacked:
-            _keep_other(download, file, path, folder)
+            _keep_other(file, path, folder)
             os.replace(path, os.path.join(folder, file.name))
         discard_parts(download, folder)
 
@@ -141,7 +141,7 @@ class Getter(object):
             raise Rejected("%s: %s" % (file.name, problem))
 
 
-def _keep_other(download, file, new, folder):
+def _keep_other(file, new, folder):
     """Rename a file that is about to be replaced if it may be the user's own, and say so."""
     path = os.path.join(folder, file.name)
     known = read_record(folder).get(file.name)
@@ -223,7 +223,7 @@ def _lock(folder):
     """Lock the data folder, waiting until no other run works in it."""
     try:
         return lock_folder(folder, ".get_data.lock")
-    except UserError:
+    except FolderInUse:
         log("Another run fills %s: waiting until it ends." % folder)
         return lock_folder(folder, ".get_data.lock", wait=True)
 

@@ -78,7 +78,7 @@ def check_run(folder, count, further):
     with hint("give the folder of a published run"):
         saved, results = load_settings(folder), load_results(folder)
     script = script_of(saved["settings"]["data_set_name"])
-    then, now = saved["environment"], parallel.shared_cores(1)[0]
+    then, now = results["environment"], parallel.shared_cores(1)[0]
     print("published with TensorFlow %s on %s; here %s, up to %s" % (
         then["tensorflow"], counted(then["cores"], "core"), tf.version.VERSION,
         counted(len(now), "core")))

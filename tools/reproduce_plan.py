@@ -14,7 +14,7 @@ import sa_main
 import sa_utils
 from files.errors import UserError, did_you_mean, hint
 from files.progress import counted, duration
-from files.run_files import LAST, has_results, load_results
+from files.run_files import LAST, has_results, has_settings, load_results
 from reports import rows
 from reports.runs import PUBLISHED, find_runs, find_winners
 from sweeps.options import later_options
@@ -84,7 +84,7 @@ def _job(script, further, fixed):
 
 
 def _state(script, settings, folder):
-    if not os.path.exists(os.path.join(folder, "settings.json")):
+    if not has_settings(folder):
         return "new"
     with hint("remove it, or give another --runs_folder"):
         found = read_settings(vars(script), ["--evaluate=" + folder])

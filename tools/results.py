@@ -21,7 +21,7 @@ sys.path.insert(0, ROOT)
 import files.environment  # noqa: F401: before packages of the environment
 from files.errors import OneLineParser, UserError, run_as_script
 from files.project import existing_path, shown_path
-from files.run_files import is_sweep
+from files.run_files import has_settings, is_sweep
 from files.writing import atomic_write
 from reports import chart, rows, tables
 from reports.publishing import publish, publish_sweep
@@ -108,8 +108,7 @@ def main(arguments=None):
         print("\n".join(rows.tables(runs) + [page(runs, ROOT, all_rows=False)]))
     else:
         print("%s\n\n%s" % (tables.for_readme(runs), page(runs, ROOT)))
-    single = os.path.exists(os.path.join(folders[0], "settings.json"))
-    if options.readme or options.folders and not single:
+    if options.readme or options.folders and not has_settings(folders[0]):
         path = os.path.join(folders[0], "chart.png")
         chart.draw(runs, path)
         print("written: %s" % shown_path(path), file=sys.stderr)

@@ -2,7 +2,8 @@
 
 from training.quiet_tensorflow import tf
 
-from training.model import Metric, Model
+from training.metrics import Metric
+from training.model import Model
 
 
 def classifier(settings, network, inputs, features):
@@ -30,5 +31,4 @@ def classifier(settings, network, inputs, features):
     smoothed = (1 - settings.label_smoothing) * losses + settings.label_smoothing * elsewhere
     return Model(settings, network, {"inputs": inputs, "lengths": lengths, "labels": labels},
                  loss=tf.reduce_mean(smoothed), metrics=metrics, monitor="accuracy",
-                 lower_is_better=False, by_example={"batch_accuracy": right},
-                 outputs={"logits": logits})
+                 outputs={"logits": logits}, by_example={"batch_accuracy": right})

@@ -6,6 +6,8 @@ from files.errors import TrainingFailed, UserError
 from files.progress import counted
 from files.run_files import number, text, whole
 
+PRUNED = "pruned"  # how the stop reason of a pruned run begins
+
 
 class EarlyStopping(object):
     """Follows a validation metric, the monitor. `reason`: why to stop, None if it should continue.
@@ -39,8 +41,8 @@ class EarlyStopping(object):
         if limit is None or self.best is None:
             return
         if self.best > limit if self.lower_is_better else self.best < limit:
-            self._pruned = "pruned: the best value after %d epochs is %.4f, the median %.4f" % (
-                self.epochs_done, self.best, limit)
+            self._pruned = "%s: the best value after %d epochs is %.4f, the median %.4f" % (
+                PRUNED, self.epochs_done, self.best, limit)
 
     @property
     def reason(self):

@@ -1,6 +1,5 @@
 """Signals that end a training, and its clock."""
 
-import contextlib
 import os
 import signal
 import threading
@@ -42,8 +41,7 @@ class Interruption(object):
         if self.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.requested = True
-        with contextlib.suppress(OSError):  # whoever read our output may be what was killed
-            print_error("finishing this step; another Ctrl-C ends the process at once")
+        print_error("finishing this step; another Ctrl-C ends the process at once")
 
 
 class Clock(object):

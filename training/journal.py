@@ -1,7 +1,7 @@
 """Log a training: lines, metrics.jsonl, curves in TensorBoard."""
 
 from data_preparation.prepared import data_label
-from files.progress import duration
+from files.progress import counted, duration
 from files.units import shown
 
 LEARNT = 0.1  # an accuracy so far above the baseline's is more than chance
@@ -94,4 +94,4 @@ class Journal(object):
 
 def _device(session):
     gpus = sum(device.device_type == "GPU" for device in session.list_devices())
-    return "%d GPU" % gpus if gpus else "the CPU"
+    return counted(gpus, "GPU") if gpus else "the CPU"

@@ -5,8 +5,9 @@ from training.quiet_tensorflow import tf
 from cells import registry
 from cells.fast.unroll import unroll
 from files.errors import TrainingFailed, UserError
+from files.progress import counted
+from files.units import lower_is_better
 from training import size
-from training.metrics import Metric  # noqa: F401: the scripts import it together with Model
 from training.optimizer import RectifiedAdam
 
 # Of mixed precision; its exact value does not matter, as the optimizer normalises gradients.
@@ -95,21 +96,22 @@ class Model(object):
 
     inputs: {name: placeholder}, the names being those of the batches. loss: the scalar that
     training minimises. metrics: {name: Metric}. monitor: the metric that early stopping and the
-    best checkpoint follow. by_example: {name: tensor [B], a number for each example of a batch},
-    whose published averages (see metrics.mean_of_batch_means) an evaluation gives beside the
-    metrics. state: None, or for stateful models a pair of equal structures: placeholders with the
-    zero state as default, and tensors of the state after the batch. outputs: further tensors by
-    name, such as logits, for whoever wants to look at what the model does.
+    best checkpoint follow. outputs: further tensors by name, such as logits, for whoever wants to
+    look at what the model does. by_example: {name: tensor [B], a number for each example of a
+    batch}, whose published averages (see metrics.mean_of_batch_means) an evaluation gives beside
+    the metrics. state: None, or for stateful models a pair of equal structures: placeholders with
+    the zero state as default, and tensors of the state after the batch.
     """
 
-    def __init__(self, settings, network, inputs, loss, metrics, monitor, lower_is_better=True,
-                 by_example=None, state=None, outputs=None):
+    def __init__(self, settings, network, inputs, loss, metrics, monitor, outputs,
+                 by_example=None, state=None):
         self.session_config = session_config(settings)
         self.network, self.inputs, self.loss = network, inputs, loss
-        self.metrics, self.monitor, self.lower_is_better = metrics, monitor, lower_is_better
+        self.metrics, self.monitor = metrics, monitor
+        self.lower_is_better = lower_is_better(monitor)
         self.by_example = by_example or {}
         self.state_in, self.state_out = state if state else ([], [])
-        self.outputs = outputs or {}
+        self.outputs = outputs
         variables = tf.trainable_variables()
         built = size.count(variable.shape.as_list() for variable in variables)
         assert built == network.parameters, "the graph has %d parameters, not %d" % (
@@ -149,7 +151,8 @@ def session_config(settings):
     """
     present = len(tf.config.experimental.list_physical_devices("GPU")) if settings.gpu else 0
     if settings.gpu and settings.gpu not in map(str, range(present)):
-        raise UserError("gpu is %r, but TensorFlow finds %d GPUs here" % (settings.gpu, present),
+        found = counted(present, "GPU")
+        raise UserError("gpu is %r, but TensorFlow finds %s here" % (settings.gpu, found),
                         "give --gpu \"\" for none, or its number, from 0")
     config = tf.ConfigProto()
     config.gpu_options.visible_device_list = settings.gpu

@@ -178,11 +178,11 @@ class RunFolder(object):
 
     def log(self, text):
         """Print a line and keep it in log.txt."""
-        print_line(text)
         if self._log_file:
             now = datetime.datetime.now().strftime("%Y-%m-%d %H:%M:%S")
             self._log_file.write("%s  %s\n" % (now, text))
             self._log_file.flush()
+        print_line(text)  # last: the terminal may be gone
 
     def hyperparameters(self, step, metrics):
         """Write the settings that change the numbers and the final metrics for TensorBoard."""

@@ -136,8 +136,9 @@ class _Reader(object):
         """All values: `values`, what is `given` on the command line, and the table's for None."""
         values = dict(values, **given)
         data_set_name = self.check("data_set_name", values["data_set_name"])
-        for name in [name for name in given if given[name] != self.tops.get(name)]:
-            self.constants[name].check_use(data_set_name)
+        for name, value in given.items():
+            if value != self.tops.get(name):
+                self.constants[name].check_use(data_set_name)
         for name in self.tops:
             if values[name] is None:
                 values[name] = self._published_value(name, data_set_name)
