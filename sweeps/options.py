@@ -28,8 +28,14 @@ def make_trial(sweep, number, point, **changed):
         search={}, **dict({"evaluate_on_test": False}, **changed))
     folder = sweep.run.file(name)
     later = later_options(settings, resume=folder, evaluate_on_test=settings.evaluate_on_test)
-    return Trial(number, point, folder, sweep.script, option_words(_at(settings, point)),
-                 later)
+    begin = all_options(settings.changed(**_at(settings, point)))
+    return Trial(number, point, folder, sweep.script, begin, later)
+
+
+def all_options(settings):
+    """The options of a call for a new run, whatever is edited at the top of the script by then."""
+    return option_words({name: value for name, value in settings.values.items()
+                         if settings.constants[name].is_for(settings.data_set_name)})
 
 
 def later_options(settings, **more):

@@ -7,13 +7,19 @@ import shutil
 
 import pytest
 
+import mm_main
+import mnist_main
 from files.errors import UserError
 from files.run_files import load_metrics
 from sweeps import check, parallel
 from tools import reproduce, reproduce_plan
+from training.settings import read_settings
 
 ROOT = reproduce.ROOT
 JSB = os.path.join(ROOT, "results", "music", "JSB Chorales", "RRU", "seed1")
+DIGITS = os.path.join(ROOT, "results", "mnist", "SequentialDigits", "RRU", "seed1")
+EDITED = {"do_hyperparameter_optimization": True, "evaluate_on_test": False, "resume": "old",
+          "evaluate": "older", "dropout": 0.3, "cell_hyperparameters": {"relu_layers": 3}}
 
 
 def plan(*words):
@@ -59,12 +65,33 @@ def test_all_rows_of_the_paper_are_44_runs(tmp_path):
     assert len(plan("--all", "--runs_folder", str(tmp_path))) == 44
 
 
-def test_tuned_runs_have_the_settings_of_the_published_winner(tmp_path):
+def test_tuned_runs_have_the_settings_of_the_published_winner(tmp_path, monkeypatch):
+    monkeypatch.setattr(mm_main, "clip_multiplier", 9.0)  # not of the winner's dimensions
     job, = plan("JSB Chorales", "--cells", "RRU", "--tuned", "--runs_folder", str(tmp_path))
     assert job.trial.folder.endswith("RRU/tuned-seed1")
     assert job.settings.unpublished() == {
         "dropout": 0.782703, "learning_rate": 0.00588814, "number_of_parameters": 2869179,
         "middle_layer_size_multiplier": 1.97898}
+
+
+def test_what_is_edited_at_the_top_of_a_script_is_not_used_and_named(tmp_path, monkeypatch, capsys):
+    for name, value in EDITED.items():
+        monkeypatch.setattr(mnist_main, name, value)
+    words = ["SequentialDigits", "--cells", "RRU", "GRU", "--runs_folder", str(tmp_path)]
+    jobs = plan(*words)
+    for job in jobs:
+        settings = read_settings(vars(mnist_main), job.trial.begin)  # as the training reads them
+        assert settings.values == job.settings.values and settings.unpublished() == {}
+        assert settings.evaluate_on_test and not settings.do_hyperparameter_optimization
+        assert not settings.resume and "--evaluate=" in job.trial.resume
+    reproduce_plan.announce(jobs, 1)
+    assert capsys.readouterr().out.count("not used is what is edited at the top of mnist_main.py, "
+                                         "only options are: dropout 0.3, cell_hyper") == 1
+    reproduce_plan.announce(plan(*words, "--dropout", "0.4", "--cell_hyperparameters", "{}"), 1)
+    out = capsys.readouterr().out
+    assert "not used" not in out and "seed1, dropout 0.4" in out
+    shutil.copytree(DIGITS, str(tmp_path / "mnist" / "SequentialDigits" / "RRU" / "seed1"))
+    assert [job.state for job in plan(*words)] == ["finished", "new"]
 
 
 def test_runs_are_made_shown_and_then_skipped(tmp_path, capsys):
@@ -86,9 +113,8 @@ def test_runs_are_made_shown_and_then_skipped(tmp_path, capsys):
 
 def test_a_run_that_was_not_tested_is_named_and_kept(tmp_path):
     words = ["SequentialDigits", "--cells", "RRU", "--runs_folder", str(tmp_path)]
-    source = os.path.join(ROOT, "results", "mnist", "SequentialDigits", "RRU", "seed1")
     run = tmp_path / "mnist" / "SequentialDigits" / "RRU" / "seed1"
-    shutil.copytree(source, str(run))
+    shutil.copytree(DIGITS, str(run))
     job, = plan(*words)
     assert job.state == "finished"
     results = json.loads((run / "results.json").read_text())
@@ -138,8 +164,7 @@ def test_the_same_numbers_are_told_from_others():
 
 
 def test_a_published_run_can_be_checked(capsys):
-    run = os.path.join(ROOT, "results", "mnist", "SequentialDigits", "RRU", "seed1")
-    reproduce.main(["--check", run])
+    reproduce.main(["--check", DIGITS])
     out = capsys.readouterr().out
     assert out.startswith("published with TensorFlow 1.15.0 on 2 cores; here")
     assert re.search(r"epoch 1: validation accuracy \d+\.\d\d %, published 14\.81 %: ", out)

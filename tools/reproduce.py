@@ -7,11 +7,11 @@
     python -u tools/reproduce.py SequentialDigits --epochs 1 --runs_folder trials
     python -u tools/reproduce.py --check "results/music/JSB Chorales/RRU/seed1"
 
-Options of the scripts, such as --epochs or --data_folder, hold for all trainings. Runs are named
-seed<k>, with --tuned tuned-seed<k>. The same command continues after Ctrl-C, a kill or a power cut:
-what is finished is skipped, what was cut off is resumed. A training that fails is named and does
-not stop the others. --check trains the first epochs of a published run again and says whether the
-same numbers come out.
+Options of the scripts, such as --epochs or --data_folder, hold for all trainings; settings that are
+edited at the top of a script do not. Runs are named seed<k>, with --tuned tuned-seed<k>. The same
+command continues after Ctrl-C, a kill or a power cut: what is finished is skipped, what was cut off
+is resumed. A training that fails is named and does not stop the others. --check trains the first
+epochs of a published run again and says whether the same numbers come out.
 """
 
 import argparse
@@ -33,15 +33,14 @@ from reports import rows
 from reports.paper_results import PAPER_RESULTS
 from sweeps import check, parallel
 from sweeps.trial import Trial
-from tools.reproduce_plan import SCRIPTS, announce, check_data, plan, script_of, unknown
+from tools.reproduce_plan import FIXED, SCRIPTS, announce, check_data, plan, script_of, unknown
 from training.constants import cell_constants, read_constants
 from training.options import option_words
 from training.quiet_tensorflow import tf
 from training.settings import read_settings, run_path
 
 # Options of the scripts that this program sets itself.
-_OWN = ("data_set_name", "cell_name", "seed", "name", "resume", "evaluate", "sample",
-        "do_hyperparameter_optimization", "evaluate_on_test")
+_OWN = ("data_set_name", "cell_name", "seed", "name") + tuple(FIXED)
 
 
 def train(jobs, number):

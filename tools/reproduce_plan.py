@@ -17,7 +17,7 @@ from files.progress import counted, duration
 from files.run_files import LAST, has_results, has_settings, load_results
 from reports import rows
 from reports.runs import PUBLISHED, find_runs, find_winners
-from sweeps.options import later_options
+from sweeps.options import all_options, later_options
 from sweeps.trial import Trial
 from training.options import option_words
 from training.settings import read_settings, run_path
@@ -25,6 +25,9 @@ from training.settings import read_settings, run_path
 SCRIPTS = (mm_main, lm_main, sa_main, mnist_main)
 _TASKS = {"music": mm_utils.TASK, "language": lm_utils.TASK, "sentiment": sa_utils.TASK,
           "mnist": mnist_utils.TASK}
+# Constants of the scripts that have these values in each run, whatever is edited at the top.
+FIXED = {"do_hyperparameter_optimization": False, "evaluate_on_test": True, "resume": "",
+         "evaluate": "", "sample": ""}
 
 Job = collections.namedtuple("Job", "settings trial state")
 Job.__doc__ = """A run of the plan. state: "finished", "cut off" or "new"."""
@@ -44,6 +47,17 @@ def unknown(kind, name, names):
     near = did_you_mean(name, names)
     return UserError("%s is not a %s%s" % (name, kind, near),
                      None if near else "choose from " + ", ".join(names))
+
+
+def as_published(script):
+    """The globals of a script with its constants as published, whatever is edited at the top.
+
+    Those that have no published value, such as folders, are as they are.
+    """
+    values = dict(dict.fromkeys(itertools.chain(*script.PUBLISHED.values())),
+                  cell_hyperparameters={}, **FIXED)
+    known = vars(script)
+    return dict(known, **{name: value for name, value in values.items() if name in known})
 
 
 def plan(options, further):
@@ -73,21 +87,20 @@ def _of_winner(winners, data_set, cell):
 
 
 def _job(script, further, fixed):
-    values = dict(further, **fixed)
-    begin = option_words(values)
-    settings = read_settings(vars(script), begin)
+    settings = read_settings(as_published(script), option_words(dict(further, **fixed)))
     folder = run_path(settings, settings.name)
     state = _state(script, settings, folder)
     path = os.path.abspath(script.__file__)
-    resume = later_options(settings, resume=folder)
-    return Job(settings, Trial(settings.name, {}, folder, path, begin, resume), state)
+    trial = Trial(settings.name, {}, folder, path, all_options(settings),
+                  later_options(settings, resume=folder))
+    return Job(settings, trial, state)
 
 
 def _state(script, settings, folder):
     if not has_settings(folder):
         return "new"
     with hint("remove it, or give another --runs_folder"):
-        found = read_settings(vars(script), ["--evaluate=" + folder])
+        found = read_settings(as_published(script), ["--evaluate=" + folder])
         theirs, ours = found.command(), settings.command()
         if theirs != ours:
             raise UserError("%s has other settings: it is of `%s`, not of `%s`" % (
@@ -122,9 +135,26 @@ def announce(jobs, number):
                 without.add(settings.data_set_name)
     left = sum(job.state != "finished" for job in jobs)
     print("%s, %d of them finished" % (counted(len(jobs), "run"), len(jobs) - left))
+    for line in _not_used(jobs):
+        print(line)
     if seconds:
         print("estimate, from published runs on one or two cores of a CPU: %s of training%s" % (
             duration(seconds), ", %d at a time" % number if number > 1 else ""))
     if without:
         print("without an estimate, as no whole run of this size is published: %s" % (
             ", ".join(sorted(without))))
+
+
+def _not_used(jobs):
+    """The lines that name constants edited at the top of a script, in whose place others are."""
+    lines = []
+    for job in jobs:
+        settings, script = job.settings, script_of(job.settings.data_set_name)
+        tops, published = vars(script), as_published(script)
+        edited = ["%s %s" % (name, tops[name]) for name in settings.values
+                  if tops[name] != published[name] and name not in settings.given
+                  and settings.constants[name].is_of_computation]
+        if edited:
+            lines.append("not used is what is edited at the top of %s, only options are: %s" % (
+                settings.script, ", ".join(edited)))
+    return dict.fromkeys(lines)
