@@ -4,9 +4,55 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from files.errors import UserError
+from files.output import print_line
+from files.progress import counted, duration
 from files.run_files import load_metrics, load_results, load_settings
-from files.units import shown
+from files.units import lower_is_better, shown
 from sweeps.parallel import shared_cores, stop, train_on
+from training.provenance import environment
+
+# In percent: the most by which published runs of one seed at other commits or on other cores
+# differed in the validation loss of one of their first epochs (music, see docs/results.md).
+NORMAL = 7
+
+
+def announce(results, count):
+    """Print where a published run was trained, how that differs from here, and how long it took.
+
+    Returns the names of what differs, or may differ as it was not recorded.
+    """
+    then, now = results["environment"], environment()
+    now["cores"] = len(_cores(then))
+    there, here = _surroundings(then), _surroundings(now)
+    unknown = [name for name in there if None in (there[name], here[name])]
+    other = [name for name in there if name not in unknown and there[name] != here[name]]
+    print_line("published: " + _listed(there))
+    print_line("here: " + _listed(here))
+    print_line("different: %s; not recorded: %s" % (
+        ", ".join(other) or "nothing", ", ".join(unknown) or "nothing"))
+    print_line("training %s; it took about %s when it was published" % (
+        counted(count, "epoch"), duration(count * results["seconds"] / results["epochs"])))
+    return other + unknown
+
+
+def _surroundings(known):
+    """{what the last digits of a training depend on: its name, None if it was not recorded}."""
+    commit, gpus = known.get("git_commit"), known.get("gpus")
+    changed = " with changed files" if known.get("git_clean") is False else ""
+    return {"TensorFlow": "TensorFlow " + known["tensorflow"],
+            "cores": counted(known["cores"], "core"),
+            "processor": known.get("processor") or None,
+            "GPUs": counted(gpus, "GPU") if isinstance(gpus, int) else None,
+            "commit": "commit %.7s%s" % (commit, changed) if commit else None}
+
+
+def _listed(surroundings):
+    return ", ".join(value or "%s not recorded" % name for name, value in surroundings.items())
+
+
+def _cores(then):
+    """The cores to train on: as many as a published run had, if there are so many."""
+    return sorted(shared_cores(1)[0])[:then["cores"]]
 
 
 def first_epochs(folder, trial, count):
@@ -20,7 +66,7 @@ def first_epochs(folder, trial, count):
     if not published:
         raise UserError("%s has no metrics of any epoch" % folder, "give a published run")
     saved = load_settings(folder)
-    cores = sorted(shared_cores(1)[0])[:load_results(folder)["environment"]["cores"]]
+    cores = _cores(load_results(folder)["environment"])
     with ThreadPoolExecutor(1) as pool:
         training = pool.submit(train_on, cores, trial)
         try:
@@ -50,13 +96,44 @@ def comparison(published, ours, monitor):
     return lines
 
 
+def verdict(published, ours, monitor, differing):
+    """The line that tells what the comparison means; differing: what differs by `announce`."""
+    if all(map(_all_same, published, ours)):
+        return "verdict: the same to the last digit"
+    values = [(own["valid"][monitor], theirs["valid"][monitor])
+              for theirs, own in zip(published, ours)]
+    if not all(own and theirs for own, theirs in values):
+        return "verdict: something is wrong, as a value is not finite, or 0"
+    most = max(abs(_percent(*pair)) for pair in values)
+    off = "off by up to %.2g %%" % most
+    reason = "these differ or were not recorded: " + ", ".join(differing) if differing else (
+        "nothing that was recorded differs; a GPU, or another processor of the same name, rounds "
+        "otherwise")
+    if most <= NORMAL:
+        is_normal = "which is normal, as" if differing else "which is little, but"
+        return "verdict: not the same: %s, %s %s" % (off, is_normal, reason)
+    if not lower_is_better(monitor):
+        return ("verdict: unclear: %s, but a classifier leaves chance an epoch sooner or later "
+                "(%s); check more epochs by --epochs_to_check" % (off, reason))
+    return ("verdict: something is wrong: %s, but published runs of one seed differed by at most "
+            "%d %% at other commits or on other cores" % (off, NORMAL))
+
+
+def _percent(value, published):
+    return 100 * (value / published - 1)
+
+
 def _difference(theirs, own, monitor):
-    if all(_same(theirs[part], own[part]) for part in ("train", "valid")):
+    if _all_same(theirs, own):
         return "all metrics are the same to the last digit"
     value, published = own["valid"][monitor], theirs["valid"][monitor]
-    if None in (value, published):
+    if not (value and published):
         return "differs"
-    return "differs by %+.2g %%" % (100 * (value / published - 1))
+    return "differs by %+.2g %%" % _percent(value, published)
+
+
+def _all_same(theirs, own):
+    return all(_same(theirs[part], own[part]) for part in ("train", "valid"))
 
 
 def _same(theirs, own):

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 
 import pytest
@@ -10,8 +11,10 @@ import pytest
 import mm_main
 import mnist_main
 from files.errors import UserError
-from files.run_files import load_metrics
+from files.run_files import load_metrics, load_results
+from reports.runs import find_runs
 from sweeps import check, parallel
+from sweeps.options import all_options
 from tools import reproduce, reproduce_plan
 from training.settings import read_settings
 
@@ -163,8 +166,66 @@ def test_the_same_numbers_are_told_from_others():
     assert line.endswith("validation window_nll 14.9556, published not finite: differs")
 
 
-def test_a_published_run_can_be_checked(capsys):
+def test_a_published_run_can_be_checked(monkeypatch, capsys):
+    for name, value in EDITED.items():
+        monkeypatch.setattr(mnist_main, name, value)
     reproduce.main(["--check", DIGITS])
     out = capsys.readouterr().out
-    assert out.startswith("published with TensorFlow 1.15.0 on 2 cores; here")
+    assert out.startswith("published: TensorFlow 1.15.0, 2 cores, Intel(R) Xeon(R) Processor, ")
+    assert "\ntraining 1 epoch; it took about 3 s when it was published\n" in out
     assert re.search(r"epoch 1: validation accuracy \d+\.\d\d %, published 14\.81 %: ", out)
+    assert "\nverdict: " in out
+
+
+def test_a_check_has_all_settings_of_the_run_whatever_is_edited(tmp_path, monkeypatch):
+    for name, value in EDITED.items():
+        monkeypatch.setattr(mm_main, name, value)
+    runs, _ = find_runs([os.path.join(ROOT, "results", "music")])
+    assert len(runs) > 20
+    for run in runs:
+        settings = reproduce_plan.settings_again(
+            mm_main, run.folder, {"runs_folder": str(tmp_path), "data_folder": "/elsewhere"})
+        trained = read_settings(vars(mm_main), all_options(settings))
+        assert trained.values == settings.values
+        assert sorted(shlex.split(settings.command())) == sorted(shlex.split(run.command))
+        assert trained.data_folder == "/elsewhere" and not trained.evaluate_on_test
+        assert not trained.resume + trained.evaluate and not trained.do_hyperparameter_optimization
+
+
+def test_what_differs_from_a_published_run_or_was_not_recorded_is_named(monkeypatch, capsys):
+    results = load_results(JSB)
+    here = dict(results["environment"], tensorflow="2.21.0", git_clean=False)
+    monkeypatch.setattr(check, "environment", lambda: dict(here))
+    assert check.announce(results, 5) == ["TensorFlow", "commit"]
+    out = capsys.readouterr().out
+    assert "here: TensorFlow 2.21.0, 1 core, Intel(R) Xeon(R) Processor, 0 GPUs, commit " in out
+    assert "with changed files\ndifferent: TensorFlow, commit; not recorded: nothing\n" in out
+    assert "training 5 epochs; it took about 2 min 27 s when" in out
+    for name in ("processor", "gpus", "git_clean"):
+        del results["environment"][name]
+    here.update(git_commit=None, tensorflow="1.15.0")
+    assert check.announce(results, 1) == ["processor", "GPUs", "commit"]
+    assert "different: nothing; not recorded: processor, GPUs, commit" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("metric, factor, differing, message", [
+    ("window_nll", 1, ["commit"], "verdict: the same to the last digit"),
+    ("window_nll", 1.01, ["commit", "cores"], "verdict: not the same: off by up to 1 %, which is "
+     "normal, as these differ or were not recorded: commit, cores"),
+    ("window_nll", 0.99, [], "off by up to 1 %, which is little, but nothing that was recorded "),
+    ("window_nll", 1.2, ["commit"], "verdict: something is wrong: off by up to 20 %, but publ"),
+    ("window_nll", None, ["commit"], "verdict: something is wrong, as a value is not finite, or 0"),
+    ("accuracy", 1.2, ["cores"], "verdict: unclear: off by up to 20 %, but a classifier leaves ")])
+def test_the_verdict_of_a_check(metric, factor, differing, message):
+    published = [{"epoch": 1, "train": {}, "valid": {metric: 0.5}}]
+    ours = [dict(published[0], valid={metric: factor and factor * 0.5})]
+    assert message in check.verdict(published, ours, metric, differing)
+
+
+def test_an_interrupted_check_keeps_nothing_and_says_so(monkeypatch, capsys):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(check, "first_epochs", interrupt)
+    assert reproduce.main(["--check", DIGITS]) == 130
+    assert capsys.readouterr().err == (
+        "interrupted; a check keeps nothing: the same command begins it again\n")

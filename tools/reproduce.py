@@ -16,7 +16,6 @@ epochs of a published run again and says whether the same numbers come out.
 
 import argparse
 import os
-import shlex
 import sys
 import tempfile
 
@@ -26,18 +25,20 @@ sys.path.insert(0, ROOT)
 import files.environment  # noqa: F401: before packages of the environment
 from cells.registry import CELLS
 from files.errors import OneLineParser, UserError, did_you_mean, hint, run_as_script
-from files.progress import counted, duration
+from files.output import print_error, print_line
+from files.progress import duration
 from files.project import existing_path
 from files.run_files import load_results, load_settings, remove_results
 from reports import rows
 from reports.paper_results import PAPER_RESULTS
 from sweeps import check, parallel
+from sweeps.options import all_options
 from sweeps.trial import Trial
-from tools.reproduce_plan import FIXED, SCRIPTS, announce, check_data, plan, script_of, unknown
+from tools.reproduce_plan import (FIXED, SCRIPTS, announce, check_data, plan, script_of,
+                                  settings_again, unknown)
 from training.constants import cell_constants, read_constants
-from training.options import option_words
 from training.quiet_tensorflow import tf
-from training.settings import read_settings, run_path
+from training.settings import run_path
 
 # Options of the scripts that this program sets itself.
 _OWN = ("data_set_name", "cell_name", "seed", "name") + tuple(FIXED)
@@ -76,24 +77,16 @@ def check_run(folder, count, further):
     folder = existing_path(folder)
     with hint("give the folder of a published run"):
         saved, results = load_settings(folder), load_results(folder)
+    differing = check.announce(results, count)
     script = script_of(saved["settings"]["data_set_name"])
-    then, now = results["environment"], parallel.shared_cores(1)[0]
-    print("published with TensorFlow %s on %s; here %s, up to %s" % (
-        then["tensorflow"], counted(then["cores"], "core"), tf.version.VERSION,
-        counted(len(now), "core")))
-    alike = then["tensorflow"] == tf.version.VERSION and then["cores"] <= len(now)
-    print("The same numbers are to be expected, on the same kind of processor." if alike else
-          "Other versions or cores round otherwise: epochs may differ by some percent, first "
-          "accuracies by more.")
     with tempfile.TemporaryDirectory() as temporary:
-        more = dict(further, name="check", runs_folder=temporary)
-        begin = shlex.split(saved["command"])[3:] + option_words(more)
-        settings = read_settings(vars(script), begin)
-        trial = Trial("check", {}, run_path(settings, "check"), os.path.abspath(script.__file__),
-                      begin, [])
+        settings = settings_again(script, folder, dict(further, runs_folder=temporary))
+        trial = Trial("check", {}, run_path(settings, settings.name),
+                      os.path.abspath(script.__file__), all_options(settings), [])
         published, ours = check.first_epochs(folder, trial, count)
     for line in check.comparison(published, ours, results["monitor"]):
-        print(line)
+        print_line(line)
+    print_line(check.verdict(published, ours, results["monitor"], differing))
 
 
 def _parser(constants):
@@ -166,7 +159,11 @@ def main(arguments=None):
     """Train the rows and show them, or check a run; returns the exit status. Raises UserError."""
     options, further = _options(arguments)
     if options.check:
-        return check_run(options.check, options.epochs_to_check, further)
+        try:
+            return check_run(options.check, options.epochs_to_check, further)
+        except KeyboardInterrupt:
+            print_error("interrupted; a check keeps nothing: the same command begins it again")
+            return 130
     jobs = plan(options, further)
     parallel.shared_cores(options.parallel)  # too few are named now
     check_data(jobs)
@@ -174,7 +171,7 @@ def main(arguments=None):
     try:
         failed = train(jobs, options.parallel)
     except KeyboardInterrupt:
-        print("interrupted; the same command continues", file=sys.stderr)
+        print_error("interrupted; the same command continues")
         return 130
     print()
     for line in rows.lines([job.trial.folder for job in jobs]):
