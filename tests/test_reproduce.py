@@ -137,6 +137,29 @@ def test_runs_of_other_sizes_are_no_estimate(tmp_path, capsys):
     assert "without an estimate, as no whole run of this size is published: penn\n" in out
 
 
+def test_the_estimate_is_of_the_time_side_by_side(tmp_path, monkeypatch, capsys):
+    def estimated(number, *words):
+        reproduce_plan.announce(plan(*words, "--runs_folder", str(tmp_path)), number)
+        return re.search("estimate, from .* of a CPU: (.*)\n", capsys.readouterr().out).group(1)
+    words = "--cells", "RRU"
+    assert estimated(1, "P-MNIST", *words) == estimated(1, "SequentialMNIST", *words)
+    monkeypatch.setattr(reproduce_plan.rows, "expected_seconds", lambda *_: 60)
+    words = "SequentialMNIST", "P-MNIST", "IMDB", *words
+    assert estimated(1, *words) == "3 min 0 s"
+    assert estimated(2, *words) == "2 min 0 s, 2 at a time"
+
+
+def test_missing_data_are_all_named_and_what_is_there(tmp_path):
+    folders = ["--data_folder", str(tmp_path), "--runs_folder", str(tmp_path)]
+    with pytest.raises(UserError) as caught:
+        reproduce.main(["enwik8", "SequentialDigits", "text8", "Bach Chorales"] + folders)
+    assert re.match("enwik8: .* is missing: run `bash get_data.sh --only enwik8.*`; also missing: "
+                    "text8; or give only what is there: SequentialDigits 'Bach Chorales'$",
+                    str(caught.value))
+    with pytest.raises(UserError, match="--only enwik8[^;]*$"):
+        reproduce.main(["enwik8"] + folders)
+
+
 def test_what_failed_is_named_and_does_not_stop_the_rest(tmp_path, capsys):
     words = ["SequentialDigits", "--cells", "RRU", "GRU", "--epochs", "1", "--learning_rate",
              "1e37", "--runs_folder", str(tmp_path)]

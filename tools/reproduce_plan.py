@@ -1,8 +1,10 @@
 """The plan of reproduce.py: the runs asked for, what is there of them, how long it takes."""
 
 import collections
+import heapq
 import itertools
 import os
+import shlex
 
 import lm_main
 import lm_utils
@@ -25,6 +27,7 @@ from training.settings import read_settings, run_path
 SCRIPTS = (mm_main, lm_main, sa_main, mnist_main)
 _TASKS = {"music": mm_utils.TASK, "language": lm_utils.TASK, "sentiment": sa_utils.TASK,
           "mnist": mnist_utils.TASK}
+_AS_LONG = {"P-MNIST": "SequentialMNIST"}  # the same digits: an epoch takes as long
 # Constants of the scripts that have these values in each run, whatever is edited at the top.
 FIXED = {"do_hyperparameter_optimization": False, "evaluate_on_test": True, "resume": "",
          "evaluate": "", "sample": ""}
@@ -129,32 +132,50 @@ def settings_again(script, folder, further):
 
 
 def check_data(jobs):
-    """Raise UserError if the data of a run that is not finished are missing."""
+    """Raise UserError if data of runs that are not finished are missing; it names all these, and
+    what can be given instead."""
+    asked = dict.fromkeys(job.settings.data_set_name for job in jobs)
+    missing = {}
     for job in jobs:
-        if job.state != "finished":
-            _TASKS[job.settings.task].check(job.settings)
+        name = job.settings.data_set_name
+        if job.state != "finished" and name not in missing:
+            try:
+                _TASKS[job.settings.task].check(job.settings)
+            except UserError as error:
+                missing[name] = error
+    if missing:
+        first, *others = missing
+        advice = [missing[first].hint]
+        if others:
+            advice.append("also missing: " + ", ".join(others))
+        there = [shlex.quote(name) for name in asked if name not in missing]
+        if there:
+            advice.append("or give only what is there: " + " ".join(there))
+        raise UserError(missing[first].problem, "; ".join(filter(None, advice)))
 
 
 def announce(jobs, number):
     """Print what will be done, and an estimate of the time from published runs."""
     published, _ = find_runs([PUBLISHED])
-    seconds, without = 0, set()
+    ends, without = [0] * number, set()  # when each of the `number` at a time has none left
     for job in jobs:
         settings = job.settings
         changed = ["%s %s" % item for item in sorted(settings.unpublished().items())]
         print("  %-8s  %s" % (job.state, ", ".join([job.trial.folder] + changed)))
         if job.state != "finished":
-            expected = rows.expected_seconds(published, settings, job.trial.folder)
-            seconds += expected or 0
+            alike = _AS_LONG.get(settings.data_set_name, settings.data_set_name)
+            expected = rows.expected_seconds(
+                published, settings.changed(data_set_name=alike), job.trial.folder)
+            heapq.heapreplace(ends, ends[0] + (expected or 0))
             if not expected:
                 without.add(settings.data_set_name)
     left = sum(job.state != "finished" for job in jobs)
     print("%s, %d of them finished" % (counted(len(jobs), "run"), len(jobs) - left))
     for line in _not_used(jobs):
         print(line)
-    if seconds:
-        print("estimate, from published runs on one or two cores of a CPU: %s of training%s" % (
-            duration(seconds), ", %d at a time" % number if number > 1 else ""))
+    if max(ends):
+        print("estimate, from published runs on one or two cores of a CPU: %s%s" % (
+            duration(max(ends)), ", %d at a time" % number if number > 1 else ""))
     if without:
         print("without an estimate, as no whole run of this size is published: %s" % (
             ", ".join(sorted(without))))
