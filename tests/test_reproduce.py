@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import shutil
+import time
 
 import pytest
 
@@ -36,6 +37,8 @@ def plan(*words):
     (["IMDB", "--epoch", "1"], "--epoch is not an option, did you mean --epochs"),
     (["IMDB", "--epochs", "none"], "epochs is 'none', but must be"),
     (["IMDB", "--seed", "2"], "--seed cannot be given here"),
+    (["IMDB", "--sweep_trials", "9"], "--sweep_trials cannot be given here: it is of a sweep"),
+    (["--check", JSB, "--runs_folder", "r"], "--runs_folder cannot be given with --check"),
     (["IMDB", "--parallel", "0"], "must be at least 1"), ([], "give either data sets, --all"),
     (["IMDB", "--parallel", "100000"], "parallel is 100000, but this process may use"),
     (["IMDB", "--check", JSB], "give either data sets, --all, or --check"),
@@ -158,6 +161,58 @@ def test_missing_data_are_all_named_and_what_is_there(tmp_path):
                     str(caught.value))
     with pytest.raises(UserError, match="--only enwik8[^;]*$"):
         reproduce.main(["enwik8"] + folders)
+
+
+@pytest.mark.parametrize("named, number, gpus, told", [
+    ("", 2, ["0", "1"], "2 trainings at a time on 2 GPUs: each has its own"),
+    ("3,5,7", 2, ["3", "5"], "2 trainings at a time on 2 GPUs: each has its own"),
+    ("", 3, ["0", "1"], "3 trainings at a time on 2 GPUs: some share one, and its memory; give "
+     "--parallel 2 for one each"), ("", 1, [], "")])
+def test_trainings_side_by_side_have_gpus_of_their_own(named, number, gpus, told, tmp_path,
+                                                       monkeypatch, capsys):
+    monkeypatch.setattr(reproduce.tf.config.experimental, "list_physical_devices",
+                        lambda kind: ["GPU"] * 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    cores, = parallel.shared_cores(1)
+    monkeypatch.setattr(parallel, "shared_cores", lambda number: [cores] * number)
+    running, used, most = [], [], []
+
+    def train(job, variables):
+        gpu = dict(variables).get("CUDA_VISIBLE_DEVICES")
+        running.append(gpu)
+        most.append(running.count(gpu))
+        time.sleep(0.3)
+        running.remove(gpu)
+        used.append(gpu)
+        return {"reason": None, "seconds": 1}, None
+    monkeypatch.setattr(parallel.trial, "train", train)
+    words = ["SequentialDigits", "--parallel", str(number), "--runs_folder", str(tmp_path)]
+    assert reproduce.main(words) == 0
+    out = capsys.readouterr().out
+    assert told in out and out.count("its progress is in log.txt there") == 4
+    assert len(used) == 4 and sorted(set(used) - {None}) == gpus
+    assert max(most) == (1 if number < 3 else 2)
+
+
+def test_one_gpu_cannot_be_chosen_for_trainings_side_by_side(tmp_path, monkeypatch):
+    monkeypatch.setattr(parallel, "shared_cores", lambda number: [])
+    monkeypatch.setattr(parallel, "train_on", None)
+    words = ["SequentialDigits", "--gpu", "1", "--parallel", "2", "--runs_folder", str(tmp_path)]
+    with pytest.raises(UserError, match="gpu is '1', but with --parallel each training gets a GPU"):
+        reproduce.main(words)
+
+
+def test_what_is_left_has_all_cores(tmp_path, monkeypatch):
+    numbers = []
+    monkeypatch.setattr(parallel, "shared_cores", lambda number: [])
+    monkeypatch.setattr(reproduce, "train", lambda left, number: numbers.append(number))
+    words = ["SequentialDigits", "--parallel", "2", "--runs_folder", str(tmp_path)]
+    reproduce.main(words + ["--cells", "GRU"])
+    reproduce.main(words + ["--cells", "GRU", "RRU"])
+    shutil.copytree(DIGITS, str(tmp_path / "mnist" / "SequentialDigits" / "RRU" / "seed1"))
+    reproduce.main(words + ["--cells", "GRU", "RRU"])
+    reproduce.main(words + ["--cells", "RRU"])
+    assert numbers == [1, 2, 1, 1]
 
 
 def test_what_failed_is_named_and_does_not_stop_the_rest(tmp_path, capsys):

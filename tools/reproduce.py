@@ -26,7 +26,7 @@ import files.environment  # noqa: F401: before packages of the environment
 from cells.registry import CELLS
 from files.errors import OneLineParser, UserError, did_you_mean, hint, run_as_script
 from files.output import print_error, print_line
-from files.progress import duration
+from files.progress import counted, duration
 from files.project import existing_path
 from files.run_files import load_results, load_settings, remove_results
 from reports import rows
@@ -44,14 +44,17 @@ from training.settings import run_path
 _OWN = ("data_set_name", "cell_name", "seed", "name") + tuple(FIXED)
 
 
-def train(jobs, number):
-    """Train what is left to train; returns the lines that name what failed."""
-    left = [job for job in jobs if job.state != "finished"]
+def train(left, number):
+    """Train the jobs that are left, `number` at a time; returns the lines that name what failed."""
     for job in left:
         remove_results(job.trial.folder)  # of an evaluation on the way, or without the test
     failed = []
     trials = [job.trial for job in left]
     gpus = _gpus() if number > 1 else []
+    if gpus:
+        print_line("%d trainings at a time on %s: %s" % (
+            number, counted(len(gpus), "GPU"), "each has its own" if number <= len(gpus)
+            else "some share one, and its memory; give --parallel %d for one each" % len(gpus)))
     for trial, record in parallel.train_all(trials, number, gpus, _announce_training):
         if record["reason"]:
             failed.append("%s is not finished: %s" % (trial.folder, record["reason"]))
@@ -62,7 +65,7 @@ def train(jobs, number):
 
 
 def _announce_training(trial):
-    print("training %s" % trial.folder, flush=True)
+    print_line("training %s, its progress is in log.txt there" % trial.folder)
 
 
 def _gpus():
@@ -129,8 +132,11 @@ def _options(arguments):
         near = did_you_mean(others[0].partition("=")[0].lstrip("-"), names, "--")
         raise UserError("%s is not an option%s" % (others[0], near), None if near else "see --help")
     further = {name: value for name, value in vars(options).items() if name in constants}
-    for name in sorted(set(further) & set(_OWN)):
-        raise UserError("--%s cannot be given here" % name, "reproduce.py sets it for each run")
+    for name in sorted(further):
+        if name in _OWN:
+            raise UserError("--%s cannot be given here" % name, "reproduce.py sets it for each run")
+        if constants[name].group == "Sweep":
+            raise UserError("--%s cannot be given here" % name, "it is of a sweep, and no run is")
     for name in options.cells:
         if name not in CELLS:
             raise unknown("cell", name, list(CELLS))
@@ -146,10 +152,11 @@ def _options(arguments):
     if options.check:
         wrong = [name for name in ("cells", "seeds", "parallel", "tuned")
                  if getattr(options, name) != parser.get_default(name)]
-        wrong += [name for name in sorted(further) if constants[name].is_of_computation]
+        wrong += [name for name in sorted(further)
+                  if constants[name].is_of_computation or name == "runs_folder"]
         if wrong:
             raise UserError("--%s cannot be given with --check" % wrong[0],
-                            "the run is trained with its own settings")
+                            "the run is trained with its own settings, and nothing is kept")
     for name in ("data_sets", "cells", "seeds"):
         setattr(options, name, list(dict.fromkeys(getattr(options, name))))  # each once
     return options, further
@@ -166,10 +173,16 @@ def main(arguments=None):
             return 130
     jobs = plan(options, further)
     parallel.shared_cores(options.parallel)  # too few are named now
+    left = [job for job in jobs if job.state != "finished"]
+    number = max(1, min(options.parallel, len(left)))  # all cores for what is there
+    for job in left:
+        if job.settings.gpu and number > 1:
+            raise UserError("gpu is %r, but with --parallel each training gets a GPU of its own" % (
+                job.settings.gpu,), "leave it empty; CUDA_VISIBLE_DEVICES=0,2 names GPUs for all")
     check_data(jobs)
-    announce(jobs, options.parallel)
+    announce(jobs, number)
     try:
-        failed = train(jobs, options.parallel)
+        failed = train(left, number)
     except KeyboardInterrupt:
         print_error("interrupted; the same command continues")
         return 130
