@@ -2,6 +2,7 @@
 
 import io
 import math
+import os
 
 import matplotlib
 import numpy as np
@@ -11,12 +12,14 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 
 from data_preparation.midi import LOWEST_NOTE
+from data_preparation.prepared import data_label
+from files.reading import load_bytes
 from files.units import unit
 from files.writing import atomic_write
 from reports.paper_results import PAPER_RESULTS
 
 
-def learning_curve(path, epochs, results, title):
+def learning_curve(path, epochs, results):
     """Train and validation metric by epoch, the best epoch and the paper's value.
 
     epochs: the lines of metrics.jsonl. results: what results.json holds.
@@ -40,7 +43,8 @@ def learning_curve(path, epochs, results, title):
     _leave_out_first(axes, curves)
     axes.set_xlabel("epoch")
     axes.set_ylabel(unit(monitor).axis)
-    axes.set_title(title)
+    data = data_label(results["data_set"], results["data_fraction"])
+    axes.set_title("{}, {}, {:,} parameters".format(data, results["cell"], results["parameters"]))
     whole_numbers(axes.xaxis)
     axes.grid(color="0.9")
     axes.legend()
@@ -99,9 +103,14 @@ def whole_numbers(axis):
 
 
 def save(figure, path):
-    """Write a figure as PNG of 256 colours, a quarter of the bytes, atomically, and close it."""
-    drawn = io.BytesIO()
+    """Write a figure as PNG of 256 colours, a quarter of the bytes, atomically, and close it.
+
+    A file that is the same already is left alone.
+    """
+    drawn, packed = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=120, bbox_inches="tight")
     pyplot.close(figure)
-    with atomic_write(path) as file:
-        Image.open(drawn).convert("RGB").quantize(256).save(file, "PNG", optimize=True)
+    Image.open(drawn).convert("RGB").quantize(256).save(packed, "PNG", optimize=True)
+    if not (os.path.isfile(path) and load_bytes(path) == packed.getvalue()):
+        with atomic_write(path) as file:
+            file.write(packed.getvalue())

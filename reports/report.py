@@ -68,9 +68,7 @@ def _check_weights_give(trained, results):
 def _write(trainer, results):
     run = trainer.run
     save_json(run.file("results.json"), results)
-    title = "{}, {}, {:,} parameters".format(_data_set(results), results["cell"],
-                                             results["parameters"])
-    pictures.learning_curve(run.file("learning_curve.png"), run.metrics(), results, title)
+    pictures.learning_curve(run.file("learning_curve.png"), run.metrics(), results)
     if not trainer.settings.evaluate:
         run.hyperparameters(results["steps"], _tagged(results))
 
@@ -145,10 +143,6 @@ def _keep_test(results, run):
         results["evaluated_in"] = earlier.get("evaluated_in", results["environment"])
 
 
-def _data_set(results):
-    return data_label(results["data_set"], results["data_fraction"])
-
-
 def box(results, folder):
     """The lines of the box that ends a run."""
     sizes = "{:,} ({:,} hidden units)".format(results["parameters"], results["hidden_units"])
@@ -174,7 +168,8 @@ def _data_row(results):
     if results["data_fraction"] == 1:
         return []
     only = "" if results["data_fraction"] is None else "only "
-    return [("data", only + _data_set(results) + ", not comparable with the paper")]
+    label = data_label(results["data_set"], results["data_fraction"])
+    return [("data", only + label + ", not comparable with the paper")]
 
 
 def _metric_text(results, name):

@@ -429,6 +429,22 @@ def test_the_chart_is_written_beside_the_runs(tmp_path, capsys):
     assert "--dropout 0.25" in capsys.readouterr().out
 
 
+def test_learning_curves_are_drawn_again_and_left_alone_if_they_are_the_same(tmp_path, capsys):
+    runs = [make_run(tmp_path / name, seed=seed) for name, seed in (("a", 1), ("b", 2), ("c", 2))]
+    curves = [run / "learning_curve.png" for run in runs]
+    before = (runs[0] / "results.json").read_bytes()
+    tool.main(["--redraw", str(tmp_path)])
+    assert "3 learning curves are drawn" in capsys.readouterr().out
+    assert all(curve.stat().st_size > 5000 for curve in curves)
+    assert not (tmp_path / "chart.png").exists()
+    assert (runs[0] / "results.json").read_bytes() == before
+    curves[1].write_bytes(PNG)
+    times = [curve.stat().st_mtime_ns for curve in curves]
+    tool.main(["--redraw", str(tmp_path)])
+    later = [curve.stat().st_mtime_ns for curve in curves]
+    assert [one == other for one, other in zip(times, later)] == [True, False, True]
+
+
 def test_a_finished_run_is_published_without_its_large_checkpoints(tmp_path):
     run = make_run(tmp_path / "runs" / "seed7", log="".join("line %d\n" % i for i in range(1000)))
     target = publish(run, tmp_path)

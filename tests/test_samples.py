@@ -260,10 +260,12 @@ def test_epochs_are_ticked_at_whole_numbers(monkeypatch, epochs):
     pictures.learning_curve(
         "unused", lines,
         {"monitor": "window_nll", "best_epoch": epochs, "valid": {"window_nll": 9 - epochs},
-         "paper": None}, "a title")
+         "paper": None, "data_set": "tune", "data_fraction": 0.5, "cell": "RRU",
+         "parameters": 5000})
     axes, = drawn[0].axes
     low, high = axes.get_xlim()
     shown = [tick for tick in axes.get_xticks() if low <= tick <= high]
     assert shown and all(tick == round(tick) for tick in shown)
     assert axes.get_ylabel() == "negative log-likelihood [nats/step]"
+    assert axes.get_title() == "50 % of the full tune, RRU, 5,000 parameters"
     assert (axes.get_ylim()[1] < 9) == (epochs == 30)  # without the first tenth of a long training

@@ -4,9 +4,11 @@
     python -u tools/results.py runs                  of those below another folder, or several;
                                                      their chart goes into the first of them
     python -u tools/results.py --readme              renew README.md, docs/results.md and the chart
+    python -u tools/results.py --redraw              draw the learning curves in results/ again, or
+                                                     those below folders, as this version does
     python -u tools/results.py --publish "runs/music/JSB Chorales/RRU/seed1"
 
-The last copies a finished run into results/<task>/<data set>/<cell>/<name>, with the weights of
+--publish copies a finished run into results/<task>/<data set>/<cell>/<name>, with the weights of
 its best epoch if it has at most 1.5 million parameters, and without its other checkpoints. The
 folder of a sweep is copied without its trials.
 """
@@ -21,9 +23,10 @@ sys.path.insert(0, ROOT)
 import files.environment  # noqa: F401: before packages of the environment
 from files.errors import OneLineParser, UserError, run_as_script
 from files.project import existing_path, shown_path
-from files.run_files import has_settings, is_sweep
+from files.run_files import has_settings, is_sweep, load_metrics
 from files.writing import atomic_write
 from reports import chart, rows, tables
+from reports.pictures import learning_curve
 from reports.publishing import publish, publish_sweep
 from reports.results_page import page
 from reports.runs import PUBLISHED, find_runs, one_for_each_seed
@@ -81,6 +84,15 @@ def renew(runs):
             file.write(text.encode("utf-8"))
 
 
+def redraw(folders):
+    """Draw the learning curves of the finished runs below `folders` again. Raises UserError."""
+    runs, _ = find_runs(folders)
+    for run in runs:
+        path = os.path.join(run.folder, "learning_curve.png")
+        learning_curve(path, load_metrics(run.folder), run.results)
+    print("%d learning curves are drawn as this version does" % len(runs))
+
+
 def main(arguments=None):
     """Publish runs, or show those that are there. Raises UserError."""
     parser = OneLineParser(description=__doc__,
@@ -89,6 +101,7 @@ def main(arguments=None):
     parser.add_argument("--readme", action="store_true",
                         help="renew the generated parts of README.md and docs/results.md, and "
                              "their chart")
+    parser.add_argument("--redraw", action="store_true", help="draw the learning curves again")
     parser.add_argument("--publish", action="store_true",
                         help="the folders are runs, or sweeps: copy them into results")
     options = parser.parse_args(arguments)
@@ -103,6 +116,9 @@ def main(arguments=None):
         raise UserError("--readme is given with folders", "leave them out: README.md shows the "
                         "published runs; --publish yours first")
     folders = options.folders or [PUBLISHED]
+    if options.redraw:
+        redraw(folders)
+        return
     runs = collect(folders)
     if options.folders:
         print("\n".join(rows.tables(runs) + [page(runs, ROOT, all_rows=False)]))
