@@ -9,14 +9,19 @@ _SHORT = ("RRU", "GRU", "LSTM", "Mogr.")
 _ACROSS = 4
 
 
-def draw(runs, path):
-    """Draw a panel for each row of the paper that has runs, untuned and tuned ones apart.
+def panels_of(runs):
+    """A panel for each row of the paper that has runs, untuned and tuned ones apart.
 
     So ours stand beside theirs of the same kind, if there are any.
     """
     panels = []
     for is_tuned in (False, True):
         panels += [(data_set, is_tuned, own) for data_set, own in entries(runs, is_tuned).items()]
+    return panels
+
+
+def draw(panels, path):
+    """Draw the chart of the panels that `panels_of` gave."""
     lines = len(panels) // _ACROSS + 1  # with a place for the legend
     figure, all_axes = pyplot.subplots(lines, _ACROSS, figsize=(10.5, 2.5 * lines), squeeze=False)
     for axes, panel in zip(all_axes.flat, panels):
@@ -47,9 +52,12 @@ def _panel(axes, data_set, is_tuned, own):
     axes.margins(y=0.2)
     axes.tick_params(axis="y", labelsize=9)
     axes.ticklabel_format(axis="y", useOffset=False)
+    kind = "tuned" if is_tuned else "untuned"
+    if not any(theirs(data_set, cell, is_tuned) for cell in CELL_NAMES):
+        axes.set_xlabel("no %s value is published" % kind, fontsize=9, color="0.35")
     better = "lower" if lower_is_better(PAPER_RESULTS[data_set].metric) else "higher"
     axes.set_title("%s, %s\n%s (%s is better)" % (
-        data_set, "tuned" if is_tuned else "untuned", metric_label(data_set), better), fontsize=9)
+        data_set, kind, metric_label(data_set), better), fontsize=9)
     axes.grid(axis="y", color="0.9")
 
 
@@ -57,5 +65,5 @@ def _legend(axes):
     marks = [pyplot.Line2D([], [], marker="o", color="tab:blue", linestyle=""),
              pyplot.Line2D([], [], marker="D", color="black", fillstyle="none", linestyle=""),
              pyplot.Line2D([], [], marker="_", color="black")]
-    names = ["ours (bar: deviation)", "theirs", "theirs (range)"]
+    names = ["ours (bar: standard\ndeviation over seeds)", "theirs", "theirs (range)"]
     axes.legend(marks, names, loc="center", frameon=False, fontsize=10)

@@ -1,9 +1,13 @@
-"""The generated part of docs/results.md: every published run, and what to expect on the way."""
+"""The generated part of docs/results.md: every published run, and what to expect on the way.
+
+A terminal gets the same of a user's own runs, with the long commands below the tables.
+"""
 
 import os
 from urllib.parse import quote
 
 from files.progress import counted, duration
+from files.project import shown_path
 from files.run_files import load_metrics
 from files.units import in_table, unit
 from reports.paper_results import CELL_NAMES, PAPER_RESULTS, rank
@@ -12,23 +16,24 @@ from reports.tables import CELL_TITLES, TENSORFLOW_2, markdown
 CHECKED_EPOCHS = (1, 5)
 
 
-def page(runs, root, all_rows=True):
-    """The generated part, in Markdown; links lead from docs/ to the runs' folders below `root`.
+def page(runs, root=None):
+    """The generated part, in Markdown.
 
-    all_rows: rows of the paper without a run are shown, too.
+    root: of the project; links lead from its docs/ to the runs' folders. None: for a terminal,
+    without links and without the rows of the paper that have no run.
     """
     done = {run.results["data_set"] for run in runs if run.kind != "other"}
-    data_sets = [name for name in PAPER_RESULTS if all_rows or name in done]
+    data_sets = [name for name in PAPER_RESULTS if root or name in done]
     parts = []
-    if all_rows or done:
+    if root or done:
         parts = ["## The runs of each row",
                  "Times hold training and validation; some runs shared the machine, so they do not "
-                 "compare the cells. %s: with TensorFlow 2.x. A test value leads to the run's "
-                 "folder." % TENSORFLOW_2]
+                 "compare the cells. %s: with TensorFlow 2.x.%s" % (
+                     TENSORFLOW_2, " A test value leads to the run's folder." if root else "")]
     for data_set in data_sets + sorted(done - set(PAPER_RESULTS)):
         parts += ["### " + data_set] + _of_data_set(runs, data_set, root)
     others = [run for run in runs if run.kind == "other"]
-    if done:
+    if any(run.kind == "untuned" for run in runs):
         parts += ["## What to expect on the way",
                   "Validation after the first epochs and at the best one, for a run with the "
                   "published settings and seed 1 (or the lowest there is). With the same commit, "
@@ -36,11 +41,16 @@ def page(runs, root, all_rows=True):
                   "Otherwise music differs by up to 2 % after the first epoch, and later as much "
                   "as two seeds do; a classifier's first accuracies can differ widely, as it "
                   "leaves chance an epoch sooner or later.",
-                  check_table(runs)]
-    if others:
+                  check_table(runs, with_command=bool(root))]
+    if others and root:
         parts += ["## Short trials and other settings",
                   "They show that a script learns, how long an epoch takes, or what one setting "
-                  "does. They reproduce no number of the paper.", _table(others, root, True)]
+                  "does. They reproduce no number of the paper."]
+    elif others:
+        parts += ["## Other settings and your own data",
+                  "Their values are not to be set beside the paper's."]
+    if others:
+        parts.append(_table(others, root, True))
     return "\n\n".join(parts)
 
 
@@ -54,20 +64,30 @@ def _of_data_set(runs, data_set, root):
         parts += ["Published settings:", _table(untuned, root)]
     if tuned:
         winners = {run.winner.folder: run.winner for run in tuned}
-        links = ["%s: [%d trials](%s)" % (CELL_TITLES.get(winner.cell, winner.cell), winner.trials,
-                                          _link(os.path.join(winner.folder, "trials.csv"), root))
+        links = ["%s: %s" % (CELL_TITLES.get(winner.cell, winner.cell),
+                             _link("%d trials" % winner.trials,
+                                   os.path.join(winner.folder, "trials.csv"), root))
                  for winner in winners.values()]
         parts += ["Tuned, by a sweep for each cell (%s):" % ", ".join(links), _table(tuned, root)]
     return parts or ["Not run yet."]
 
 
 def _table(runs, root, with_name=False):
+    """The table of runs; in a terminal their folders and commands stand below it."""
+    runs = sorted(runs, key=_place)
     titles = ["data set", "cell", "seed", "parameters", "epochs, best", "time", "validation",
-              "test", "commit", "command"]
-    rows = [[run.results["data_set"]] + _details(run, root) for run in sorted(runs, key=_place)]
+              "test", "commit"]
+    rows = [[run.results["data_set"]] + _details(run, root) for run in runs]
     if not with_name:
         titles, rows = titles[1:], [row[1:] for row in rows]
-    return "\n".join(markdown(titles, rows))
+    if root:
+        return "\n".join(markdown(titles + ["command"], _with_commands(rows, runs)))
+    commands = ["%s:\n    %s" % (shown_path(run.folder), run.command) for run in runs]
+    return "\n".join(markdown(titles, rows) + [""] + commands)
+
+
+def _with_commands(rows, runs):
+    return [row + ["`%s`" % run.command] for row, run in zip(rows, runs)]
 
 
 def _place(run):
@@ -87,22 +107,28 @@ def _details(run, root):
             "{:,}".format(results["parameters"]),
             "%d, %d" % (results["epochs"], results["best_epoch"]),
             "%s on %s%s" % (duration(results["seconds"]), counted(cores, "core"), sign), values[0],
-            "[%s](%s) %s" % (values[1], _link(run.folder, root), unit(metric).label),
-            commit[:7], "`%s`" % run.command]
+            "%s %s" % (_link(values[1], run.folder, root), unit(metric).label), commit[:7]]
 
 
-def _link(path, root):
-    return quote(os.path.relpath(path, os.path.join(root, "docs")).replace(os.sep, "/"))
+def _link(text, path, root):
+    """`text` as a link to a path, without a root `text` alone."""
+    if not root:
+        return text
+    relative = os.path.relpath(path, os.path.join(root, "docs"))
+    return "[%s](%s)" % (text, quote(relative.replace(os.sep, "/")))
 
 
-def check_table(runs):
+def check_table(runs, with_command=True):
     """For each data set and cell: validation on the way, epochs, time an epoch, and the command."""
     titles = ["data set", "cell", "metric"] + ["epoch %d" % epoch for epoch in CHECKED_EPOCHS]
-    titles += ["best", "epochs", "s an epoch", "TensorFlow", "command"]
+    titles += ["best", "epochs", "s an epoch", "TensorFlow"]
     firsts = {}
     for run in sorted((run for run in runs if run.kind == "untuned"), key=_place):
         firsts.setdefault((run.results["data_set"], run.results["cell"]), run)
-    return "\n".join(markdown(titles, list(map(_check_line, firsts.values()))))
+    rows = list(map(_check_line, firsts.values()))
+    if with_command:
+        titles, rows = titles + ["command"], _with_commands(rows, firsts.values())
+    return "\n".join(markdown(titles, rows))
 
 
 def _check_line(run):
@@ -114,5 +140,4 @@ def _check_line(run):
     seconds = "%.1f" % (results["seconds"] / results["epochs"])
     return [results["data_set"], CELL_TITLES.get(results["cell"], results["cell"]),
             unit(metric).label, *values, str(results["epochs"]), seconds,
-            "%s, %s" % (run.tensorflow, counted(results["environment"]["cores"], "core")),
-            "`%s`" % run.command]
+            "%s, %s" % (run.tensorflow, counted(results["environment"]["cores"], "core"))]

@@ -332,7 +332,7 @@ def test_of_your_own_runs_only_the_rows_that_are_there_are_shown(tmp_path, capsy
     shown = capsys.readouterr().out
     assert "Untuned, on the test part: ours (theirs)" in shown and "### JSB Chorales" in shown
     assert "penn" not in shown and "### IMDB" not in shown and "Not run yet" not in shown
-    assert "## Short trials and other settings" in shown and "--dropout 0.25" in shown
+    assert "## Other settings and your own data" in shown and "--dropout 0.25" in shown
 
 
 def test_a_single_run_can_be_shown(capsys):
@@ -580,7 +580,36 @@ def test_runs_with_settings_of_their_own_stand_under_no_empty_heading(tmp_path, 
     make_run(tmp_path / "own", unpublished={"dropout": 0.1})
     tool.main([str(tmp_path)])
     shown = capsys.readouterr().out
-    assert shown.startswith("## Short trials") and "## The runs of each row" not in shown
+    assert shown.startswith("## Other settings") and "## The runs of each row" not in shown
+    assert "## What to expect" not in shown and "Short trials" not in shown
+    assert not (tmp_path / "chart.png").exists()  # it would have no panel
+
+
+def test_in_a_terminal_the_commands_stand_below_the_tables(tmp_path, capsys):
+    make_run(tmp_path / "first", unpublished={"dropout": 0.1})
+    make_run(tmp_path / "second")
+    tool.main([str(tmp_path)])
+    shown = capsys.readouterr().out
+    assert "%s:\n    python -u mm_main.py" % (tmp_path / "first") in shown
+    lines = [line for line in shown.splitlines() if line.startswith("| ")]
+    assert lines and max(map(len, lines)) < 120 and "python" not in "".join(lines)
+    assert "| 8.041 window NLL |" in shown and "](" not in shown
+
+
+@pytest.mark.parametrize("data_set, of, tuned, label", [
+    ("JSB Chorales", JSB, False, "no untuned value is published"), ("JSB Chorales", JSB, True, ""),
+    ("IMDB", os.path.join(ROOT, "results/sentiment/IMDB/RRU/seed1"), False, "")])
+def test_a_panel_of_the_chart_says_so_if_there_is_nothing_of_theirs(tmp_path, monkeypatch, data_set,
+                                                                    of, tuned, label):
+    drawn = []
+    monkeypatch.setattr(tool.chart, "save", lambda figure, path: drawn.append(figure))
+    make_run(tmp_path / "trial-001", of=of, unpublished={"dropout": 0.77} if tuned else ())
+    if tuned:
+        write_sweep(tmp_path, 5, 8.0)
+    tool.main([str(tmp_path)])
+    axes = drawn[0].axes[0]
+    assert axes.get_title().startswith(data_set + ", %s\n" % ("tuned" if tuned else "untuned"))
+    assert axes.get_xlabel() == label
 
 
 def test_to_look_at_the_published_runs_changes_nothing(monkeypatch, capsys):

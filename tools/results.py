@@ -121,12 +121,13 @@ def main(arguments=None):
         return
     runs = collect(folders)
     if options.folders:
-        print("\n".join(rows.tables(runs) + [page(runs, ROOT, all_rows=False)]))
+        print("\n".join(rows.tables(runs) + [page(runs)]))
     else:
         print("%s\n\n%s" % (tables.for_readme(runs), page(runs, ROOT)))
-    if options.readme or options.folders and not has_settings(folders[0]):
+    panels = chart.panels_of(runs)
+    if panels and (options.readme or options.folders and not has_settings(folders[0])):
         path = os.path.join(folders[0], "chart.png")
-        chart.draw(runs, path)
+        chart.draw(panels, path)
         print("written: %s" % shown_path(path), file=sys.stderr)
     if options.readme:
         renew(runs)
