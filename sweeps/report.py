@@ -1,16 +1,19 @@
 """The files that a sweep leaves for people: a table, trials.csv and pictures."""
 
 import csv
+import itertools
 import math
+import statistics
 
-from matplotlib import ticker
+import numpy as np
+from matplotlib import colors, ticker
 
 from files import units
 from files.writing import atomic_write
 from reports.pictures import pyplot, save, whole_numbers
 from sweeps import heat_map
 from sweeps.grids import grid_of_records, two_settings
-from sweeps.search_space import LISTS
+from sweeps.search_space import LISTS, extremes
 
 _COLUMNS = ["metric", "value", "best_so_far", "epochs_done", "best_epoch", "parameters",
             "hidden_units", "seconds", "trial_seconds", "pruned", "machine", "finished", "reason"]
@@ -65,83 +68,135 @@ def write(run, records, space):
                                 lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    succeeded = [row for row in rows if row["loss"] is not None]
     title = "{}, {}, {} trials, {} failed".format(
-        run.settings.data_set_name, run.settings.cell_name, len(rows), len(rows) - len(succeeded))
-    drawn = [_in_shown_unit(row) for row in succeeded]
-    _best_so_far(run, drawn, title)
-    _dimensions(run, drawn, space, title)
+        run.settings.data_set_name, run.settings.cell_name, len(rows),
+        sum(row["loss"] is None for row in rows))
+    trials = _Trials(rows, best["metric"])
+    _best_so_far(run, trials, title)
+    _dimensions(run, trials, space, title)
     lists = all(dimension[0] in LISTS for dimension in space.values())
     if lists and two_settings([record["point"] for record in records]):
         _heat_maps(run, records, title)
 
 
-def _in_shown_unit(row):
-    factor = units.unit(row["metric"]).factor
-    return dict(row, value=factor * row["value"], best_so_far=factor * row["best_so_far"])
+class _Trials(object):
+    """Trials as pictures show them: those that failed or are far worse are drawn at the edge.
+
+    values, best: of each trial and up to it, in the unit that is shown; nan if there is none.
+    worst: the worst value in its place, at most three times as far from the best as the median.
+    """
+
+    def __init__(self, rows, metric):
+        known = units.unit(metric)
+        self.rows, self.numbers = rows, [row["trial"] for row in rows]
+        self.label = "validation\n" + known.axis
+        self.values, self.best = (known.factor * np.array([row.get(name) for row in rows], float)
+                                  for name in ("value", "best_so_far"))
+        self.failed = np.isnan(self.values)
+        values, best = self.values[~self.failed], self.best[-1]
+        far = 3 * (statistics.median(values) - best)
+        self.worst = values[np.argmax(abs(values - best))]
+        if 0 < abs(far) < abs(self.worst - best):
+            self.worst = best + far
+        self.span = self.worst - best or (1 if units.lower_is_better(metric) else -1)
+        self.worse = abs(np.nan_to_num(self.values - best)) > abs(self.worst - best)
+
+    def draw(self, axes, places, colours):
+        """Draw the trials at `places` into axes: pruned ones hollow, failed ones as crosses."""
+        edge = self.worst + 0.1 * self.span
+        heights, places = np.where(self.worse | self.failed, edge, self.values), np.array(places)
+        faces = np.array(colours)
+        faces[[bool(row.get("pruned")) for row in self.rows], 3] = 0
+        arrow = "^" if self.span > 0 else "v"
+        for marker, chosen, label in (("o", ~(self.worse | self.failed), "trial"),
+                                      (arrow, self.worse, None)):
+            axes.scatter(places[chosen], heights[chosen], marker=marker, facecolors=faces[chosen],
+                         edgecolors=colours[chosen], zorder=2, label=label)
+        axes.plot(places[self.failed], heights[self.failed], "x", color="black")
+        beyond = self.worse.any() or self.failed.any()
+        ends = self.best[-1] - 0.06 * self.span, self.worst + (0.16 if beyond else 0.06) * self.span
+        axes.set_ylim(min(ends), max(ends))
+
+    def key(self):
+        """The line that tells what the signs are; "" if all trials are plain points."""
+        signs = ["hollow: pruned"] if any(row.get("pruned") for row in self.rows) else []
+        if self.worse.any():
+            farthest = (max if self.span > 0 else min)(self.values[self.worse])
+            signs.append("triangle: worse, as far as %.4g" % farthest)
+        return "; ".join(signs + (["cross: failed"] if self.failed.any() else []))
 
 
-def _label(rows):
-    return "validation\n" + units.unit(rows[0]["metric"]).axis
-
-
-def _best_so_far(run, rows, title):
+def _best_so_far(run, trials, title):
     figure, axes = pyplot.subplots(figsize=(7, 4.2))
-    numbers = [row["trial"] for row in rows]
-    axes.plot(numbers, [row["value"] for row in rows], "o", color="0.6", markersize=4,
-              label="trial")
-    axes.step(numbers, [row["best_so_far"] for row in rows], where="post", color="tab:blue",
-              label="best so far")
+    trials.draw(axes, trials.numbers, np.tile(colors.to_rgba("0.55"), (len(trials.rows), 1)))
+    axes.step(trials.numbers, trials.best, where="post", color="tab:blue", label="best so far")
     axes.set_xlabel("trial")
-    axes.set_ylabel(_label(rows))
-    axes.set_title(title)
+    axes.set_ylabel(trials.label)
+    axes.set_title(_with_key(title, trials))
     whole_numbers(axes.xaxis)
     axes.grid(color="0.9")
     axes.legend()
     save(figure, run.file("best_so_far.png"))
 
 
-def _dimensions(run, rows, space, title):
+def _with_key(title, trials):
+    return "\n".join(filter(None, (title, trials.key())))
+
+
+def _dimensions(run, trials, space, title):
     across = min(len(space), 3)
     down = math.ceil(len(space) / across)
     figure, all_axes = pyplot.subplots(down, across, figsize=(4 * across, 3.4 * down), sharey=True,
                                        squeeze=False, constrained_layout=True)
-    values, trials = [row["value"] for row in rows], [row["trial"] for row in rows]
+    scale = pyplot.cm.ScalarMappable(pyplot.Normalize(min(trials.numbers), max(trials.numbers)),
+                                     "viridis_r")
+    colours = scale.to_rgba(trials.numbers)
     for axes, name in zip(all_axes.flat, sorted(space)):
-        points = axes.scatter(_places(axes, [row[name] for row in rows], space[name]), values,
-                              c=trials, cmap="viridis_r", zorder=2)
+        places = _places(axes, [row[name] for row in trials.rows], space[name])
+        trials.draw(axes, places, colours)
         axes.set_xlabel(name)
         axes.grid(color="0.9")
     for axes in all_axes[:, 0]:
-        axes.set_ylabel(_label(rows))
+        axes.set_ylabel(trials.label)
     for axes in all_axes.flat[len(space):]:
         axes.set_axis_off()
-    figure.suptitle(title)
-    figure.colorbar(points, ax=all_axes, label="trial",
+    figure.suptitle(_with_key(title, trials))
+    figure.colorbar(scale, ax=all_axes, label="trial",
                     ticks=ticker.MaxNLocator(integer=True, min_n_ticks=1))
     save(figure, run.file("dimensions.png"))
 
 
 def _places(axes, values, dimension):
-    """Places of values on the x axis, which is made for their dimension."""
+    """Places of values on the x axis, which is made to show all of their dimension."""
     if dimension[0] == "choice":
-        names = [value for value in dimension[1] if value in values]
+        names = dimension[1]
         axes.set_xticks(range(len(names)))
         axes.set_xticklabels(names)
         axes.set_xlim(-0.5, len(names) - 0.5)
         return [names.index(value) for value in values]
+    low, high = min(extremes(dimension)), max(extremes(dimension))
     if dimension[0] in ("log", "log_grid"):
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(_log_ticks(min(values), max(values)))
+        axes.xaxis.set_major_locator(ticker.FixedLocator(_log_ticks(low, high)))
         axes.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
         axes.xaxis.set_minor_locator(ticker.NullLocator())
+        axes.set_xlim(low / (high / low) ** 0.04, high * (high / low) ** 0.04)
+    else:
+        axes.set_xlim(low - 0.04 * (high - low), high + 0.04 * (high - low))
+        if dimension[0] == "integer":
+            whole_numbers(axes.xaxis)
     return values
 
 
 def _log_ticks(low, high):
-    """At most about five ticks, so that their numbers do not overlap."""
+    """At most about five round ticks, so that their numbers do not overlap; else the two ends."""
     decades = math.log10(high / low)
-    return ticker.LogLocator(subs=(1, 2, 5) if decades < 1 else (1, 3) if decades < 2.3 else (1,))
+    digits = (1, 2, 5) if decades < 1.1 else (1, 3) if decades < 2.3 else (1,)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1,
+                   math.ceil(decades / 6))
+    round_numbers = (float("%de%d" % pair) for pair in itertools.product(digits, powers))
+    ticks = sorted(number for number in round_numbers if low <= number <= high)
+    return ticks if len(ticks) > 1 else [low, high]
 
 
 def _heat_maps(run, records, title):

@@ -155,7 +155,8 @@ def test_trained_epochs_stand_beside_a_sweep_over_their_limit(toy):
     assert (line["epochs"], line["epochs_done"]) == ("9", "4")
 
 
-@pytest.mark.parametrize("low, high", [(1e-4, 1e-2), (1e-3, 1e-2), (2e-4, 9e-3), (1e-6, 1)])
+@pytest.mark.parametrize("low, high", [
+    (1e-4, 1e-2), (1e-3, 1e-2), (2e-4, 9e-3), (1e-6, 1), (1e-12, 1), (7e-4, 8e-4), (8e-4, 1.2e-3)])
 def test_the_ticks_of_a_logarithmic_dimension_do_not_overlap(toy, monkeypatch, low, high):
     drawn = {}
     monkeypatch.setattr(sweep_report, "save",
@@ -177,6 +178,47 @@ def test_the_ticks_of_a_logarithmic_dimension_do_not_overlap(toy, monkeypatch, l
              if left <= tick.get_loc() <= right]
     assert len(boxes) >= 2
     assert all(one.x1 < other.x0 for one, other in zip(boxes, boxes[1:]))
+    low_dropout, high_dropout = figure.axes[0].get_xlim()
+    assert low_dropout < 0 and high_dropout > 0.8  # all of the dimension, wherever the trials are
+
+
+@pytest.mark.parametrize("metric, best, step, arrow", [("window_nll", 8.0, 0.1, "^"),
+                                                       ("accuracy", 0.9, -0.1, "v")])
+def test_trials_that_failed_or_are_far_worse_are_marked_at_the_edge(toy, monkeypatch, metric, best,
+                                                                    step, arrow):
+    drawn = {}
+    monkeypatch.setattr(sweep_report, "save",
+                        lambda figure, path: drawn.update({os.path.basename(path): figure}))
+    values = [best + step * number for number in (1, 0, 2, 2, 8)]
+    records = [{"trial": number, "loss": value if step > 0 else -value, "value": value,
+                "metric": metric, "pruned": number == 3, "point": {"dropout": 0.1 * number}}
+               for number, value in enumerate(values, 2)]
+    failed = {"trial": 1, "loss": None, "reason": "nan", "point": {"dropout": 0.7}}
+    with toy.open() as sweep:
+        sweep_report.write(sweep.run, [failed] + records, {"dropout": ("uniform", 0, 0.8)})
+    factor = 100 if metric == "accuracy" else 1
+    for name in ("dimensions.png", "best_so_far.png"):
+        axes = drawn[name].axes[0]
+        points, arrows = axes.collections
+        assert len(points.get_offsets()) == 4 and len(arrows.get_offsets()) == 1
+        assert points.get_facecolors()[1][3] == 0 and points.get_facecolors()[0][3] == 1  # hollow
+        ends = axes.get_ylim()
+        edge = arrows.get_offsets()[0][1]
+        assert min(ends) < edge < max(ends)
+        assert abs(edge - factor * best) < 8 * abs(factor * step)
+        crosses = next(line for line in axes.lines if line.get_marker() == "x")
+        assert crosses.get_ydata().tolist() == [edge]
+        title = axes.get_title() or drawn[name]._suptitle.get_text()
+        assert title.endswith("6 trials, 1 failed\nhollow: pruned; triangle: worse, as far as %.4g; "
+                              "cross: failed" % (factor * values[-1]))
+
+
+def test_the_same_value_in_all_trials_can_be_drawn(toy):
+    records = [{"trial": number, "loss": 8.0, "value": 8.0, "metric": "nll",
+                "point": {"dropout": 0.1}} for number in (1, 2)]
+    with toy.open() as sweep:
+        sweep_report.write(sweep.run, records, {"dropout": ("choice", [0.1, 0.2])})
+        assert os.path.getsize(sweep.run.file("dimensions.png")) > 5000
 
 
 @pytest.mark.tf2
