@@ -12,12 +12,15 @@ from sweeps.records import read_records
 from sweeps.summary import summary
 
 
-class Grid(collections.namedtuple("Grid", "data_set cell names metric part values epochs")):
+_FIELDS = "data_set cell names metric part values epochs pruned"
+
+
+class Grid(collections.namedtuple("Grid", _FIELDS, defaults=[frozenset()])):
     """The values of a metric at each combination of two settings.
 
     cell: its title. names: of the two settings, the first going across. part: of the data that the
     metric is of, "validation" or "test". values, epochs: {(across, down): number}; a value is None
-    if the training failed, with any of its seeds.
+    if the training failed, with any of its seeds. pruned: the places where one was pruned.
     """
 
     @property
@@ -34,9 +37,18 @@ _SAME = 0.05  # two points are the same if their settings differ by no more than
 
 
 def two_settings(points):
-    """The names of the two settings that vary in points, besides seed; None if not two do."""
+    """The names of the two settings that vary in points, besides seed; None if not two do.
+
+    If a sweep is over two settings, one may have a single value.
+    """
     names = sorted(set().union(*points) - {"seed"})
+    if len(names) > 2:
+        names = [name for name in names if _varies(name, points)]
     return tuple(names) if len(names) == 2 else None
+
+
+def _varies(name, points):
+    return len({point[name] for point in points}) > 1
 
 
 def grid_of_records(records, data_set, cell):
@@ -44,7 +56,7 @@ def grid_of_records(records, data_set, cell):
     names = two_settings([record["point"] for record in records])
     values, epochs = {}, {}
     for record in records:
-        place = tuple(record["point"][name] for name in names)
+        place = _place(record, names)
         value = None if record["loss"] is None else record["value"]
         values.setdefault(place, []).append(value)
         epochs.setdefault(place, []).append(record.get("epochs", 0))
@@ -52,7 +64,12 @@ def grid_of_records(records, data_set, cell):
     return Grid(data_set, cell, names, metric, "validation",
                 {place: None if None in found else sum(found) / len(found)
                  for place, found in values.items()},
-                {place: round(sum(found) / len(found)) for place, found in epochs.items()})
+                {place: round(sum(found) / len(found)) for place, found in epochs.items()},
+                {_place(record, names) for record in records if record.get("pruned")})
+
+
+def _place(record, names):
+    return tuple(record["point"][name] for name in names)
 
 
 def load_grid(folder):
@@ -77,19 +94,28 @@ def load_paper_grids(path):
     """The authors' Grids, in the order of the file. Raises UserError."""
     grids = {}
     with reading(path), open(path, encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(line for line in file if not line.startswith("#")):
-            data_set = row["data_set"]
-            key = data_set, row["cell"]
-            if key not in grids:
-                grids[key] = Grid(data_set, row["cell"], _PAPER_NAMES, _PAPER_METRICS[data_set],
-                                  "test", {}, {})
-            parameters = round(1e6 * float(row["millions_of_parameters"]))
-            place = float(row["learning_rate"]), parameters
-            value = float(row["test_metric"])
-            failed = value > _PAPER_FAILED[data_set]
-            grids[key].values[place] = None if failed else value
-            grids[key].epochs[place] = int(row["epochs"])
+        numbered = [(number, line) for number, line in enumerate(file, 1) if line[:1] != "#"]
+        reader = csv.DictReader(line for _, line in numbered)
+        for row in reader:
+            try:
+                _add_paper_row(grids, row)
+            except Exception as error:  # a damaged line can raise nearly anything
+                raise ValueError("line %d: %s" % (numbered[reader.line_num - 1][0], error))
     return list(grids.values())
+
+
+def _add_paper_row(grids, row):
+    """Add a line of the authors' values to `grids`. Raises various errors if it is not right."""
+    data_set, key = row["data_set"], (row["data_set"], row["cell"])
+    if data_set not in _PAPER_METRICS:
+        raise ValueError("the data set is %r, but must be: one of %s" % (
+            data_set, ", ".join(_PAPER_METRICS)))
+    if key not in grids:
+        grids[key] = Grid(*key, _PAPER_NAMES, _PAPER_METRICS[data_set], "test", {}, {})
+    place = float(row["learning_rate"]), round(1e6 * float(row["millions_of_parameters"]))
+    value = float(row["test_metric"])
+    grids[key].values[place] = None if value > _PAPER_FAILED[data_set] else value
+    grids[key].epochs[place] = int(row["epochs"])
 
 
 def grid_summary(grid):

@@ -19,7 +19,9 @@ def limits(grids, attribute="values"):
 
 
 def draw(axes, grid, bounds, attribute="values"):
-    """Draw a grid into `axes`; returns what a colour bar needs. Failed trainings are marked.
+    """Draw a grid into `axes`; returns what a colour bar needs.
+
+    Failed trainings are marked; the numbers of pruned ones are in brackets.
 
     bounds: the ends of the scale of colours. attribute: of the grid, "values" or "epochs".
     """
@@ -35,13 +37,16 @@ def draw(axes, grid, bounds, attribute="values"):
     axes.set_facecolor(_FAILED)
     image = axes.imshow(field, cmap=colour_map, norm=scale, origin="lower", aspect="auto")
     form = "%d" if attribute == "epochs" else "%%.%df" % _digits(bounds)
-    for (across, down), number in numbers.items():
+    for place, number in numbers.items():
         failed = number is None
-        axes.text(columns.index(across), rows.index(down), "failed" if failed else form % number,
+        text = "failed" if failed else ("(%s)" if place in grid.pruned else "%s") % (form % number)
+        axes.text(columns.index(place[0]), rows.index(place[1]), text,
                   ha="center", va="center", fontsize=7 - failed,
                   color="black" if failed else _readable(colour_map(scale(number))))
-    for axis, values, name in ((axes.xaxis, columns, grid.names[0]),
-                               (axes.yaxis, rows, grid.names[1])):
+    across, down = grid.names
+    if grid.pruned:
+        across += "\n(in brackets: pruned)"
+    for axis, values, name in ((axes.xaxis, columns, across), (axes.yaxis, rows, down)):
         axis.set_ticks(range(len(values)))
         axis.set_ticklabels([short(value) for value in values], fontsize=8)
         axis.set_label_text(name, fontsize=8)
@@ -53,7 +58,8 @@ def label(grid, attribute):
     """The label of the scale of colours."""
     if attribute == "epochs":
         return "epochs until it stopped"
-    return "%s %s" % (grid.part, unit(grid.metric).label)
+    better = "lower" if lower_is_better(grid.metric) else "higher"
+    return "%s %s\n(%s is better)" % (grid.part, unit(grid.metric).label, better)
 
 
 def _shown(grid, attribute):

@@ -83,20 +83,21 @@ class _Trials(object):
     """Trials as pictures show them: those that failed or are far worse are drawn at the edge.
 
     values, best: of each trial and up to it, in the unit that is shown; nan if there is none.
-    worst: the worst value in its place, at most three times as far from the best as the median.
+    worst: the worst value in its place: three times as far from the best as the median, if some
+    are much farther.
     """
 
     def __init__(self, rows, metric):
         known = units.unit(metric)
         self.rows, self.numbers = rows, [row["trial"] for row in rows]
         self.label = "validation\n" + known.axis
-        self.values, self.best = (known.factor * np.array([row.get(name) for row in rows], float)
-                                  for name in ("value", "best_so_far"))
+        self.values = known.factor * np.array([row.get("value") for row in rows], float)
+        self.best = known.factor * np.array([row["best_so_far"] for row in rows], float)
         self.failed = np.isnan(self.values)
         values, best = self.values[~self.failed], self.best[-1]
         far = 3 * (statistics.median(values) - best)
         self.worst = values[np.argmax(abs(values - best))]
-        if 0 < abs(far) < abs(self.worst - best):
+        if 0 < 1.5 * abs(far) < abs(self.worst - best):
             self.worst = best + far
         self.span = self.worst - best or (1 if units.lower_is_better(metric) else -1)
         self.worse = abs(np.nan_to_num(self.values - best)) > abs(self.worst - best)

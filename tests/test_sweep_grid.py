@@ -183,13 +183,13 @@ def test_the_ticks_of_a_logarithmic_dimension_do_not_overlap(toy, monkeypatch, l
 
 
 @pytest.mark.parametrize("metric, best, step, arrow", [("window_nll", 8.0, 0.1, "^"),
-                                                       ("accuracy", 0.9, -0.1, "v")])
+                                                       ("accuracy", 0.9, -0.05, "v")])
 def test_trials_that_failed_or_are_far_worse_are_marked_at_the_edge(toy, monkeypatch, metric, best,
                                                                     step, arrow):
     drawn = {}
     monkeypatch.setattr(sweep_report, "save",
                         lambda figure, path: drawn.update({os.path.basename(path): figure}))
-    values = [best + step * number for number in (1, 0, 2, 2, 8)]
+    values = [best + step * number for number in (1, 0, 2, 2, 9.5)]
     records = [{"trial": number, "loss": value if step > 0 else -value, "value": value,
                 "metric": metric, "pruned": number == 3, "point": {"dropout": 0.1 * number}}
                for number, value in enumerate(values, 2)]
@@ -209,8 +209,8 @@ def test_trials_that_failed_or_are_far_worse_are_marked_at_the_edge(toy, monkeyp
         crosses = next(line for line in axes.lines if line.get_marker() == "x")
         assert crosses.get_ydata().tolist() == [edge]
         title = axes.get_title() or drawn[name]._suptitle.get_text()
-        assert title.endswith("6 trials, 1 failed\nhollow: pruned; triangle: worse, as far as %.4g; "
-                              "cross: failed" % (factor * values[-1]))
+        assert title.endswith("6 trials, 1 failed\nhollow: pruned; triangle: worse, as far as "
+                              "%.4g; cross: failed" % (factor * values[-1]))
 
 
 def test_the_same_value_in_all_trials_can_be_drawn(toy):
@@ -302,6 +302,81 @@ def test_failed_fields_of_a_heat_map_are_marked(monkeypatch):
     heat_map.draw(axes, grid, heat_map.limits([grid]))
     assert sorted(text.get_text() for text in axes.texts) == ["50.00", "failed"]
     heat_map.pyplot.close(figure)
+
+
+def test_pruned_fields_of_a_heat_map_are_marked_and_counted_if_there_are_any():
+    plain = grids.Grid("toy", "RRU", ("a", "b"), "accuracy", "validation",
+                       {(1, 2): 0.5, (2, 2): 0.25, (3, 2): None},
+                       {(1, 2): 3, (2, 2): 1, (3, 2): 0})
+    grid = plain._replace(pruned={(2, 2)})
+    for attribute, shown in (("values", ["(25.00)", "50.00", "failed"]),
+                             ("epochs", ["(1)", "3", "failed"])):
+        figure, axes = heat_map.pyplot.subplots()
+        heat_map.draw(axes, grid, heat_map.limits([grid], attribute), attribute)
+        assert sorted(text.get_text() for text in axes.texts) == shown
+        assert axes.get_xlabel() == "a\n(in brackets: pruned)"
+        heat_map.pyplot.close(figure)
+    titles, marks, first, second = tool.table([plain, grid])
+    assert titles.endswith("| failed | pruned | epochs |") and marks.count("---:") == 6
+    assert first.endswith("| 1 of 3 | 0 of 3 | 4 |") and second.endswith("| 1 of 3 | 1 of 3 | 4 |")
+    assert "pruned" not in "".join(tool.table([plain]))
+
+
+def test_pruned_trials_of_a_sweep_are_so_in_its_grid(toy):
+    search = {"dropout": ("choice", [0.1, 0.3]), "batch_size": ("choice", [4, 8]),
+              "learning_rate": ("choice", [0.01])}  # a third dimension, but it does not vary
+    toy.orders(t2="pruned")
+    with toy.open(*grid_words(search)) as sweep:
+        sweep.search()
+        sweep_report.write(sweep.run, sweep.records, sweep.space)
+        assert os.path.exists(sweep.run.file("heat_map.png"))
+        pruned = next(record for record in sweep.records if record["trial"] == 2)["point"]
+        grid = grids.load_grid(sweep.run.path)
+    assert grid.names == ("batch_size", "dropout") and len(grid.values) == 4
+    assert grid.pruned == {(pruned["batch_size"], pruned["dropout"])}
+
+
+def test_of_two_settings_one_may_have_a_single_value():
+    points = [{"a": 1, "b": 2, "seed": 1}, {"a": 3, "b": 2, "seed": 2}]
+    assert grids.two_settings(points) == ("a", "b")
+    assert grids.two_settings([dict(point, c=5) for point in points]) is None  # which of b and c?
+
+
+def test_grids_of_one_data_set_have_one_bar_of_colours(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(tool, "save", lambda figure, path: drawn.append(figure))
+    tool.draw(grids.load_paper_grids(tool.PAPER), str(tmp_path / "grid.png"), "values")
+    labels = [axes.get_ylabel() for axes in drawn[0].axes]
+    assert [label for label in labels if "better" in label] == [
+        "test window NLL\n(lower is better)", "test perplexity\n(lower is better)"]
+    assert [axes.get_title() for axes in drawn[0].axes[:5]] == [
+        "Nottingham " + cell for cell in ("RRU", "GRU", "LSTM", "Mogrifier LSTM",
+                                          "RRU, not normalised")]
+
+
+def test_a_folder_that_is_given_twice_is_one_grid(toy, tmp_path, capsys):
+    folder = our_grid(toy)
+    tool.main([folder, folder + os.sep, "--output", str(tmp_path / "grid.png")])
+    assert capsys.readouterr().out.count("| Nottingham RRU, validation window NLL |") == 1
+
+
+@pytest.mark.parametrize("line, named", [
+    ("Foo,RRU,0.001,1,3.0,5", "line 4: the data set is 'Foo', but must be: one of Nottingham, p"),
+    ("penn,RRU,low,1,3.0,5", "line 4: could not convert string to float: 'low'"),
+    ("penn,RRU", "line 4: ")])
+def test_a_damaged_line_of_the_authors_grids_is_named(tmp_path, line, named):
+    path = tmp_path / "paper.csv"
+    path.write_text("# by whom\ndata_set,cell,learning_rate,millions_of_parameters,test_metric,"
+                    "epochs\npenn,RRU,0.01,1,100,5\n%s\n" % line)
+    with pytest.raises(UserError, match="paper.csv cannot be read .*" + named):
+        tool.main(["--paper", str(path), "--output", str(tmp_path / "grid.png")])
+    assert not (tmp_path / "grid.png").exists()
+
+
+def test_a_picture_that_would_not_be_named_png_is_refused(tmp_path):
+    with pytest.raises(UserError, match="--output is .*/x.xyz: give a name that ends in .png"):
+        tool.main(["--paper", tool.PAPER, "--output", str(tmp_path / "x.xyz")])
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_grid_of_failures_only_has_limits():

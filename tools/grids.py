@@ -4,11 +4,12 @@
     python -u tools/grids.py "runs/music/JSB Chorales"/*/grid --output grids.png
 
 A grid is a sweep over two settings (search_method "grid"; see docs/sweeps.md). The grids of one
-data set share a row of the picture and its colours. The table is printed as Markdown; if a grid of
+data set stand together and share one bar of colours. The table is printed as Markdown; if a grid of
 ours has a point of the authors', so is the difference.
 """
 
 import argparse
+import math
 import os
 import sys
 
@@ -37,7 +38,10 @@ def main(arguments=None):
     parser.add_argument("--output", required=True, metavar="PNG", help="the picture to write")
     parser.add_argument("--epochs", action="store_true", help="draw epochs instead of the metric")
     given = parser.parse_args(arguments)
-    own = sorted(map(grids.load_grid, map(existing_path, given.folders)),
+    if not given.output.lower().endswith(".png"):
+        raise UserError("--output is %s" % given.output, "give a name that ends in .png")
+    folders = {os.path.realpath(folder): folder for folder in map(existing_path, given.folders)}
+    own = sorted(map(grids.load_grid, folders.values()),
                  key=lambda grid: rank(grid.cell, CELL_NAMES))
     shown = own + (grids.load_paper_grids(given.paper) if given.paper else [])
     if not shown:
@@ -58,27 +62,28 @@ def rows_of(shown):
 
 
 def draw(shown, path, attribute):
-    """Write the picture of all grids, those that share colours below one another."""
+    """Write the picture of all grids; those of a data set share one bar of colours."""
     wide = _most_values(shown, 0) > 6
     across = min(len(shown), 2 if wide else 3)  # so that the numbers can be read on a page
-    lines, bounds = [], []
+    lines = []
     for alike in rows_of(shown):
-        for start in range(0, len(alike), across):
-            lines.append(alike[start:start + across])
-            bounds.append(heat_map.limits(alike, attribute))
+        lines += [alike[start:start + across] for start in range(0, len(alike), across)]
     heights = [1.3 + 0.22 * max(_most_values(line, 1), 3) for line in lines]
     figure, all_axes = pyplot.subplots(
         len(lines), across, squeeze=False, constrained_layout=True,
         figsize=(10, sum(heights)), gridspec_kw={"height_ratios": heights})
-    for line, limits, line_axes in zip(lines, bounds, all_axes):
-        for grid, axes in zip(line, line_axes):
+    for alike in rows_of(shown):
+        count = math.ceil(len(alike) / across)
+        alike_axes, all_axes = all_axes[:count].ravel(), all_axes[count:]
+        limits = heat_map.limits(alike, attribute)
+        for place, (grid, axes) in enumerate(zip(alike, alike_axes)):
             image = heat_map.draw(axes, grid, limits, attribute)
             axes.set_title(_title(grid), fontsize=9)
-            if axes is not line_axes[0]:
+            if place % across:
                 axes.set_ylabel("")
-        for axes in line_axes[len(line):]:
+        for axes in alike_axes[len(alike):]:
             axes.set_axis_off()
-        figure.colorbar(image, ax=list(line_axes), label=heat_map.label(line[0], attribute),
+        figure.colorbar(image, ax=list(alike_axes), label=heat_map.label(alike[0], attribute),
                         fraction=0.02, pad=0.01)
     save(figure, path)
 
@@ -106,7 +111,11 @@ def table(shown):
             "%d of %d" % (numbers["failed"], numbers["trials"]), "{:,}".format(numbers["epochs"])])
     best = "best (%s)" % (", ".join(shown[0].names) if alike else "at")
     titles = ["grid", best, "median", "worst", "within 5 % of the best", "failed", "epochs"]
-    return markdown(titles, rows, 5)
+    if any(grid.pruned for grid in shown):
+        titles.insert(-1, "pruned")
+        for row, grid in zip(rows, shown):
+            row.insert(-1, "%d of %d" % (len(grid.pruned), len(grid.values)))
+    return markdown(titles, rows, len(titles) - 2)
 
 
 def compare(own, paper):
