@@ -421,6 +421,11 @@ def test_to_publish_nothing_is_refused():
         tool.main(["--publish"])
 
 
+def test_two_tasks_at_once_are_refused():
+    with pytest.raises(UserError, match="argument --redraw: not allowed with argument --readme"):
+        tool.main(["--readme", "--redraw"])
+
+
 def test_the_chart_is_written_beside_the_runs(tmp_path, capsys):
     make_run(tmp_path / "one")
     make_run(tmp_path / "two", unpublished={"dropout": 0.25})

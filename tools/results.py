@@ -98,11 +98,12 @@ def main(arguments=None):
     parser = OneLineParser(description=__doc__,
                            formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="*", help="where to look for runs (default: results)")
-    parser.add_argument("--readme", action="store_true",
+    one_of = parser.add_mutually_exclusive_group()
+    one_of.add_argument("--readme", action="store_true",
                         help="renew the generated parts of README.md and docs/results.md, and "
                              "their chart")
-    parser.add_argument("--redraw", action="store_true", help="draw the learning curves again")
-    parser.add_argument("--publish", action="store_true",
+    one_of.add_argument("--redraw", action="store_true", help="draw the learning curves again")
+    one_of.add_argument("--publish", action="store_true",
                         help="the folders are runs, or sweeps: copy them into results")
     options = parser.parse_args(arguments)
     options.folders = list(map(existing_path, options.folders))
