@@ -5,7 +5,7 @@ import json
 import os
 import re
 
-from cells.registry import CELLS
+from cells.registry import CELLS, published_hyperparameters
 from files.errors import UserError, hint
 from files.run_files import is_sweep, load_settings, trial_name
 from sweeps.search_space import search_space
@@ -83,7 +83,8 @@ def point_of_folder(folder, space):
 def check_same(path, settings, space):
     """Raise UserError unless the sweep in the folder `path` was begun with the same settings.
 
-    What does not change what trials compute may differ, but for _OF_SWEEP. A grid may have grown.
+    What does not change what trials compute may differ, but for _OF_SWEEP. A grid may have grown. A
+    hyperparameter that the cell did not have then has its published value.
     """
     with hint("remove %s or give another --sweep_name" % path):
         saved = load_settings(path)["settings"]
@@ -91,6 +92,9 @@ def check_same(path, settings, space):
         raise UserError("%s is not a sweep" % path, "give another --sweep_name")
     if not is_sweep(path) and not glob.glob(os.path.join(glob.escape(path), "trial-*")):
         return  # nothing has been trained with them
+    saved["cell_hyperparameters"] = dict(
+        published_hyperparameters(settings.cell_name, settings.data_set_name),
+        **saved["cell_hyperparameters"])
     now = json.loads(json.dumps(settings.values))
     for name in sorted(now):
         fixed = settings.constants[name].is_of_computation or name in _OF_SWEEP

@@ -149,6 +149,22 @@ def test_a_sweep_without_trials_takes_other_settings(toy):
         toy.open("--sweep_trials", "1")
 
 
+def test_a_hyperparameter_that_did_not_exist_when_a_sweep_began_has_its_published_value(toy):
+    with toy.open("--sweep_trials", "1") as sweep:
+        sweep.search()
+        path = sweep.run.file("settings.json")
+    with open(path) as file:
+        saved = json.load(file)
+    del saved["settings"]["cell_hyperparameters"]["normalize"]
+    with open(path, "w") as file:
+        json.dump(saved, file)
+    with pytest.raises(UserError, match="was begun with cell_hyperparameters .*'normalize': True"):
+        toy.open("--sweep_trials", "2", "--normalize", "False")
+    with toy.open("--sweep_trials", "2") as sweep:
+        sweep.search()
+        assert len(sweep.records) == 2
+
+
 def test_a_sweep_follows_no_link(toy, tmp_path):
     with toy.open("--sweep_trials", "1") as sweep:
         for name in ("trials.jsonl", "spark.log"):
