@@ -48,9 +48,20 @@ def remove_results(folder):
         os.remove(os.path.join(folder, "results.json"))
 
 
+def remove_summary(folder):
+    """Remove sweep.json, if it is there, of a sweep that continues."""
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(os.path.join(folder, "sweep.json"))
+
+
 def trial_name(number):
     """The name of the folder of a sweep's trial."""
     return "trial-%03d" % number
+
+
+def winner_name(number, seed):
+    """The name of the folder of a sweep's winner, a trial, with a further seed."""
+    return "winner-%03d-seed-%d" % (number, seed)
 
 
 def load_settings(folder):

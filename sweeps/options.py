@@ -4,6 +4,7 @@ import glob
 import json
 import os
 import re
+import shlex
 
 from cells.registry import CELLS, published_hyperparameters
 from files.errors import UserError, hint
@@ -49,6 +50,13 @@ def command_of(settings, point):
     """The command that trains a point again, whatever is edited at the top of the script."""
     values = dict(_at(settings, point), do_hyperparameter_optimization=False)
     return settings.changed(**values).command()
+
+
+def continuing_command(settings):
+    """The command that continues a sweep, with what was given that changes no number, too."""
+    words = option_words({name: settings.values[name] for name in sorted(settings.given)
+                          if settings.constants[name].group in ("Run", "GPU") and name != "name"})
+    return " ".join([settings.command()] + [shlex.quote(word) for word in words])
 
 
 def _at(settings, point):

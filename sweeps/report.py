@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib import colors, ticker
 
 from files import units
+from files.progress import counted
 from files.writing import atomic_write
 from reports.pictures import pyplot, save, whole_numbers
 from sweeps import heat_map
@@ -28,9 +29,10 @@ def outcome(record):
     """The end of a trial in one line; its time is that of training, start-up and evaluation."""
     if record["loss"] is None:
         return "failed: %s" % record["reason"]
-    text = "{metric} {value} {how} {epochs} epochs, {seconds:.0f} s"
+    text = "{metric} {value} {how} {epochs}, {seconds:.0f} s"
     value = units.shown(record["metric"], record["value"])
-    return text.format(metric=record["metric"], value=value, epochs=record["epochs"],
+    return text.format(metric=record["metric"], value=value,
+                       epochs=counted(record["epochs"], "epoch"),
                        how="pruned after" if record.get("pruned") else "after",
                        seconds=record.get("trial_seconds", record["seconds"]))
 
@@ -55,7 +57,7 @@ def write(run, records, space):
     """Write trials.csv (by number, with the best value so far) and the pictures of a sweep.
 
     best_so_far.png and dimensions.png, and if it is over lists of values of two settings also
-    heat_map.png and epochs.png.
+    heat_map.png and epochs.png; none before a trial has succeeded.
     """
     best, rows = None, []
     for record in sorted(records, key=lambda record: record["trial"]):
@@ -68,6 +70,8 @@ def write(run, records, space):
                                 lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+    if best is None:
+        return
     title = "{}, {}, {} trials, {} failed".format(
         run.settings.data_set_name, run.settings.cell_name, len(rows),
         sum(row["loss"] is None for row in rows))

@@ -10,14 +10,11 @@ import re
 import shutil
 import sys
 
-import tqdm
-
-from files import units
 from files.errors import UserError
-from files.output import is_terminal
-from files.run_files import has_settings, is_begun, trial_name
+from files.run_files import has_settings, is_begun, remove_summary, trial_name
 from files.writing import save_json_lines
-from sweeps import options, report, spark, winner
+from sweeps import options, spark, winner
+from sweeps.progress import SweepProgress
 from sweeps.records import read_records
 from sweeps.search_space import points_in, search_space
 from sweeps.suggestions import next_point
@@ -27,7 +24,6 @@ from training.settings import run_path
 
 HOPELESS = 5  # so many failures, and nothing else, end a sweep
 IN_A_ROW = 3  # so many trials in a row that do not tell of their points end it, too
-_BAR = "{desc}: {n_fmt} of {total_fmt} trials {bar:10} {remaining} left{postfix}"
 
 
 def run(settings, data, script_globals):
@@ -54,6 +50,7 @@ class Sweep(object):
     """The folder of a sweep, held by one process at a time, and what is in it.
 
     records: of the trials that ended, in that order. size: how many there are to be in all.
+    progress: its SweepProgress.
     """
 
     def __init__(self, settings, space, script, data):
@@ -79,17 +76,16 @@ class Sweep(object):
         self._unclear = []  # records of trials of which it is not known whether the point failed
         self._in_a_row = []  # of the last trials that told nothing of their points: kind, reason
         self.size = self._size()
-        self._bar = tqdm.tqdm(total=self.size, initial=len(self.records), desc="sweep",
-                              bar_format=_BAR, disable=not is_terminal(sys.stderr),
-                              dynamic_ncols=True, position=0, leave=False)
-        self._show_best()
+        self.progress = SweepProgress(self)
         self._keep_best()
 
     def __enter__(self):
         return self
 
     def __exit__(self, error=None, *_):
-        self._bar.close()
+        if error:  # also an interruption: else the winner's report is there
+            self.progress.report()
+        self.progress.close()
         self.run.__exit__(error)
 
     @property
@@ -110,17 +106,20 @@ class Sweep(object):
     def search_and_finish(self):
         """Train what is left to train and test the winner. Ctrl-C ends it cleanly."""
         try:
+            self.progress.begin()
             self.search()
             winner.finish(self)
         except KeyboardInterrupt:
-            self.run.log("interrupted after %d of %d trials; the same command continues" % (
-                len(self.records), self.size))
+            self.log("interrupted after %d of %d trials; continue with: %s" % (
+                len(self.records), self.size, options.continuing_command(self.settings)))
             sys.exit(130)
 
     def search(self):
         """Train what is left to train, one trial after another or on Spark."""
-        if self.settings.spark_master and len(self.records) < self.size:
-            spark.search(self)
+        if len(self.records) < self.size:
+            remove_summary(self.run.path)  # of the trials before
+            if self.settings.spark_master:
+                spark.search(self)
         trial = self.next_trial()
         while trial:
             self.add(*train(trial))
@@ -208,27 +207,10 @@ class Sweep(object):
             failed for failed in self._failed_before if failed["trial"] != record["trial"]]
         self._write_records()
         self._keep_best()
-        self._bar.update(len(self.records) - self._bar.n)
-        self._show_best()
-        best = self.best
-        so_far = ""
-        if best:
-            value = units.shown(best["metric"], best["value"])
-            so_far = "; best so far %s, trial %d" % (value, best["trial"])
-        self.log("trial {number} of {size}: {outcome}; {point}{so_far}".format(
-            number=record["trial"], size=self.size, outcome=report.outcome(record),
-            point=report.shown(record["point"]), so_far=so_far))
+        self.progress.trial_ended(record)
 
     def _write_records(self):
         save_json_lines(self.run.file("trials.jsonl"), self.records + self._failed_before)
-
-    def _show_best(self):
-        best = self.best
-        if best:
-            point = {name: float("%.3g" % value) if isinstance(value, float) else value
-                     for name, value in best["point"].items()}
-            value = units.shown(best["metric"], best["value"])
-            self._bar.set_postfix_str("best %s: %s" % (value, report.shown(point)))
 
     def _keep_best(self):
         """Remove the checkpoints of all finished trials but the best."""
@@ -240,8 +222,7 @@ class Sweep(object):
 
     def log(self, text):
         """Print a line above the progress bar and keep it in log.txt."""
-        with tqdm.tqdm.external_write_mode():
-            self.run.log(text)
+        self.progress.log(text)
 
 
 def _is_empty(path):

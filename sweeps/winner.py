@@ -25,7 +25,7 @@ def finish(sweep):
     """
     best, first = _winner(sweep)
     records = sweep.records
-    report.write(sweep.run, records, sweep.space)
+    sweep.progress.report()
     finals = [_tested(sweep, folder) for folder in [first] + _other_seeds(sweep, best)]
     test, valid = _by_metric(finals, "test"), _by_metric(finals, "valid")
     command = options.command_of(sweep.settings, best["point"])
@@ -44,6 +44,7 @@ def finish(sweep):
             shown(name, values["std"]), len(finals)) if values["std"] else ""
         sweep.log("test %s of the winner: %s%s" % (name, shown(name, values["mean"]), spread))
     sweep.log("the winner again: " + command)
+    sweep.log("its run: %s; table (trials.csv) and pictures: %s" % (first, sweep.run.path))
 
 
 def _winner(sweep):

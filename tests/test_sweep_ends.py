@@ -4,15 +4,18 @@ import errno
 import json
 import os
 import re
+import shlex
 import shutil
 import types
 
 import pytest
+from matplotlib import pyplot
 
 import experiment
 import mm_main
 from files.errors import UserError
-from sweeps import spark
+from files.progress import counted
+from sweeps import progress, spark
 from sweeps import sweep as sweep_module
 from sweeps import trial as trial_module
 from sweeps import winner
@@ -20,6 +23,7 @@ from sweeps.records import read_records
 from sweeps.suggestions import next_point
 from sweeps.trial import AGAIN, DONE
 from test_sweep import Toy, folder_of
+from training.settings import read_settings
 
 CHOICES = ("{'learning_rate': None, 'number_of_parameters': None, "
            "'middle_layer_size_multiplier': None, 'dropout': ('choice', [0.1, 0.2])}")
@@ -330,3 +334,98 @@ def test_a_record_nested_deeply_is_one_line(toy):
     with pytest.raises(
             UserError, match="trials.jsonl.* cannot be read .*: fix or remove the line"):
         toy.open("--sweep_trials", "2")
+
+
+# --- What people see of a sweep while it runs ---
+
+def files_of(toy):
+    return {path.name for path in folder_of(toy.folder).glob("*")
+            if path.suffix in (".csv", ".png", ".json")} - {"settings.json"}
+
+
+def seen(toy, number):
+    """Note what files there are when a trial begins; returns the notes."""
+    notes = []
+
+    def train(trial):
+        notes.append(files_of(toy))
+        if trial.number == number:
+            raise KeyboardInterrupt
+        return trial_module.train(trial)
+    return notes, train
+
+
+def run_until(toy, monkeypatch, number, *words):
+    """The files that each trial found, of a sweep that Ctrl-C ends in a trial."""
+    notes, train = seen(toy, number)
+    monkeypatch.setattr(sweep_module, "train", train)
+    with pytest.raises(SystemExit) as ended, toy.open(*words) as sweep:
+        sweep.search_and_finish()
+    assert ended.value.code == 130
+    return notes
+
+
+REPORT = {"trials.csv", "best_so_far.png", "dimensions.png"}
+
+
+def test_table_and_pictures_are_there_while_a_sweep_runs(toy, monkeypatch):
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_REPORTS", 0)
+    toy.orders(t1="nan")
+    notes = run_until(toy, monkeypatch, 4, "--sweep_trials", "4")
+    assert notes == [set(), {"trials.csv"}, REPORT, REPORT]
+
+
+def test_an_interrupted_sweep_leaves_its_report_and_names_the_command_that_continues(
+        toy, monkeypatch, capsys):
+    notes = run_until(toy, monkeypatch, 3, "--sweep_trials", "4")
+    assert notes == [set()] * 3 and files_of(toy) == REPORT
+    said = [line.partition("continue with: ") for line in capsys.readouterr().out.splitlines()]
+    command, = [after for before, _, after in said if before == "interrupted after 2 of 4 trials; "]
+    assert command.startswith("python -u mm_main.py --data_set_name ")
+    monkeypatch.setattr(sweep_module, "train", trial_module.train)
+    again = read_settings(vars(mm_main), shlex.split(command)[3:])
+    assert again.values == toy.settings("--sweep_trials", "4").values
+
+
+def test_a_sweep_that_ends_with_an_error_leaves_its_report(toy):
+    toy.orders(**{"t%d" % number: "broken" for number in range(2, 9)})
+    with pytest.raises(UserError, match="3 times in a row"), toy.open() as sweep:
+        sweep.search_and_finish()
+    assert files_of(toy) == REPORT
+
+
+def test_a_picture_that_cannot_be_drawn_ends_no_sweep(toy, monkeypatch, capsys):
+    def broken(*_, **__):
+        raise ValueError("no font")
+    monkeypatch.setattr(pyplot, "subplots", broken)
+    with toy.open("--sweep_trials", "2") as sweep:
+        sweep.search_and_finish()
+    assert files_of(toy) == {"trials.csv", "sweep.json"}
+    assert "table and pictures are not up to date (ValueError: no font)" in capsys.readouterr().out
+
+
+def test_a_sweep_says_what_it_searches_and_where_its_results_are(toy, capsys):
+    search = {"learning_rate": ("log", 0.0001, 0.01), "batch_size": ("choice", [8, 16]),
+              "number_of_parameters": None, "middle_layer_size_multiplier": None,
+              "dropout": ("grid", 0.0, 0.8, 9)}
+    for trials, done in (("1", ""), ("2", ", 1 of them done")):
+        with toy.open("--search", str(search), "--sweep_trials", trials) as sweep:
+            sweep.search_and_finish()
+        shown, folder = capsys.readouterr().out.splitlines(), sweep.run.path
+        assert ("sweep of %s%s, in %s: tpe over batch_size choice 8, 16; dropout grid 9 values, "
+                "0.0, .., 0.8; learning_rate log 0.0001 to 0.01" % (
+                    counted(int(trials), "trial"), done, folder)) in shown
+        assert shown[-1] == "its run: %s/trial-%03d; table (trials.csv) and pictures: %s" % (
+            folder, sweep.best["trial"], folder)
+
+
+def test_a_sweep_that_grows_has_no_summary_before_its_end(toy):
+    for trials in "12":
+        with toy.open("--sweep_trials", trials) as sweep:
+            sweep.search()
+            assert not os.path.exists(sweep.run.file("sweep.json"))
+            winner.finish(sweep)
+            summary = sweep.run.file("sweep.json")
+    with toy.open("--sweep_trials", "2") as sweep:
+        sweep.search()  # has nothing to do
+        assert os.path.exists(summary)
