@@ -1,7 +1,10 @@
 """The end of a sweep: its winner, chosen on validation, is tested, with several seeds if wanted."""
 
+import os
+import shutil
+
 from files.errors import UserError, hint
-from files.run_files import has_settings, load_settings
+from files.run_files import BEST, has_settings, load_settings, winner_name
 from files.units import lower_is_better, shown
 from files.writing import save_json
 from reports.runs import mean_and_deviation
@@ -50,29 +53,48 @@ def finish(sweep):
 def _winner(sweep):
     """The record of the winner and the folder of its run.
 
-    If its run is missing, as in a published sweep that was copied to continue it, it is trained
-    again; another trial may be better then. Raises UserError if no trial succeeded.
+    If that is missing, as of a sweep that was published without it, or has neither a test nor the
+    weights for it, it is trained again. What won is not chosen anew by that: its record stays,
+    unless it fails now; then the next best is the winner. Raises UserError if no trial succeeded.
     """
     while sweep.best is not None:
         best = sweep.best
-        trial = options.make_trial(sweep, best["trial"], best["point"])
-        if is_finished(trial.folder):
+        trial = options.make_trial(sweep, best["trial"], best["point"], prune_after=0)
+        if _can_be_tested(trial.folder):
             return best, trial.folder
-        sweep.log("the winner, %s, is missing or unfinished: it is trained again" % trial.folder)
+        sweep.log("the winner's run, %s, is missing or not whole: it is trained again" %
+                  trial.folder)
+        if is_finished(trial.folder):
+            shutil.rmtree(trial.folder)
         record, kind = train(trial)
         if kind != DONE:
             raise UserError("the winner has no result (%s)" % record["reason"],
                             "the same command tries again")
+        if not record["reason"]:
+            check_data(sweep, trial.folder)
+            sweep.log("trained again: %s; it won, and stays the winner, by: %s" % (
+                report.outcome(record), report.outcome(best)))
+            return best, trial.folder
         sweep.records.remove(best)
         sweep.add(record)
     raise UserError("all %d trials of %s failed" % (len(sweep.records), sweep.run.path),
                     "see the reasons in trials.jsonl; --retry_failed True tries them again")
 
 
+def _can_be_tested(folder):
+    """Whether a run has ended and was tested, or has its weights. Raises UserError for damage."""
+    if not is_finished(folder):
+        return False
+    return _was_tested(results(folder)) or os.path.exists(os.path.join(folder, BEST))
+
+
+def _was_tested(found):
+    return "test" in found and not found.get("other_data")
+
+
 def _tested(sweep, folder):
     """The results of the winner's run in `folder`, with the test split."""
-    found = results(folder)
-    if "test" not in found or found.get("other_data"):
+    if not _was_tested(results(folder)):
         words = options.later_options(sweep.settings, evaluate=folder, evaluate_on_test=True)
         reason = call(sweep.script, words).reason
         if reason:
@@ -91,7 +113,7 @@ def _other_seeds(sweep, best):
         count += 1
     for seed in range(first + 1, first + count):
         changed = dict(point, seed=seed) if "seed" in point else point
-        trial = options.make_trial(sweep, _name(best, seed), changed, seed=seed,
+        trial = options.make_trial(sweep, winner_name(best["trial"], seed), changed, seed=seed,
                                    evaluate_on_test=True, prune_after=0)
         if not _has_seed(sweep, best, seed):
             record, kind = train(trial)
@@ -107,12 +129,8 @@ def _other_seeds(sweep, best):
 
 def _has_seed(sweep, best, seed):
     """Whether the winner was trained with a seed. Raises UserError if the results are damaged."""
-    folder = sweep.run.file(_name(best, seed))
+    folder = sweep.run.file(winner_name(best["trial"], seed))
     return is_finished(folder) and bool(results(folder))
-
-
-def _name(best, seed):
-    return "winner-%03d-seed-%d" % (best["trial"], seed)
 
 
 def check_data(sweep, folder):

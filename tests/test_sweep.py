@@ -75,12 +75,13 @@ if not (options.get("resume") or options.get("evaluate")):
              "data": {"fingerprint": "of others" if order == "other data" else "that of toys"}}
     json.dump(saved, open(os.path.join(folder, "settings.json"), "w"))
 settings = json.load(open(os.path.join(folder, "settings.json")))["settings"]
-open(os.path.join(folder, "checkpoints", "last.npz"), "w").close()
+for name in ("last.npz", "best.npz"):
+    open(os.path.join(folder, "checkpoints", name), "w").close()
 if order == "kill":
     os.kill(os.getpid(), signal.SIGKILL)
 if order == "wait" and not options.get("resume"):
     time.sleep(600)
-value = None if order == "overflow" else abs(settings["dropout"] - 0.3)
+value = None if order == "overflow" else abs(settings["dropout"] - 0.3) + (order == "worse")
 results = {"valid": {"nll": value}, "monitor": "nll", "lower_is_better": True,
            "seconds": 1.0, "epochs": 4,
            "best_epoch": 3, "parameters": 5, "hidden_units": 1, "seed": int(settings["seed"]),
@@ -405,6 +406,26 @@ def test_a_winner_whose_run_is_gone_is_trained_again(toy):
         assert read_records(sweep.run.file("trials.jsonl"), sweep.space) == sweep.records
     again = toy.calls()[-2:]
     assert [call.get("resume") or call.get("evaluate") for call in again] == ["", path]
+
+
+@pytest.mark.parametrize("lost", ["", "checkpoints"])
+def test_a_winner_that_is_worse_when_trained_again_stays_the_winner(toy, capsys, lost):
+    with toy.open("--sweep_trials", "3") as sweep:
+        sweep.search()
+        first, records = sweep.best, list(sweep.records)
+        shutil.rmtree(sweep.run.file("trial-%03d/%s" % (first["trial"], lost)))
+    toy.orders(**{"t%d" % first["trial"]: "worse"})
+    for _ in range(2):  # the second time nothing is trained
+        with toy.open("--sweep_trials", "3") as sweep:
+            winner.finish(sweep)
+            assert sweep.records == records and sweep.best == first
+    again = toy.calls()[3:]
+    assert [bool(call.get("evaluate")) for call in again] == [False, True]
+    assert {call["prune_after"] for call in again if "name" in call} == {"0"}
+    report = json.loads((folder_of(toy.folder) / "sweep.json").read_text())
+    assert report["winner"] == first
+    assert report["valid"]["nll"]["mean"] == pytest.approx(first["value"] + 1)
+    assert "; it won, and stays the winner, by: nll 0." in capsys.readouterr().out
 
 
 def test_a_winner_that_fails_when_trained_again_gives_way_to_the_next(toy):
