@@ -113,6 +113,8 @@ def load_sweep(folder):
         whole(content["trials"])
         number(content["winner"]["loss"])
         whole(content["winner"]["trial"])
+        for seed in content["seeds"]:
+            whole(seed)
         return content
 
 

@@ -1,6 +1,6 @@
 """Copying a finished run into results/, with the weights of its best epoch if they are small.
 
-Of a sweep, its tables and pictures without the trials.
+Of a sweep, its tables and pictures, and of its trials the winner.
 """
 
 import contextlib
@@ -9,7 +9,8 @@ import shutil
 import sys
 
 from files.errors import UserError, hint
-from files.run_files import BEST, is_sweep, load_results, load_settings, load_sweep
+from files.run_files import (BEST, is_sweep, load_results, load_settings, load_sweep, trial_name,
+                             winner_name)
 from files.writing import atomic_write, lock_folder
 from reports.runs import PART, title_of
 
@@ -27,41 +28,66 @@ def publish(folder, results_folder):
     The weights of the best epoch are copied if there are at most MOST_PARAMETERS. The name of a
     sweep's run is <sweep>/<trial>, and the sweep's settings (with its search space), log, table
     and pictures are copied into <sweep>. Raises UserError if the run is not finished, was not
-    tested, is damaged, is in use (its samples are made last), or is published already.
+    tested, is damaged, is in use (its samples are made last), or is published already, and if the
+    sweep is published with other trials.
     """
     with hint("let the run finish, or evaluate it"):
-        results = load_results(folder)
-    _check(folder, results)
+        results = _checked_results(folder)
     above, name = os.path.split(os.path.abspath(folder))
     in_sweep = is_sweep(above)
     cell_folder = os.path.join(results_folder, results["task"], results["data_set"],
                                results["cell"])
     target = os.path.join(cell_folder, os.path.basename(above) if in_sweep else "", name)
+    if in_sweep:
+        _check_continues(above, os.path.dirname(target))
     with lock_folder(folder), _new_folder(target) as part:
+        _copy_run(folder, results, part)
         if in_sweep:
             _copy(SWEEP_FILES, above, os.path.dirname(target))
-        _copy(PUBLISHED_FILES, folder, part)
-        if results["parameters"] <= MOST_PARAMETERS:
-            os.makedirs(os.path.dirname(os.path.join(part, BEST)))
-            shutil.copyfile(os.path.join(folder, BEST), os.path.join(part, BEST))
     return target
 
 
 def publish_sweep(folder, results_folder):
-    """Copy SWEEP_FILES of a finished sweep, as for a grid, whose trials are all of interest alike.
+    """Copy SWEEP_FILES of a finished sweep, and the winner's runs as `publish` does.
 
     Returns results/<task>/<data set>/<cell>/<name>. Raises UserError if it is not finished, is
     damaged, is in use, or is published already.
     """
     with hint("let the sweep finish: the same command continues"):
-        saved = load_settings(folder)
-        load_sweep(folder)
-    name = os.path.basename(os.path.abspath(folder))
+        saved, sweep = load_settings(folder), load_sweep(folder)
+        number, seeds = sweep["winner"]["trial"], sweep["seeds"]
+        names = [trial_name(number)] + [winner_name(number, seed) for seed in seeds[1:]]
+        runs = {name: _checked_results(os.path.join(folder, name)) for name in names}
     target = os.path.join(results_folder, saved["task"], title_of(saved),
-                          saved["settings"]["cell_name"], name)
-    with lock_folder(folder), _new_folder(target) as part:
+                          saved["settings"]["cell_name"], os.path.basename(os.path.abspath(folder)))
+    with contextlib.ExitStack() as locks:
+        for name in [""] + names:
+            locks.enter_context(lock_folder(os.path.join(folder, name)))
+        part = locks.enter_context(_new_folder(target))
         _copy(SWEEP_FILES, folder, part)
+        for name in names:
+            _copy_run(os.path.join(folder, name), runs[name], os.path.join(part, name))
     return target
+
+
+def _check_continues(folder, published):
+    """Raise UserError unless the files of a sweep may replace those that are published of it."""
+    theirs, ours = (_lines(os.path.join(place, "trials.jsonl")) for place in (published, folder))
+    finished, known = (os.path.exists(os.path.join(place, "sweep.json"))
+                       for place in (folder, published))
+    if not theirs <= ours:
+        raise UserError("%s has trials that %s does not have" % (published, folder),
+                        "remove what is published, or rename the sweep's folder")
+    if known and not finished:
+        raise UserError("%s is not finished, but what is published of it is" % folder,
+                        "let the sweep finish")
+
+
+def _lines(path):
+    if not os.path.exists(path):
+        return set()
+    with open(path, "rb") as file:
+        return set(file)
 
 
 @contextlib.contextmanager
@@ -79,7 +105,9 @@ def _new_folder(target):
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _check(folder, results):
+def _checked_results(folder):
+    """The results of a run that may be published. Raises UserError for another."""
+    results = load_results(folder)
     if not results["stop_reason"]:
         raise UserError("%s is not finished" % folder, "--resume it")
     if "test" not in results:
@@ -90,6 +118,14 @@ def _check(folder, results):
     if not (results["environment"].get("git_clean") and evaluation.get("git_clean")):
         print("the commit of %s is unknown, or files had been changed: nobody can repeat it" %
               folder, file=sys.stderr)
+    return results
+
+
+def _copy_run(folder, results, target):
+    """Copy PUBLISHED_FILES of a run, and its weights if they are small."""
+    _copy(PUBLISHED_FILES, folder, target)
+    if results["parameters"] <= MOST_PARAMETERS:
+        _copy([BEST], folder, target)
 
 
 def _copy(names, source, target):

@@ -97,19 +97,24 @@ def _data(saved):
 
 
 def find_winners(folders):
-    """The Winners of the finished sweeps below `folders`: of several sweeps of one cell on a data
-    set only the one that is best on validation. Raises UserError for damage."""
+    """The Winners of the finished sweeps below `folders`.
+
+    Of several sweeps of one cell on a data set it is the one that is best on validation. A grid has
+    none: it shows what some settings do, and is no tuning of all of them, as the paper's. Raises
+    UserError for damage.
+    """
     best = {}
     for folder, files in _walk(folders):
         if "sweep.json" in files:
             with hint("remove it, or give the sweep's command again, which only reports"):
                 sweep = load_sweep(folder)
                 run = os.path.join(folder, trial_name(sweep["winner"]["trial"]))
-                # A grid is published without its trials.
-                saved = load_settings(run) if has_settings(run) else {}
-            if not saved.get("unpublished"):
-                continue
+                if not has_settings(run):  # as in one that an earlier version published
+                    continue
+                saved = load_settings(run)
             settings, loss = saved["settings"], sweep["winner"]["loss"]
+            if not saved["unpublished"] or settings.get("search_method") == "grid":
+                continue
             key = _data(saved), settings["cell_name"]
             if key not in best or loss < best[key].loss:
                 best[key] = Winner(folder, sweep["trials"], loss, settings["data_set_name"],

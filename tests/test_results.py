@@ -16,6 +16,7 @@ from reports import publishing, results_page, rows, tables
 from reports import runs as runs_module
 from reports.paper_results import CELL_NAMES, PAPER_RESULTS
 from reports.runs import find_runs, find_winners
+from tools import reproduce, reproduce_plan
 from tools import results as tool
 
 ROOT = tool.ROOT
@@ -177,7 +178,7 @@ def test_the_winner_on_one_own_text_is_not_that_of_another(tmp_path):
     sweep = tmp_path / "night"
     shutil.copytree(str(tmp_path / "a"), str(sweep / "trial-001"))
     (sweep / "sweep.json").write_text(json.dumps(
-        {"trials": 1, "winner": {"trial": 1, "loss": 5.0}}))
+        {"trials": 1, "seeds": [1], "winner": {"trial": 1, "loss": 5.0}}))
     kinds = {os.path.basename(run.folder): run.kind for run in find_runs([str(tmp_path)])[0]}
     assert kinds == {"a": "tuned", "trial-001": "tuned", "b": "other"}
 
@@ -236,9 +237,9 @@ def test_runs_on_tensorflow_2_have_a_sign_and_share_the_row(tmp_path):
     assert "†: with TensorFlow 2.x" in tables.for_readme(tool.collect([str(tmp_path)]))
 
 
-def write_sweep(folder, trials, loss):
+def write_sweep(folder, trials, loss, seeds=(1,)):
     (folder / "sweep.json").write_text(json.dumps(
-        {"trials": trials, "winner": {"loss": loss, "trial": 1}}))
+        {"trials": trials, "seeds": list(seeds), "winner": {"loss": loss, "trial": 1}}))
 
 
 def test_winners_of_sweeps_are_tuned(tmp_path):
@@ -503,26 +504,82 @@ def test_the_own_winner_of_a_cell_counts_and_not_the_published_one(tmp_path):
     assert kinds == {"trial-001": "tuned", "tuned-seed1": "other"}
 
 
-def test_a_sweep_is_published_without_its_trials(tmp_path):
-    make_run(tmp_path / "grid" / "trial-003")
-    shutil.copy(str(tmp_path / "grid" / "trial-003" / "settings.json"), str(tmp_path / "grid"))
-    change(tmp_path / "grid" / "settings.json", settings=dict(
-        json.loads((tmp_path / "grid" / "settings.json").read_text())["settings"],
+def make_sweep(folder, method="tpe", **changes):
+    """A finished sweep, whose winner, trial 1, was trained with two seeds."""
+    point = {"dropout": 0.7, "learning_rate": 0.002}
+    for name, seed in (("trial-001", 1), ("winner-001-seed-2", 2), ("trial-003", 1)):
+        make_run(folder / name, seed=seed, unpublished=point, settings={"search_method": method},
+                 **changes)
+    shutil.copy(str(folder / "trial-001" / "settings.json"), str(folder))
+    change(folder / "settings.json", settings=dict(
+        json.loads((folder / "settings.json").read_text())["settings"],
         do_hyperparameter_optimization=True))
     for name in ("trials.jsonl", "heat_map.png", "log.txt"):
-        (tmp_path / "grid" / name).write_text("{}\n")
-    results = str(tmp_path / "results")
+        (folder / name).write_text("{}\n")
+    write_sweep(folder, 3, 8.0, seeds=(1, 2))
+    return folder
+
+
+def publish_sweep(folder, tmp_path):
+    return publishing.publish_sweep(str(folder), str(tmp_path / "results"))
+
+
+def test_a_sweep_is_published_with_its_winners_runs_and_no_other_trials(tmp_path, monkeypatch):
+    sweep = make_sweep(tmp_path / "night", parameters=1000)
+    (sweep / "sweep.json").rename(tmp_path / "sweep.json")
     with pytest.raises(UserError, match="sweep.json is missing: let the sweep finish"):
-        publishing.publish_sweep(str(tmp_path / "grid"), results)
-    assert not os.path.exists(results)
-    write_sweep(tmp_path / "grid", 5, 8.0)
-    target = publishing.publish_sweep(str(tmp_path / "grid"), results)
-    assert target == os.path.join(results, "music", "JSB Chorales", "RRU", "grid")
+        publish_sweep(sweep, tmp_path)
+    (tmp_path / "sweep.json").rename(sweep / "sweep.json")
+    change(sweep / "winner-001-seed-2" / "results.json", stop_reason="")
+    with pytest.raises(UserError, match="winner-001-seed-2 is not finished"):
+        publish_sweep(sweep, tmp_path)
+    assert not (tmp_path / "results").exists()
+    change(sweep / "winner-001-seed-2" / "results.json", stop_reason="done")
+    target = publish_sweep(sweep, tmp_path)
+    assert target == str(tmp_path / "results" / "music" / "JSB Chorales" / "RRU" / "night")
     assert sorted(os.listdir(target)) == [
-        "heat_map.png", "log.txt", "settings.json", "sweep.json", "trials.jsonl"]
-    assert find_runs([results]) == ([], [])
+        "heat_map.png", "log.txt", "settings.json", "sweep.json", "trial-001", "trials.jsonl",
+        "winner-001-seed-2"]
+    for name in ("trial-001", "winner-001-seed-2"):
+        assert os.listdir(os.path.join(target, name, "checkpoints")) == ["best.npz"]
+    runs, left_out = find_runs([str(tmp_path / "results")])
+    assert [run.kind for run in runs] == ["tuned", "tuned"] and left_out == []
     with pytest.raises(UserError, match="remove what is there"):
-        publishing.publish_sweep(str(tmp_path / "grid"), results)
+        publish_sweep(sweep, tmp_path)
+    # tools/reproduce.py finds the winner.
+    monkeypatch.setattr(reproduce_plan, "PUBLISHED", str(tmp_path / "results"))
+    job, = reproduce_plan.plan(*reproduce._options(
+        ["JSB Chorales", "--cells", "RRU", "--tuned", "--runs_folder", str(tmp_path)]))
+    assert (job.settings.dropout, job.settings.learning_rate) == (0.7, 0.002)
+
+
+def test_the_winner_of_a_grid_is_no_tuning(tmp_path):
+    make_sweep(tmp_path / "grid", method="grid")
+    assert find_winners([str(tmp_path)]) == []
+    publish_sweep(tmp_path / "grid", tmp_path)
+    runs, _ = find_runs([str(tmp_path / "results")])
+    assert {run.kind for run in runs} == {"other"}
+
+
+def test_a_trial_is_added_to_its_published_sweep_only(tmp_path):
+    sweep = make_sweep(tmp_path / "night")
+    published = publish_sweep(sweep, tmp_path)
+    (sweep / "heat_map.png").write_text("of more trials")
+    (sweep / "trials.jsonl").write_text("{}\n[]\n")
+    (sweep / "sweep.json").rename(tmp_path / "sweep.json")
+    before = contents(tmp_path / "results")
+    with pytest.raises(UserError, match="night is not finished, but what is published of it is: "
+                                        "let the sweep finish"):
+        publish(sweep / "trial-003", tmp_path)
+    (tmp_path / "sweep.json").rename(sweep / "sweep.json")
+    (sweep / "trials.jsonl").write_text("[]\n")
+    with pytest.raises(UserError, match="results/.*night has trials that .*night does not have: "
+                                        "remove what is published"):
+        publish(sweep / "trial-003", tmp_path)
+    assert contents(tmp_path / "results") == before
+    (sweep / "trials.jsonl").write_text("{}\n[]\n")
+    assert publish(sweep / "trial-003", tmp_path) == os.path.join(published, "trial-003")
+    assert read(published, "heat_map.png") == "of more trials"
 
 
 def test_runs_that_were_not_tested_are_no_results(tmp_path):

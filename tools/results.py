@@ -9,8 +9,8 @@
     python -u tools/results.py --publish "runs/music/JSB Chorales/RRU/seed1"
 
 --publish copies a finished run into results/<task>/<data set>/<cell>/<name>, with the weights of
-its best epoch if it has at most 1.5 million parameters, and without its other checkpoints. The
-folder of a sweep is copied without its trials.
+its best epoch if it has at most 1.5 million parameters, and without its other checkpoints. Of
+the folder of a sweep the winner's runs are copied, and no other trials.
 """
 
 import argparse
