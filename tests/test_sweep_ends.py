@@ -15,6 +15,7 @@ import experiment
 import mm_main
 from files.errors import UserError
 from files.progress import counted
+from reports.publishing import publish_sweep
 from sweeps import progress, spark
 from sweeps import sweep as sweep_module
 from sweeps import trial as trial_module
@@ -334,6 +335,23 @@ def test_a_record_nested_deeply_is_one_line(toy):
     with pytest.raises(
             UserError, match="trials.jsonl.* cannot be read .*: fix or remove the line"):
         toy.open("--sweep_trials", "2")
+
+
+def test_a_published_sweep_continues_without_training_its_winner_again(toy, tmp_path):
+    words = ["--final_seeds", "2", "--sweep_trials"]
+    with toy.open(*words, "2") as sweep:
+        sweep.search()
+        winner.finish(sweep)
+        folder = sweep.run.path
+    published = publish_sweep(folder, str(tmp_path / "results"))
+    shutil.rmtree(folder)
+    shutil.copytree(published, folder)
+    toy.orders(t3="worse")
+    before = len(toy.calls())
+    with toy.open(*words, "3") as sweep:
+        sweep.search()
+        winner.finish(sweep)
+    assert [os.path.basename(call["name"]) for call in toy.calls()[before:]] == ["trial-003"]
 
 
 # --- What people see of a sweep while it runs ---
