@@ -39,33 +39,36 @@ def all_steps(cell, x, h, mask, lengths):
     return loops.with_gradient(functools.partial(_steps, mask, lengths), tensors)
 
 
-def _steps(mask, lengths, w):
-    """Compute [outputs, end state] and the function of their gradients; w: what has gradients."""
-    units = w["W_ch"].shape.as_list()[0]
+def _steps(mask, lengths, tensors):
+    """Compute [outputs, end state] and the function of their gradients.
+
+    tensors: those that have gradients.
+    """
+    units = tensors["W_ch"].shape.as_list()[0]
 
     def step(now, states):
         h = states["h"]
-        gates = tf.sigmoid(now["x_g"] + tf.matmul(h, w["W_gh"]))
+        gates = tf.sigmoid(now["x_g"] + tf.matmul(h, tensors["W_gh"]))
         r, u = tf.split(gates, 2, axis=1)
         rh = r * h
-        t = tf.tanh(now["x_c"] + tf.matmul(rh, w["W_ch"]))
+        t = tf.tanh(now["x_c"] + tf.matmul(rh, tensors["W_ch"]))
         c = masked(t, now["mask"])
         return {"h": c + u * (h - c)}, {"gates": gates, "rh": rh, "t": t}
 
-    sequences = {"x_g": w["x_g"], "x_c": w["x_c"], "mask": mask}
+    sequences = {"x_g": tensors["x_g"], "x_c": tensors["x_c"], "mask": mask}
     sizes = {"gates": 2 * units, "rh": units, "t": units}
-    history, kept = loops.forward_loop(step, {"h": w["h"]}, sequences, sizes)
-    gradient = functools.partial(_gradient, mask, lengths, w, history["h"], kept)
+    history, kept = loops.forward_loop(step, {"h": tensors["h"]}, sequences, sizes)
+    gradient = functools.partial(_gradient, mask, lengths, tensors, history["h"], kept)
     return [history["h"][1:], loops.at_ends(history["h"], lengths)], gradient
 
 
-def _gradient(mask, lengths, w, h, kept, d_outputs, d_end):
-    """Gradients {name: gradient} of the tensors w from those of the outputs and the end state.
+def _gradient(mask, lengths, tensors, h, kept, d_outputs, d_end):
+    """Gradients {name: gradient} of the tensors from those of the outputs and the end state.
 
     h: the state history. kept: what each step of the forward loop has kept.
     """
     # Transposed once, before the loop: products that transpose are far slower.
-    from_g, from_c = tf.transpose(w["W_gh"]), tf.transpose(w["W_ch"])
+    from_g, from_c = tf.transpose(tensors["W_gh"]), tf.transpose(tensors["W_ch"])
 
     def step(now, gradients):
         h, t, dh = now["h"], now["t"], gradients["h"]
@@ -77,7 +80,7 @@ def _gradient(mask, lengths, w, h, kept, d_outputs, d_end):
         dx_g = loops.sigmoid_gradient(d_gates, now["gates"])
         return ({"h": retained + r * d_rh + tf.matmul(dx_g, from_g)}, {"dx_g": dx_g, "dx_c": dx_c})
 
-    units, before = w["W_ch"].shape.as_list()[0], h[:-1]
+    units, before = tensors["W_ch"].shape.as_list()[0], h[:-1]
     sequences = {"h": before, "gates": kept["gates"], "t": kept["t"], "mask": mask}
     first, found = loops.backward_loop(step, {"h": d_outputs}, {"h": d_end}, lengths, sequences,
                                        {"dx_g": 2 * units, "dx_c": units})

@@ -60,6 +60,7 @@ def backward_loop(step, outer, ends, lengths, sequences, features):
     Returns (gradients of the first states {name: [B, N]}, step outputs {name: [T, B, K]}).
     """
     time = _time(sequences)
+    # at_start: of the sequences of length 0, which end where they start, without a step.
     if lengths is None:
         at_start, carried = {name: 0.0 for name in ends}, dict(ends)
     else:

@@ -47,35 +47,35 @@ def _ifoj(weight):
     return tf.concat([i, f, o, j], axis=-1)
 
 
-def _steps(mask, lengths, w):
+def _steps(mask, lengths, tensors):
     """Compute [outputs, c and h at the ends] and the function of their gradients.
 
-    w: the tensors that have gradients.
+    tensors: those that have gradients.
     """
-    units = w["W_h"].shape.as_list()[0]
+    units = tensors["W_h"].shape.as_list()[0]
 
     def step(now, states):
-        gates = now["x"] + tf.matmul(states["h"], w["W_h"])
+        gates = now["x"] + tf.matmul(states["h"], tensors["W_h"])
         ifo, j = tf.split(gates, [3 * units, units], axis=1)
         ifo, j = tf.sigmoid(ifo), tf.tanh(j)
         i, f, o = tf.split(ifo, 3, axis=1)
         c = f * states["c"] + i * masked(j, now["mask"])
         return {"c": c, "h": o * tf.tanh(c)}, {"ifo": ifo, "j": j}
 
-    states, sizes = {"c": w["c"], "h": w["h"]}, {"ifo": 3 * units, "j": units}
-    history, kept = loops.forward_loop(step, states, {"x": w["x"], "mask": mask}, sizes)
+    states, sizes = {"c": tensors["c"], "h": tensors["h"]}, {"ifo": 3 * units, "j": units}
+    history, kept = loops.forward_loop(step, states, {"x": tensors["x"], "mask": mask}, sizes)
     c, h = history["c"], history["h"]
-    gradient = functools.partial(_gradient, mask, lengths, w, history, kept)
+    gradient = functools.partial(_gradient, mask, lengths, tensors, history, kept)
     return [h[1:], loops.at_ends(c, lengths), loops.at_ends(h, lengths)], gradient
 
 
-def _gradient(mask, lengths, w, history, kept, d_outputs, d_c_end, d_h_end):
-    """Gradients {name: gradient} of the tensors w from those of the outputs and the end state.
+def _gradient(mask, lengths, tensors, history, kept, d_outputs, d_c_end, d_h_end):
+    """Gradients {name: gradient} of the tensors from those of the outputs and the end state.
 
     history: all states. kept: what each step of the forward loop has kept.
     """
-    from_x = tf.transpose(w["W_h"])  # once: products that transpose are far slower
-    units = w["W_h"].shape.as_list()[0]
+    from_x = tf.transpose(tensors["W_h"])  # once: products that transpose are far slower
+    units = tensors["W_h"].shape.as_list()[0]
 
     def step(now, gradients):
         i, f, o = tf.split(now["ifo"], 3, axis=1)

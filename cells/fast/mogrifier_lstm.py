@@ -41,19 +41,19 @@ def all_steps(cell, x, state, mask, lengths):
     return outputs, LSTMState(c, h)
 
 
-def _steps(rounds, mask, lengths, w):
+def _steps(rounds, mask, lengths, tensors):
     """Compute [outputs, c and h at the ends] and the function of their gradients.
 
-    w: the tensors that have gradients.
+    tensors: those that have gradients.
     """
-    units, depth = w["h"].shape.as_list()[-1], w["x"].shape.as_list()[-1]
+    units, depth = tensors["h"].shape.as_list()[-1], tensors["x"].shape.as_list()[-1]
 
     def step(now, states):
-        x, h, kept = _mogrify(w, rounds, now["x"], states["h"])
-        gates = tf.matmul(tf.concat([x, h], axis=1), w["W"])
+        x, h, kept = _mogrify(tensors, rounds, now["x"], states["h"])
+        gates = tf.matmul(tf.concat([x, h], axis=1), tensors["W"])
         j, o, f, i = tf.split(gates, 4, axis=1)
-        j, o = tf.tanh(j + w["b_j"]), tf.sigmoid(o + w["b_o"])
-        f, i = tf.sigmoid(f + w["b_f"]), tf.sigmoid(i + w["b_i"])
+        j, o = tf.tanh(j + tensors["b_j"]), tf.sigmoid(o + tensors["b_o"])
+        f, i = tf.sigmoid(f + tensors["b_f"]), tf.sigmoid(i + tensors["b_i"])
         c = f * states["c"] + tf.minimum(1 - f, i) * masked(j, now["mask"])
         tanh_c = tf.tanh(c)
         kept.update({"j": j, "o": o, "f": f, "i": i, "tanh_c": tanh_c})
@@ -61,36 +61,36 @@ def _steps(rounds, mask, lengths, w):
 
     sizes = dict.fromkeys(["j", "o", "f", "i", "tanh_c"], units)
     for i in range(rounds):
-        sizes["p_%d" % i] = w["A_%d" % i].shape.as_list()[1]
+        sizes["p_%d" % i] = tensors["A_%d" % i].shape.as_list()[1]
         sizes["g_%d" % i] = depth if i % 2 == 0 else units
-    states = {"c": w["c"], "h": w["h"]}
-    history, kept = loops.forward_loop(step, states, {"x": w["x"], "mask": mask}, sizes)
+    states = {"c": tensors["c"], "h": tensors["h"]}
+    history, kept = loops.forward_loop(step, states, {"x": tensors["x"], "mask": mask}, sizes)
     c, h = history["c"], history["h"]
-    gradient = functools.partial(_gradient, rounds, mask, lengths, w, history, kept, sizes)
+    gradient = functools.partial(_gradient, rounds, mask, lengths, tensors, history, kept, sizes)
     return [h[1:], loops.at_ends(c, lengths), loops.at_ends(h, lengths)], gradient
 
 
-def _mogrify(w, rounds, x, h):
+def _mogrify(tensors, rounds, x, h):
     """x and h after all rounds, and each round's p_i and g_i."""
     kept = {}
     for i in range(rounds):
-        p = product = tf.matmul(h if i % 2 == 0 else x, w["A_%d" % i])
-        if "B_%d" % i in w:
-            product = tf.matmul(p, w["B_%d" % i])
-        g = 2 * tf.sigmoid(product + w["b_%d" % i])
+        p = product = tf.matmul(h if i % 2 == 0 else x, tensors["A_%d" % i])
+        if "B_%d" % i in tensors:
+            product = tf.matmul(p, tensors["B_%d" % i])
+        g = 2 * tf.sigmoid(product + tensors["b_%d" % i])
         x, h = _gate(i, g, x, h)
         kept.update({"p_%d" % i: p, "g_%d" % i: g})
     return x, h, kept
 
 
-def _gradient(rounds, mask, lengths, w, history, kept, sizes, d_outputs, d_c_end, d_h_end):
-    """Gradients {name: gradient} of the tensors w from those of the outputs and the end state.
+def _gradient(rounds, mask, lengths, tensors, history, kept, sizes, d_outputs, d_c_end, d_h_end):
+    """Gradients {name: gradient} of the tensors from those of the outputs and the end state.
 
     history: all states. kept: what each step of the forward loop has kept, of `sizes`.
     """
     # Transposed once, before the loop: products that transpose are far slower.
-    turned = {name: tf.transpose(w[name]) for name in w if name[0] in "ABW"}
-    depth, units = w["x"].shape.as_list()[-1], w["h"].shape.as_list()[-1]
+    turned = {name: tf.transpose(tensor) for name, tensor in tensors.items() if name[0] in "ABW"}
+    depth, units = tensors["x"].shape.as_list()[-1], tensors["h"].shape.as_list()[-1]
 
     def step(now, gradients):
         d_gates, dc = _lstm_gradient(now, gradients["c"], gradients["h"])
@@ -101,7 +101,7 @@ def _gradient(rounds, mask, lengths, w, history, kept, sizes, d_outputs, d_c_end
 
     c, h = history["c"][:-1], history["h"][:-1]
     sequences = {name: kept[name] for name in kept if name[0] != "p"}
-    sequences.update(x=w["x"], c=c, h=h, mask=mask)
+    sequences.update(x=tensors["x"], c=c, h=h, mask=mask)
     found_sizes = {"d_gates": 4 * units, "dx": depth}
     for i in range(rounds):
         found_sizes["dp_%d" % i] = sizes["p_%d" % i]
@@ -110,7 +110,7 @@ def _gradient(rounds, mask, lengths, w, history, kept, sizes, d_outputs, d_c_end
                                        {"c": d_c_end, "h": d_h_end}, lengths, sequences,
                                        found_sizes)
     gradients = {"x": found["dx"], "c": first["c"], "h": first["h"]}
-    gradients.update(_weight_gradients(w, rounds, kept, found, w["x"], h))
+    gradients.update(_weight_gradients(tensors, rounds, kept, found, tensors["x"], h))
     return gradients
 
 
@@ -148,13 +148,13 @@ def _gate(i, g, x, h):
     return (x * g, h) if i % 2 == 0 else (x, h * g)
 
 
-def _weight_gradients(w, rounds, kept, found, x, h):
+def _weight_gradients(tensors, rounds, kept, found, x, h):
     """Gradients {name: gradient} of all weights, from all steps [T, B, ..]."""
     gradients = {}
     for i in range(rounds):
         dp, dq = found["dp_%d" % i], found["dq_%d" % i]
         gradients["A_%d" % i] = loops.weight_gradient(h if i % 2 == 0 else x, dp)
-        if "B_%d" % i in w:
+        if "B_%d" % i in tensors:
             gradients["B_%d" % i] = loops.weight_gradient(kept["p_%d" % i], dq)
         gradients["b_%d" % i] = loops.bias_gradient(dq)
         x, h = _gate(i, kept["g_%d" % i], x, h)

@@ -49,32 +49,33 @@ def all_steps(cell, x, h, mask, lengths):
     return loops.matmul_steps(d, w_o, b_o), end
 
 
-def _steps(layers, normalize, mask, lengths, w):
+def _steps(layers, normalize, mask, lengths, tensors):
     """Compute [d, end state] and the function of their gradients.
 
-    layers: L. w: the tensors that have gradients, all that all_steps hands to with_gradient.
+    layers: L. tensors: those that have gradients, all that all_steps hands to with_gradient.
     """
-    middle = w["W_h"].shape.as_list()[1]
+    middle = tensors["W_h"].shape.as_list()[1]
     inner = ["j_%d" % i for i in range(2, layers)]  # j_1 is made from a^ again, j_L from d
 
     def step(now, states):
-        a = now["x"] + tf.matmul(states["h"], w["W_h"])
+        a = now["x"] + tf.matmul(states["h"], tensors["W_h"])
         r = inverse_rms(a) if normalize else None
         kept = {"r": r} if normalize else {}
         j = tf.nn.relu(_normalized(a, r))
         for i in range(2, layers + 1):
-            j = tf.nn.relu(tf.matmul(j, w["W_%d" % i]) + w["b_%d" % i])
+            j = tf.nn.relu(tf.matmul(j, tensors["W_%d" % i]) + tensors["b_%d" % i])
             kept["j_%d" % i] = j
         d = masked(j, now["mask"])
         kept.update({"d": d, "a^": _normalized(a, r)})
-        h = w["f"] * states["h"] + tf.nn.bias_add(tf.matmul(d, w["zW_c"]), w["zb_c"])
-        return {"h": h}, kept
+        zc = tf.nn.bias_add(tf.matmul(d, tensors["zW_c"]), tensors["zb_c"])
+        return {"h": tensors["f"] * states["h"] + zc}, kept
 
     sizes = dict.fromkeys(["d", "a^"] + inner, middle)
     if normalize:
         sizes["r"] = 1
-    history, kept = loops.forward_loop(step, {"h": w["h"]}, {"x": w["x"], "mask": mask}, sizes)
-    gradient = functools.partial(_gradient, layers, mask, lengths, w, history["h"], kept)
+    sequences = {"x": tensors["x"], "mask": mask}
+    history, kept = loops.forward_loop(step, {"h": tensors["h"]}, sequences, sizes)
+    gradient = functools.partial(_gradient, layers, mask, lengths, tensors, history["h"], kept)
     return [kept["d"], loops.at_ends(history["h"], lengths)], gradient
 
 
@@ -82,13 +83,14 @@ def _normalized(a, r):
     return a if r is None else a * r
 
 
-def _gradient(layers, mask, lengths, w, h, kept, d_d, d_end):
-    """Gradients {name: gradient} of the tensors w from those of d and of the end state.
+def _gradient(layers, mask, lengths, tensors, h, kept, d_d, d_end):
+    """Gradients {name: gradient} of the tensors from those of d and of the end state.
 
     h: the state history. kept: what each step of the forward loop has kept.
     """
     # Transposed once, before the loop: products that transpose are far slower.
-    turned = {name: tf.transpose(w[name]) for name in w if name.startswith(("W_", "zW_"))}
+    turned = {name: tf.transpose(tensor) for name, tensor in tensors.items()
+              if name.startswith(("W_", "zW_"))}
 
     def step(now, gradients):
         dh, found = gradients["h"], {"dh": gradients["h"]}
@@ -102,9 +104,9 @@ def _gradient(layers, mask, lengths, w, h, kept, d_d, d_end):
             mean = tf.reduce_mean(da * now["a^"], axis=-1, keepdims=True)
             da = now["r"] * (da - now["a^"] * mean)
         found["da"] = da
-        return {"h": w["f"] * dh + tf.matmul(da, turned["W_h"])}, found
+        return {"h": tensors["f"] * dh + tf.matmul(da, turned["W_h"])}, found
 
-    units, middle = w["W_h"].shape.as_list()
+    units, middle = tensors["W_h"].shape.as_list()
     sizes = dict.fromkeys(["da"] + ["da_%d" % i for i in range(2, layers + 1)], middle)
     sizes["dh"] = units
     first, found = loops.backward_loop(step, {"h": None}, {"h": d_end}, lengths,
