@@ -13,10 +13,11 @@ def printable(text):
 def print_line(text=""):
     """Print a line to standard output at once; nothing if that is closed.
 
-    The bytes of a file's name that are not UTF-8 come out as "?".
+    What its encoding lacks, and the bytes of a file's name that are not UTF-8, come out as "?".
     """
     if _is_open(sys.stdout):
-        print(text.encode("utf-8", "replace").decode("utf-8"), flush=True)
+        encoding = sys.stdout.encoding or "utf-8"
+        print(text.encode(encoding, "replace").decode(encoding), flush=True)
 
 
 def print_error(text):

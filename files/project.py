@@ -1,6 +1,8 @@
 """The project's folder."""
 
 import os
+import shutil
+import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -24,3 +26,11 @@ def shown_path(path):
     """`path`, relative if it is below the current folder."""
     relative = os.path.relpath(path)
     return path if relative.startswith(os.pardir) else relative
+
+
+def python_command():
+    """How a shell calls this interpreter: `python` if its environment is activated, or its path."""
+    found = shutil.which("python")
+    activated = found and os.path.samefile(found, sys.executable) and os.path.samefile(
+        os.path.dirname(found), os.path.dirname(sys.executable))
+    return "python" if activated else shown_path(sys.executable)

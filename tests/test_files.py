@@ -15,9 +15,31 @@ import pytest
 
 from files import arrays, reading, writing
 from files.errors import UserError, did_you_mean
-from files.project import ROOT, project_path
+from files.output import print_line
+from files.project import ROOT, project_path, python_command, shown_path
 
 pytestmark = pytest.mark.tf2
+
+
+@pytest.mark.parametrize("activated", [True, False])
+def test_python_is_called_by_its_path_unless_its_environment_is_activated(
+        tmp_path, monkeypatch, activated):
+    mine, other = tmp_path / "mine" / "python", tmp_path / "other" / "python"
+    for python in (mine, other):  # both of the same installation, as environments are
+        python.parent.mkdir()
+        python.symlink_to(sys.executable)
+    monkeypatch.setattr(sys, "executable", str(mine))
+    monkeypatch.setenv("PATH", str((mine if activated else other).parent))
+    assert python_command() == ("python" if activated else shown_path(str(mine)))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert python_command() == shown_path(str(mine))
+
+
+def test_what_the_terminal_cannot_show_is_a_question_mark(monkeypatch):
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding="latin-1"))
+    print_line("caf\xe9 \u2014 \udce9")
+    assert shown.getvalue() == b"caf\xe9 ? ?\n"
 
 
 class Call(object):

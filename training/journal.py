@@ -1,9 +1,12 @@
 """Log a training: lines, metrics.jsonl, curves in TensorBoard."""
 
+import shlex
+
 from data_preparation.prepared import data_label
 from files.progress import counted, duration
 from files.units import shown
 
+from files.project import project_path, python_command, shown_path
 LEARNT = 0.1  # an accuracy so far above the baseline's is more than chance
 DIVERGED = 2  # a validation loss of so many times the baseline's is said to diverge
 
@@ -39,6 +42,13 @@ class Journal(object):
 
     def lost_epochs(self, epochs_done):
         """Log that metrics.jsonl does not have all epochs that were done, if so."""
+    def interrupted(self, step):
+        """Log how to continue a training that was ended after a step."""
+        words = [python_command(), "-u", shown_path(project_path(self._settings.script)),
+                 "--resume", self._run.path]
+        self._run.log("interrupted at step %d; continue with: %s" % (
+            step, " ".join(map(shlex.quote, words))))
+
         found = len([line for line in self._run.metrics() if line["epoch"] <= epochs_done])
         if found < epochs_done:
             self._run.log("metrics.jsonl has only %d of the %d epochs that are done" % (

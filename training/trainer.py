@@ -2,7 +2,6 @@
 
 import math
 import os
-import shlex
 import sys
 import time
 
@@ -11,7 +10,6 @@ from training.quiet_tensorflow import tf
 
 from files.errors import TrainingFailed, UserError, hint
 from files.progress import ProgressLine
-from files.project import project_path, shown_path
 from files.reading import reading
 from files.run_files import BEST, LAST, remove_results, whole
 from training import metrics
@@ -243,7 +241,5 @@ class Trainer(object):
     def _pause_if_asked(self):
         if self.interruption.requested:
             self._save()
-            self.run.log("interrupted at step %d; continue with: python -u %s --resume %s" % (
-                self.progress["step"], shlex.quote(shown_path(project_path(self.settings.script))),
-                shlex.quote(self.run.path)))
+            self.journal.interrupted(self.progress["step"])
             sys.exit(130)
