@@ -77,6 +77,8 @@ def load_settings(folder):
             text(settings[name])
         dict(settings["cell_hyperparameters"])
         dict(content["environment"])
+        set(content.get("given", ()))
+        list(map(dict, content.get("changed_on_resume", ())))
         if "data" in content:
             text(content["data"]["fingerprint"])
         return content

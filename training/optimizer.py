@@ -55,7 +55,9 @@ class RectifiedAdam(object):
             updates = [self._update(g, w, slot, corrections)
                        for g, w, slot in zip(gradients, variables, slots)]
         with tf.control_dependencies(updates):
-            return tf.assign_add(steps_done, 1) > 0
+            step_counted = tf.assign_add(steps_done, 1)
+        with tf.control_dependencies([step_counted]):
+            return tf.constant(True)
 
     def _update(self, g, w, slots, corrections):
         m, v = slots

@@ -29,9 +29,8 @@ class Settings(object):
     def __init__(self, script, task, values, constants, table, given=(), changes=None,
                  changed_before=(), notes=()):
         self.__dict__.update(values, script=script, task=task, values=dict(values))
-        self.constants, self._table = constants, table
-        self.given, self.changes, self.notes = given, changes or {}, list(notes)
-        self.changed_before = list(changed_before)
+        self.constants, self._table, self.given, self.notes = constants, table, given, list(notes)
+        self.changes, self.changed_before = changes or {}, list(changed_before)
 
     def changed(self, **values):
         """A copy with some settings changed."""
@@ -51,15 +50,14 @@ class Settings(object):
 
     def command(self):
         """The command line that makes this run, or sweep, again."""
-        published = self.published()
+        in_table = set(self.published()) | {"cell_hyperparameters"}  # of these see unpublished
         chosen = {"data_set_name": self.data_set_name, "cell_name": self.cell_name}
         sweeps = self.values.get("do_hyperparameter_optimization")
         for name, value in self.values.items():
             constant = self.constants[name]
             listed = sweeps and constant.group == "Sweep" or (
                 constant.is_of_computation and constant.is_for(self.data_set_name))
-            known = name in published or name == "cell_hyperparameters" or value in ("", {})
-            if listed and not known:
+            if listed and name not in in_table and value not in ("", {}):
                 chosen[name] = value
         return command_line(self.script, list(dict(chosen, **self.unpublished()).items()))
 
@@ -67,8 +65,8 @@ class Settings(object):
         """The settings' part of settings.json; `step`: at which a resumed run has `changes`."""
         of_one_call = dict(dict.fromkeys(set(_FOLDERS) & set(self.values), ""), other_data=False)
         changes = self.changed_before + ([dict(self.changes, step=step)] if self.changes else [])
-        known = {"changed_on_resume": changes} if changes else {}
-        return dict(known, task=self.task, script=self.script, command=self.command(),
+        of_resumed = {"changed_on_resume": changes} if changes else {}
+        return dict(of_resumed, task=self.task, script=self.script, command=self.command(),
                     given=sorted(self.given), settings=dict(self.values, **of_one_call),
                     unpublished=self.unpublished())
 
@@ -184,24 +182,27 @@ class _Reader(object):
         """The settings of the run to resume or to evaluate, with what is `given` again."""
         with hint("give the folder of a run that this script made"):
             content = load_settings(folder)
-        saved, path = self._saved(folder, content), os.path.join(folder, "settings.json")
-        with reading(path):
-            given_then = set(content.get("given", self.tops))  # not known of earlier versions' runs
-            changed_before = list(map(dict, content.get("changed_on_resume", [])))
-        published = self.settings(saved, ()).published()
-        before = dict(saved, **saved["cell_hyperparameters"])
-        wanted = {name: published.get(name) if value is None else value
-                  for name, value in given.items() if name not in _FOLDERS}
-        changed = {name: value for name, value in wanted.items() if before.get(name) != value}
-        for name in changed:
-            self._check_change(name, before, evaluate)
-        of_computation = {name: [before[name], value] for name, value in changed.items()
+        saved = self._saved(folder, content)
+        changes = self._changes(saved, given, evaluate)
+        given_then = set(content.get("given", self.tops)).union(changes)  # tops: earlier versions
+        values = dict(saved, resume="" if evaluate else folder, evaluate=folder if evaluate else "")
+        values.update((name, new) for name, (_, new) in changes.items())
+        of_computation = {name: change for name, change in changes.items()
                           if self.constants[name].is_of_computation}
-        mode = {"resume": "" if evaluate else folder, "evaluate": folder if evaluate else ""}
-        given_then |= set(changed)
-        return self.settings(dict(saved, **changed, **mode), given_then, changes=of_computation,
-                             changed_before=changed_before,
+        return self.settings(values, given_then, changes=of_computation,
+                             changed_before=content.get("changed_on_resume", ()),
                              notes=self._kept(given_then, saved, evaluate))
+
+    def _changes(self, saved, given, evaluate):
+        """{name: [old, new]} of what is `given` again with another value. Raises UserError."""
+        published = self.settings(saved, ()).published()
+        before, changes = dict(saved, **saved["cell_hyperparameters"]), {}
+        for name in given:
+            value = published.get(name) if given[name] is None else given[name]
+            if name not in _FOLDERS and before.get(name) != value:
+                self._check_change(name, before, evaluate)
+                changes[name] = [before[name], value]
+        return changes
 
     def _may_change(self, name, evaluate):
         return name not in ("name",) + _FOLDERS and self.constants[name].may_change(evaluate)

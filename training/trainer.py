@@ -70,8 +70,8 @@ class Trainer(object):
             return
         if run.begun:
             raise UserError(
-                "%s has no weights" % run.path, "those of large published runs and of a sweep's "
-                "other trials are not kept; train it again: %s" % self.settings.command())
+                "%s has no weights" % run.path, "not every published run has them, and of a "
+                "sweep's trials only the best; train it again: %s" % self.settings.command())
         if self.settings.evaluate:
             raise UserError("%s has no weights" % run.path, "--resume it")
 
@@ -109,15 +109,17 @@ class Trainer(object):
     def load_best(self):
         """Set the weights to the best epoch's, progress too if that is newer. Raises UserError."""
         path = self.run.file(BEST)
-        if not (self.settings.evaluate and os.path.exists(path)):
+        # An evaluation needs best.npz alone, which knows its epoch. A kill can leave it newer than
+        # last.npz, and a published run has no other.
+        evaluated_alone = self.settings.evaluate and os.path.exists(path)
+        if not evaluated_alone:
             self.stopping.check_best(self.model.monitor)
         with hint("%s: %s" % (_LOST_BEST_HINT, self.settings.command())):
             progress, _ = self._weights.load(self.session, path)
             with reading(path):
                 self.run.check_data(progress.get("data"), path)
-                # A kill can leave a best.npz that is newer than last.npz.
                 newer = whole(progress["stopping"]["epochs_done"]) > self.stopping.epochs_done
-                if newer and self.settings.evaluate:
+                if evaluated_alone and newer:
                     self._set_progress(progress)
 
     def evaluate(self, split):
@@ -158,19 +160,21 @@ class Trainer(object):
     def _train_step(self, batch):
         """Make one step and return its loss. Raises UserError if it is not finite."""
         progress, settings, model = self.progress, self.settings, self.model
-        left = 1 - (progress["epoch"] - 1) / settings.epochs if settings.linear_decay else 1
-        learning_rate = left * settings.learning_rate
+        decay = 1 - (progress["epoch"] - 1) / settings.epochs if settings.linear_decay else 1
+        learning_rate = decay * settings.learning_rate
         feed = model.feed(batch, self._carried, settings.dropout, (settings.seed, progress["step"]),
                           learning_rate)
-        wanted = metrics.fetches(model.metrics), model.loss, model.state_out, model.train_op
-        (sums, loss, state, stepped), norm = self.session.run([wanted, model.gradient_norm], feed)
-        good = math.isfinite(loss)
-        self._check_step(loss, good and stepped)
-        if good:
+        loss, stepped, norm, sums, state = self.session.run(
+            [model.loss, model.train_op, model.gradient_norm, metrics.fetches(model.metrics),
+             model.state_out], feed)
+        finite = math.isfinite(loss)
+        self._check_step(loss, finite and stepped)
+        if finite:
             metrics.add(progress["sums"], sums)
+        # After a loss that is not finite the state may not be either: the next starts from zeros.
+        self._carried = state if model.state_in and finite else None
         progress["batch"] += 1
         progress["step"] += 1
-        self._carried = state if model.state_in and good else None
         self.journal.step(progress, float(loss), learning_rate, float(norm))
         return float(loss)
 
