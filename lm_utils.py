@@ -47,6 +47,8 @@ class LanguageData(PreparedData):
     """
 
     def __init__(self, settings, place):
+    baseline_name = "unigram baseline"
+
         super().__init__(settings, place)
         self._own = settings.data_set_name == OWN.name
         self._source = _own_source(settings) if self._own else DATA_SETS[settings.data_set_name]
@@ -80,7 +82,7 @@ class LanguageData(PreparedData):
     def remarks(self):
         """The unigram baseline of a text of the user's own, which no table has."""
         values = self.baseline("valid") if self._own else {}
-        return ["unigram baseline, valid: %s %s" % (name, shown(name, value))
+        return ["%s, valid: %s %s" % (self.baseline_name, name, shown(name, value))
                 for name, value in values.items()]
 
     @property

@@ -99,6 +99,7 @@ class MusicData(PreparedData):
 
     note_count = NOTE_COUNT
     description = "notes as MIDI numbers, without silent steps"
+    baseline_name = "note-frequency baseline"
 
     @property
     def steps_per_quarter(self):
@@ -149,8 +150,8 @@ class MusicData(PreparedData):
         left_out = load_json(path)
         with reading(path):
             lines = own_music.left_out_lines(left_out)
-        baseline = "note-frequency baseline, valid: window_nll %.4f" % (
-            self.baseline("valid")["window_nll"])
+        baseline = "%s, valid: window_nll %.4f" % (
+            self.baseline_name, self.baseline("valid")["window_nll"])
         title = ["left out or shifted, see left_out.json:"] if lines else []
         return title + lines + [baseline]
 

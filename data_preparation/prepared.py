@@ -15,8 +15,8 @@ SPLITS = ("train", "valid", "test")
 class PreparedData(object):
     """Base of the data classes; each split is read when it is first asked for.
 
-    A subclass has batches(split, epoch), stats(split), baseline(split), _read(split) for what _open
-    returns, and `description`, a line on the whole data set.
+    A subclass has batches(split, epoch), stats(split), baseline(split) and `baseline_name`,
+    _read(split) for what _open returns, and `description`, a line on the whole data set.
 
     Attributes: title, the data set's name, of a user's own data with that of the file or folder;
     fingerprint, a SHA-256 (hex) of the sources' content, and fraction: 1 for the published data and
@@ -74,6 +74,8 @@ class LabelledData(PreparedData):
 
     What _open returns has `labels`; the subclass has `class_names`.
     """
+
+    baseline_name = "majority-class baseline"
 
     def baseline(self, split):
         """The majority-class baseline: always the commonest class of training: {"accuracy": ..}."""

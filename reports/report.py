@@ -47,7 +47,7 @@ def final(trainer):
     new = not run.weights_only or _adds_to(run, results)
     if new:
         _write(trainer, results)
-    for line in box(results, run.path):
+    for line in box(results, run.path, trainer.data.baseline_name):
         run.log(line)
     return new
 
@@ -143,8 +143,8 @@ def _keep_test(results, run):
         results["evaluated_in"] = earlier.get("evaluated_in", results["environment"])
 
 
-def box(results, folder):
-    """The lines of the box that ends a run."""
+def box(results, folder, baseline_name):
+    """The lines of the box that ends a run; baseline_name: that of the results' baseline."""
     sizes = "{:,} ({:,} hidden units)".format(results["parameters"], results["hidden_units"])
     rows = [("data set, cell", "%s, %s" % (results["data_set"], results["cell"]))]
     rows += _data_row(results)
@@ -154,7 +154,7 @@ def box(results, folder):
                  duration(results["seconds"]), duration(results["startup_seconds"]),
                  results["steps_per_second"], results["peak_memory_gb"]))]
     for name in sorted(results["valid"], key=lambda name: name != results["monitor"]):
-        rows.append((name, _metric_text(results, name)))
+        rows.append((name, _metric_text(results, name, baseline_name)))
     rows += _paper_row(results) + [("folder", folder)]
     width = max(len(label) for label, _ in rows)
     body = ["%-*s  %s" % (width, label, text) for label, text in rows]
@@ -172,12 +172,12 @@ def _data_row(results):
     return [("data", only + label + ", not comparable with the paper")]
 
 
-def _metric_text(results, name):
+def _metric_text(results, name, baseline_name):
     test = shown(name, results["test"][name]) if name in results.get("test", {}) else "not read"
     text = "valid %s, test %s" % (shown(name, results["valid"][name]), test)
     baseline = results["baseline"].get("test", {}).get(name)
     if baseline is not None:
-        text += " (knowing frequencies only: %s)" % shown(name, baseline)
+        text += " (%s, test: %s)" % (baseline_name, shown(name, baseline))
     return text
 
 

@@ -152,8 +152,10 @@ def test_a_part_of_a_text_is_shown_as_one(folder, capsys, monkeypatch):
     assert results["data_fraction"] == 90 / 1e8
     assert shown.startswith("GRU on 9e-05 % of the full text8: ")
     assert "only 9e-05 % of the full text8, not comparable with the paper" in shown
+    assert shown.count("(unigram baseline, test: ") == 2  # of BPC and of accuracy
     assert "paper (test)" not in shown
-    whole = "\n".join(report.box(dict(results, data_fraction=1, paper=1.35), "somewhere"))
+    lines = report.box(dict(results, data_fraction=1, paper=1.35), "somewhere", "unigram baseline")
+    whole = "\n".join(lines)
     assert "not comparable" not in whole and "paper (test)" in whole
 
 

@@ -562,14 +562,15 @@ def test_a_run_that_diverges_says_so_once(name, baseline, untrained, later, best
     run = types.SimpleNamespace(log=logged.append, append_metrics=lambda *_: None,
                                 events=types.SimpleNamespace(scalars=lambda *_: None))
     model = types.SimpleNamespace(monitor=name, lower_is_better=name == "perplexity")
-    data = types.SimpleNamespace(baseline=lambda split: {name: baseline})
+    data = types.SimpleNamespace(baseline=lambda split: {name: baseline},
+                                 baseline_name="unigram baseline")
     journal = Journal(types.SimpleNamespace(), model, data, run)
     progress = {"epoch": 1, "step": 2, "seconds": 3.0}
     journal.epoch(progress, {name: 1.0}, {name: untrained}, True, untrained)
     for value in later:
         journal.epoch(progress, {name: 1.0}, {name: value}, False, best)
     assert [line for line in logged if "diverges" in line] == [
-        "the run diverges: %s of knowing frequencies only; start a new one with a lower "
+        "the run diverges: %s of the unigram baseline; start a new one with a lower "
         "learning_rate" % text for text in said]
 
 

@@ -4,9 +4,9 @@ import shlex
 
 from data_preparation.prepared import data_label
 from files.progress import counted, duration
+from files.project import project_path, python_command, shown_path
 from files.units import shown
 
-from files.project import project_path, python_command, shown_path
 LEARNT = 0.1  # an accuracy so far above the baseline's is more than chance
 DIVERGED = 2  # a validation loss of so many times the baseline's is said to diverge
 
@@ -40,8 +40,6 @@ class Journal(object):
         epoch_has_steps_left = progress["batch"] < batches
         self._run.events.resume(progress["step"] + (1 if epoch_has_steps_left else 0))
 
-    def lost_epochs(self, epochs_done):
-        """Log that metrics.jsonl does not have all epochs that were done, if so."""
     def interrupted(self, step):
         """Log how to continue a training that was ended after a step."""
         words = [python_command(), "-u", shown_path(project_path(self._settings.script)),
@@ -49,6 +47,8 @@ class Journal(object):
         self._run.log("interrupted at step %d; continue with: %s" % (
             step, " ".join(map(shlex.quote, words))))
 
+    def lost_epochs(self, epochs_done):
+        """Log that metrics.jsonl does not have all epochs that were done, if so."""
         found = len([line for line in self._run.metrics() if line["epoch"] <= epochs_done])
         if found < epochs_done:
             self._run.log("metrics.jsonl has only %d of the %d epochs that are done" % (
@@ -96,10 +96,9 @@ class Journal(object):
             compared = "back near"
         if self._warned:
             text = ("the run diverges: its validation {name} of {value} is {compared} the "
-                    "{baseline} of knowing frequencies only; start a new one with a lower "
-                    "learning_rate")
+                    "{baseline} of the {of}; start a new one with a lower learning_rate")
             self._run.log(text.format(name=name, value=shown(name, value), compared=compared,
-                                      baseline=shown(name, baseline)))
+                                      baseline=shown(name, baseline), of=self._data.baseline_name))
 
 
 def _device(session):
