@@ -128,15 +128,15 @@ class MusicData(PreparedData):
     def stats(self, split):
         """Counts of a split, as plain numbers; notes are MIDI numbers.
 
-        `steps` is the number of targets in all windows (training windows overlap, so most steps are
-        in two), `sounding_steps` counts every step of the songs once.
+        `sounding_steps` counts every step of the songs once, `targets` those of all windows:
+        training windows overlap, so most steps are in two; the first of a song is in none.
         """
         part = self._open(split)
         keys = np.unpackbits(part.steps, axis=1)
         notes = np.flatnonzero(keys.any(axis=0)) + LOWEST_NOTE
         quartiles = np.percentile(part.song_lengths, (0, 25, 50, 75, 100))
         return {"songs": len(part.song_lengths), "windows": len(part.starts),
-                "steps": int(part.lengths.sum()), "sounding_steps": len(part.steps),
+                "sounding_steps": len(part.steps), "targets": int(part.lengths.sum()),
                 "silent_steps": int(part.silent_steps),
                 "notes_per_step": float(np.count_nonzero(keys) / len(keys)),
                 "lowest_note": int(notes[0]), "highest_note": int(notes[-1]),

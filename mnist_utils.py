@@ -113,6 +113,14 @@ class DigitData(LabelledData):
                 "mean_intensity": float(images.mean() / self.pixel_scale),
                 "blank_fraction": float((images == 0).mean())}
 
+    def summary(self, split):
+        """The counts of a split, a line for each class."""
+        stats = self.stats(split)
+        of_each_class = stats.pop("of_each_class")
+        stats.update(("of class %s" % name, count)
+                     for name, count in zip(self.class_names, of_each_class))
+        return stats
+
     def _read(self, split):
         return Digits(*self._arrays(split, "images", "labels"))
 

@@ -121,10 +121,11 @@ def test_evaluation_windows_are_those_of_the_definition(prepared, split, window_
     assert windows_of(data.batches(split)) == expected
     stats = data.stats(split)
     assert (stats["songs"], stats["windows"]) == (len(splits[split]), len(expected))
-    assert stats["steps"] == sum(len(targets) for _, targets in expected)
+    assert stats["targets"] == sum(len(targets) for _, targets in expected)
     # Every target once: all sounding steps of a song but its first.
     lengths = [sum(map(bool, song)) for song in splits[split]]
-    assert stats["steps"] == sum(max(length - 1, 0) for length in lengths)
+    assert stats["targets"] == sum(max(length - 1, 0) for length in lengths)
+    assert list(stats)[2:4] == ["sounding_steps", "targets"]  # the fewer below the more
 
 
 @pytest.mark.parametrize("window_size", [2, 3, 20, 200])

@@ -189,9 +189,10 @@ def test_the_script_prints_an_analysis(folder, capsys, monkeypatch):
     counts = [line.split()[1:] for line in shown.splitlines() if line.startswith("  digits ")]
     assert counts == [["15", "3", "7"]] * 2 + [["1,257", "270", "270"]]
     assert max(len(line) for line in shown.splitlines() if line.startswith("  ")) <= 100
-    digits = [line[-23:] for line in shown[shown.rindex("of each class"):].splitlines()[:2]]
-    # The test part's, on two lines.
-    assert " ".join(digits).split() == ["27"] * 6 + ["28", "26", "27", "27"]
+    classes = [line.split() for line in shown.splitlines() if line.startswith("  of class ")]
+    assert [words[2] for words in classes[-10:]] == list("0123456789")
+    # The test part's.
+    assert [words[-1] for words in classes[-10:]] == ["27"] * 6 + ["28", "26", "27", "27"]
 
 
 def test_the_script_continues_without_mnist(tmp_path, capsys, monkeypatch):
