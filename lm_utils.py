@@ -23,6 +23,7 @@ from files.units import shown
 
 OWN = OwnData(
     "OwnText", "own_text", {"own_unit": "character", "own_vocabulary": 10000}, own_text.find,
+    own_text.check_options,
     {"own_text": "a text of your own: a file, a folder of .txt, or train,valid,test",
      "own_unit": "its tokens: character or word",
      "own_vocabulary": "the most symbols of it to know"})
@@ -46,9 +47,9 @@ class LanguageData(PreparedData):
     perplexity), metric (its name) and finish, which turns a mean loss in nats into it.
     """
 
-    def __init__(self, settings, place):
     baseline_name = "unigram baseline"
 
+    def __init__(self, settings, place):
         super().__init__(settings, place)
         self._own = settings.data_set_name == OWN.name
         self._source = _own_source(settings) if self._own else DATA_SETS[settings.data_set_name]

@@ -36,6 +36,7 @@ DATA_SETS = {
 }
 OWN = OwnData(
     "OwnMusic", "own_music", {"steps_per_quarter": 2, "own_music_outside": "shift"}, own_music.find,
+    own_music.check_options,
     {"own_music": "a folder of MIDI files of your own",
      "steps_per_quarter": "time steps in a quarter note of them",
      "own_music_outside": "their notes off the keyboard: shift (by octaves) or drop"})
@@ -98,8 +99,8 @@ class MusicData(PreparedData):
     """A prepared data set as time-major batches of windows; note_count: keys of the keyboard."""
 
     note_count = NOTE_COUNT
-    description = "notes as MIDI numbers, without silent steps"
     baseline_name = "note-frequency baseline"
+    description = "notes as MIDI numbers, without silent steps"
 
     @property
     def steps_per_quarter(self):

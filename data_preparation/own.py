@@ -13,9 +13,9 @@ from files.project import existing_path
 
 # The data set of a task that is made of the user's own files. `option`: the setting that names
 # their place; `others`: {setting: default} of those that the preparation depends on, too;
-# find(given) gives its files as {name: path}, none if they are gone; `help`: what each of the
-# settings means.
-OwnData = namedtuple("OwnData", "name option others find help")
+# find(given) gives its files as {name: path}, none if they are gone; check(**others) refuses values
+# of the others that cannot be; `help`: what each of the settings means.
+OwnData = namedtuple("OwnData", "name option others find check help")
 
 _OPTIONS = {"OwnText": "own_text", "OwnMusic": "own_music"}
 

@@ -25,16 +25,21 @@ def find(given):
     return files_below(path, (".mid", ".midi")) if os.path.isdir(path) else {}
 
 
+def check_options(steps_per_quarter, own_music_outside):
+    """Raise UserError for values that cannot be."""
+    if own_music_outside not in OUTSIDE:
+        raise UserError("own_music_outside is %r" % own_music_outside,
+                        "give one of " + ", ".join(OUTSIDE))
+    if steps_per_quarter < 1:
+        raise UserError("steps_per_quarter is %d" % steps_per_quarter, "give 1 or more")
+
+
 def make(paths, steps_per_quarter, outside):
     """The ready files of a folder of MIDI files, {split}.npz like any music, and left_out.json.
 
     left_out.json has `files`, {name: why it was left out}, and `notes`, {name: {kind of note: how
     many were left out or shifted}}. Raises UserError if fewer than three songs are left.
     """
-    if outside not in OUTSIDE:
-        raise UserError("own_music_outside is %r" % outside, "give one of " + ", ".join(OUTSIDE))
-    if steps_per_quarter < 1:
-        raise UserError("steps_per_quarter is %d" % steps_per_quarter, "give 1 or more")
     songs, seen, files, notes = {}, {}, {}, {}
     for name, path in paths.items():
         try:

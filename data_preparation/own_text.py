@@ -47,6 +47,14 @@ def find(given):
     return dict(zip(SPLITS, paths))
 
 
+def check_options(own_unit, own_vocabulary):
+    """Raise UserError for values that cannot be."""
+    if own_unit not in UNITS:
+        raise UserError("own_unit is %r" % own_unit, "give one of " + ", ".join(UNITS))
+    if own_vocabulary < 1:
+        raise UserError("own_vocabulary is %d" % own_vocabulary, "give 1 or more")
+
+
 def make(paths, unit, limit):
     """The ready files of a text: tokens.npy, the ids of all splits in turn, and vocabulary.json.
 
@@ -54,10 +62,6 @@ def make(paths, unit, limit):
     training part. Nothing of the text is kept in memory but a piece at a time and the counts of
     words. Raises UserError if there is no such text, or not enough of it.
     """
-    if unit not in UNITS:
-        raise UserError("own_unit is %r" % unit, "give one of " + ", ".join(UNITS))
-    if limit < 1:
-        raise UserError("own_vocabulary is %d" % limit, "give 1 or more")
     text, title = Text(paths, unit), described(paths)
     total = sum(text.lengths.values())
     if total < LEAST or min(text.lengths.values()) < 2:

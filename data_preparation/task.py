@@ -165,6 +165,7 @@ class Task(object):
             raise UserError("%s needs to know where your data are" % self._own.name,
                             "give --%s" % self._own.option)
         options = {name: getattr(settings, name) for name in self._own.others}
+        self._own.check(**options)
         words = ["--%s %s" % (name, shlex.quote(str(value)))
                  for name, value in dict({self._own.option: given}, **options).items()]
         folder = os.path.join(folder, own.ready_name(settings, options))

@@ -155,9 +155,10 @@ def test_what_is_no_music_is_one_line(tmp_path):
 @pytest.mark.parametrize("changes, message", [
     ({"own_music_outside": "keep"}, "own_music_outside is 'keep': give one of shift, drop"),
     ({"steps_per_quarter": 0}, "steps_per_quarter is 0: give 1 or more")])
-def test_wrong_options_are_one_line(folder, tmp_path, changes, message):
+def test_wrong_options_are_one_line(folder, tmp_path, capsys, changes, message):
     with pytest.raises(UserError, match=message):
         load(tmp_path, folder, **changes)
+    assert "preparing" not in capsys.readouterr().out
 
 
 def test_ready_files_are_found_again_and_changes_prepare_again(folder, tmp_path, capsys):

@@ -197,9 +197,10 @@ def test_damaged_archives_and_missing_files_are_one_line(tmp_path):
 @pytest.mark.parametrize("changes, message", [
     ({"own_unit": "letter"}, "own_unit is 'letter': give one of character, word"),
     ({"own_vocabulary": 0}, "own_vocabulary is 0: give 1 or more")])
-def test_wrong_options_are_one_line(tmp_path, changes, message):
+def test_wrong_options_are_one_line(tmp_path, capsys, changes, message):
     with pytest.raises(UserError, match=message):
         load(tmp_path, write(tmp_path / "novel.txt", NOVEL), **changes)
+    assert "preparing" not in capsys.readouterr().out
 
 
 def test_a_name_that_is_no_unicode_is_read(tmp_path):
