@@ -38,7 +38,7 @@ def music(trainer):
     title = "%s, %s, temperature %g" % (data.title, settings.cell_name, settings.temperature)
     pictures.piano_roll(picture, sampled, song, len(prompt), title)
     of = settings.prompt or "a %s song" % prompt_split(settings).replace("valid", "validation")
-    names = " and ".join(map(os.path.basename, (midi, picture)))
+    names = "%s and %s" % (midi, os.path.basename(picture))
     run.log("%s: %s of %s, then %d sampled ones" % (
         names, counted(len(prompt), "step"), of, steps))
 

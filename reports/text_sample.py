@@ -1,18 +1,21 @@
 """Sampled text: sample.txt."""
 
-import os
+import itertools
+import textwrap
 
 import numpy as np
 
 from data_preparation import own_text
 from data_preparation.texts import UNKNOWN
 from files.errors import UserError, hint
+from files.output import printable
 from files.project import existing_path
 from files.writing import atomic_write
 from reports.sampling import continuation, prompt_split, sample_files
 
 TEXT_PROMPT = {"characters": 100, "words": 20}
 TEXT_LENGTH = {"characters": 500, "words": 200}
+SHOWN_LINES = 3  # of a sample, on the screen
 
 
 def text(trainer):
@@ -30,12 +33,21 @@ def text(trainer):
     steps = settings.sample_steps or TEXT_LENGTH[unit]
     number, (path,) = sample_files(trainer, "sample.txt")
     sampled = continuation(trainer, ids, steps, _choose_token, number)
+    written = data.decode(sampled)
     with atomic_write(path) as file:
         made = "sampled (%d %s, temperature %g, seed %d):" % (
             len(sampled), unit, settings.temperature, settings.seed)
-        lines = ["prompt:", data.decode(ids), "", made, data.decode(sampled), ""]
+        lines = ["prompt:", data.decode(ids), "", made, written, ""]
         file.write("\n".join(lines).encode("utf-8"))
-    trainer.run.log("%s: %d sampled %s" % (os.path.basename(path), len(sampled), unit))
+    trainer.run.log("%s: %d sampled %s" % (path, len(sampled), unit))
+    for line in first_lines(written):
+        trainer.run.log("  " + line)
+
+
+def first_lines(written):
+    """The beginning of a text as a screen can show it, in lines of at most 98 characters."""
+    wrapped = (textwrap.wrap(printable(line), 98) for line in written.split("\n"))
+    return list(itertools.islice(itertools.chain.from_iterable(wrapped), SHOWN_LINES))
 
 
 def given_prompt(settings):

@@ -6,6 +6,7 @@ A seed repeats them, and carried states change nothing.
 import gzip
 import json
 import os
+import subprocess
 
 import mido
 import numpy as np
@@ -23,6 +24,7 @@ from training.run_folder import RunFolder
 from training.settings import read_settings
 from training.trainer import Trainer
 
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SMALL = ["--number_of_parameters", "20000", "--number_of_layers", "1", "--epochs", "1",
          "--name", "one"]
 
@@ -89,6 +91,33 @@ def test_text_continues_from_the_prompt(text_run):
     assert set(shown[4]) <= set("the cat sat on the mat and saw a dog\n")
     lm_main.main(["--evaluate", str(text_run), "--prompt", "the dog"])
     assert (text_run / "sample.txt").read_text().startswith("prompt:\nthe dog\n\n")
+
+
+def test_the_screen_shows_where_the_sample_is_and_how_it_begins(text_run, capsys):
+    lm_main.main(["--sample", str(text_run), "--sample_steps", "400"])
+    path = newest(text_run, "sample*.txt")
+    shown = capsys.readouterr().out.splitlines()
+    place = shown.index("%s: 400 sampled characters" % path)
+    begins = shown[place + 1:]
+    assert len(begins) == 3 and all(4 <= len(line) <= 100 for line in begins)
+    written = path.read_text().split("):\n")[1]
+    assert "".join(written.split()).startswith("".join("".join(begins).split()))
+
+
+def test_the_first_lines_of_a_sample_are_fit_for_a_screen():
+    assert text_sample.first_lines("a\n\n b\x1b[2J\nc\nd") == ["a", "b [2J", "c"]
+    assert [line.count("word") for line in text_sample.first_lines("word " * 99)] == [19] * 3
+    assert text_sample.first_lines("") == []
+
+
+def test_samples_of_published_runs_are_none_of_gits():
+    ignored = ["results/a/b/sample-2.txt", "results/a/b/c/d/pianoroll-12.png"]
+    seen = ["results/a/b/sample.txt", "results/a/b/pianoroll.png"]
+    found = subprocess.run(["git", "check-ignore", "--no-index"] + ignored + seen, cwd=ROOT,
+                           stdout=subprocess.PIPE, universal_newlines=True)
+    if found.returncode == 128:
+        pytest.skip("this is no git repository")
+    assert found.stdout.split() == ignored
 
 
 def test_runs_without_the_new_settings_can_be_evaluated(text_run):
@@ -206,7 +235,7 @@ def test_samples_alone_replace_no_earlier_ones(music_run, capsys):
                if path.suffix in (".mid", ".png")}
     mm_main.main(["--sample", str(music_run), "--temperature", "0.8"])
     picture, played = newest(music_run, "pianoroll-*.png"), newest(music_run, "sample-*.mid")
-    assert "%s and %s: " % (played.name, picture.name) in capsys.readouterr().out
+    assert "%s and %s: " % (played, picture.name) in capsys.readouterr().out
     assert not {picture, played} & set(earlier)
     mm_main.main(["--sample", str(music_run), "--temperature", "0.8"])
     assert newest(music_run, "sample-*.mid").read_bytes() != played.read_bytes()
