@@ -21,6 +21,7 @@ from training.quiet_tensorflow import tf
 TASK = "language"
 
 # None stands for the published value of the data set, in the table below.
+# The comment of a constant is read, too: meaning [kind and range], see training/constants.py.
 
 # ---- Data
 data_set_name = "penn"  # which text [data set]
@@ -42,7 +43,7 @@ cell_hyperparameters = {}  # the cell's own, as {"relu_layers": 2}; others publi
 # ---- Training
 batch_size = None  # windows in a training step [int >= 1]
 learning_rate = None  # step size of the optimizer [float > 0]
-linear_decay = None  # linear decay of the learning rate to 0 over `epochs` [bool]
+linear_decay = None  # lower learning_rate in equal steps, to 1/epochs of it in the last [bool]
 clip_gradients = None  # clip by the usual norm of the gradient, see training/optimizer.py [bool]
 clip_multiplier = None  # clipping norm / usual norm of the gradient [float > 0]
 mixed_precision = None  # float16 if it is safe, by TensorFlow's automatic mixed precision [bool]
@@ -106,7 +107,7 @@ PUBLISHED = {
     # Not in the paper. Small, for a few minutes on two cores.
     "PythonDocs": dict(_PENNCHAR, window_size=128, number_of_parameters=500000, dropout=0.1,
                        batch_size=32, epochs=8),
-    # Not in the paper. For a novel, in minutes on two cores.
+    # Not in the paper. For 500 KB, in some ten to twenty minutes on two cores.
     "OwnText": dict(_PENNCHAR, window_size=128, number_of_parameters=2000000, dropout=0.2,
                     batch_size=32, epochs=10),
 }

@@ -21,6 +21,7 @@ from training.quiet_tensorflow import tf
 TASK = "music"
 
 # None stands for the published value of the data set, in the table below.
+# The comment of a constant is read, too: meaning [kind and range], see training/constants.py.
 
 # ---- Data
 data_set_name = "JSB Chorales"  # which pieces [data set]
@@ -40,7 +41,7 @@ cell_hyperparameters = {}  # the cell's own, as {"relu_layers": 2}; others publi
 # ---- Training
 batch_size = None  # windows in a training step [int >= 1]
 learning_rate = None  # step size of the optimizer [float > 0]
-linear_decay = None  # linear decay of the learning rate to 0 over `epochs` [bool]
+linear_decay = None  # lower learning_rate in equal steps, to 1/epochs of it in the last [bool]
 clip_gradients = None  # clip by the usual norm of the gradient, see training/optimizer.py [bool]
 clip_multiplier = None  # clipping norm / usual norm of the gradient [float > 0]
 mixed_precision = None  # float16 if it is safe, by TensorFlow's automatic mixed precision [bool]

@@ -18,6 +18,7 @@ from training.quiet_tensorflow import tf
 TASK = "sentiment"
 
 # None stands for the published value of the data set, in the table below.
+# The comment of a constant is read, too: meaning [kind and range], see training/constants.py.
 
 # ---- Data
 data_set_name = "IMDB"  # which reviews [data set]
@@ -35,7 +36,7 @@ cell_hyperparameters = {}  # the cell's own, as {"relu_layers": 2}; others publi
 batch_size = None  # reviews in a training step [int >= 1]
 bucket_by_length = None  # batches of reviews of similar length: faster, not as published [bool]
 learning_rate = None  # step size of the optimizer [float > 0]
-linear_decay = None  # linear decay of the learning rate to 0 over `epochs` [bool]
+linear_decay = None  # lower learning_rate in equal steps, to 1/epochs of it in the last [bool]
 label_smoothing = None  # fraction of a label that is spread over all classes [float >= 0, < 1]
 clip_gradients = None  # clip by the usual norm of the gradient, see training/optimizer.py [bool]
 clip_multiplier = None  # clipping norm / usual norm of the gradient [float > 0]
