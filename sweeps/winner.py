@@ -54,7 +54,7 @@ def _winner(sweep):
     """The record of the winner and the folder of its run.
 
     If that is missing, as of a sweep that was published without it, or has neither a test nor the
-    weights for it, it is trained again. What won is not chosen anew by that: its record stays,
+    weights for it, it is trained again. What won is not chosen again by that: its record stays,
     unless it fails now; then the next best is the winner. Raises UserError if no trial succeeded.
     """
     while sweep.best is not None:
