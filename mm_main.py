@@ -29,7 +29,7 @@ own_music = ""  # of OwnMusic: a folder of MIDI files (.mid, .midi), with those 
 steps_per_quarter = 2  # of OwnMusic: time steps in a quarter note [int >= 1]
 own_music_outside = "shift"  # of OwnMusic: notes off the keyboard: shift by octaves, or drop [text]
 window_size = None  # time steps in a training window [int >= 2]
-transpose = None  # shift windows by up to so many semitones, others in each epoch; 0: never [int >= 0]
+transpose = None  # shift windows by up to so many semitones, new in each epoch; 0: never [int >= 0]
 
 # ---- Model
 cell_name = "RRU"  # the recurrent cell, see cells/registry.py [cell]
