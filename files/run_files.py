@@ -44,14 +44,17 @@ def has_results(folder):
 
 def remove_results(folder):
     """Remove results.json, if it is there, of a run that continues."""
-    with contextlib.suppress(FileNotFoundError):
-        os.remove(os.path.join(folder, "results.json"))
+    _remove(folder, "results.json")
 
 
 def remove_summary(folder):
     """Remove sweep.json, if it is there, of a sweep that continues."""
+    _remove(folder, "sweep.json")
+
+
+def _remove(folder, name):
     with contextlib.suppress(FileNotFoundError):
-        os.remove(os.path.join(folder, "sweep.json"))
+        os.remove(os.path.join(folder, name))
 
 
 def trial_name(number):
