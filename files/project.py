@@ -1,6 +1,7 @@
 """The project's folder."""
 
 import os
+import shlex
 import shutil
 import sys
 
@@ -26,6 +27,11 @@ def shown_path(path):
     """`path`, relative if it is below the current folder."""
     relative = os.path.relpath(path)
     return path if relative.startswith(os.pardir) else relative
+
+
+def call_of(script):
+    """How a shell in the current folder calls a script of the project by this interpreter."""
+    return " ".join(map(shlex.quote, [python_command(), "-u", shown_path(project_path(script))]))
 
 
 def python_command():

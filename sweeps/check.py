@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from files.errors import UserError
 from files.output import print_line
 from files.progress import counted, duration
-from files.run_files import load_metrics, load_results, load_settings
+from files.run_files import has_settings, load_metrics, load_settings
 from files.units import lower_is_better, shown
 from sweeps.parallel import shared_cores, stop, train_on
 from training.provenance import environment
@@ -55,34 +55,37 @@ def _cores(then):
     return sorted(shared_cores(1)[0])[:then["cores"]]
 
 
-def first_epochs(folder, trial, count):
+def first_epochs(folder, saved, then, trial, count):
     """Train the first `count` epochs of the published run in `folder` as `trial`.
 
     It is stopped there, not limited to them, as a decay of the learning rate may depend on the
-    limit. Returns (the published epochs, ours), lists of what metrics.jsonl holds. Raises UserError
-    if the training fails.
+    limit. saved: the run's settings.json. then: its environment, which has so many cores. Returns
+    what metrics.jsonl of the trial holds. Raises UserError if its data are not the run's, or the
+    training fails.
     """
-    published = load_metrics(folder)[:count]
-    if not published:
-        raise UserError("%s has no metrics of any epoch" % folder, "give a published run")
-    saved = load_settings(folder)
-    cores = _cores(load_results(folder)["environment"])
     with ThreadPoolExecutor(1) as pool:
-        training = pool.submit(train_on, cores, trial)
+        training = pool.submit(train_on, _cores(then), trial)
         try:
-            while not training.done() and len(load_metrics(trial.folder)) < len(published):
+            while not training.done() and len(load_metrics(trial.folder)) < count:
+                _check_data(folder, saved, trial)
                 time.sleep(0.2)
             reason = training.result()["reason"] if training.done() else None
         finally:
             stop([training])
-    ours = load_metrics(trial.folder)[:len(published)]
-    if reason or len(ours) < len(published):
+    epochs = load_metrics(trial.folder)[:count]
+    if reason or len(epochs) < count:
         raise UserError("the training failed: %s" % (reason or "it ended early"))
-    own = load_settings(trial.folder)["data"]["fingerprint"]
-    if saved.get("data", {}).get("fingerprint", own) != own:
-        raise UserError("%s was trained on other data than there are now" % folder,
-                        "put them back")
-    return published, ours
+    _check_data(folder, saved, trial)
+    return epochs
+
+
+def _check_data(folder, saved, trial):
+    """Raise UserError if the published run was trained on other data than the trial is."""
+    if has_settings(trial.folder):
+        own = load_settings(trial.folder)["data"]["fingerprint"]
+        if saved.get("data", {}).get("fingerprint", own) != own:
+            raise UserError("%s was trained on other data than there are now" % folder,
+                            "put them back")
 
 
 def comparison(published, ours, monitor):
@@ -97,13 +100,16 @@ def comparison(published, ours, monitor):
 
 
 def verdict(published, ours, monitor, differing):
-    """The line that tells what the comparison means; differing: what differs by `announce`."""
+    """The line that tells what the comparison means, and whether it is that something is wrong.
+
+    differing: what differs by `announce`.
+    """
     if all(map(_all_same, published, ours)):
-        return "verdict: the same to the last digit"
+        return "verdict: the same to the last digit", False
     values = [(own["valid"][monitor], theirs["valid"][monitor])
               for theirs, own in zip(published, ours)]
     if not all(own and theirs for own, theirs in values):
-        return "verdict: something is wrong, as a value is not finite, or 0"
+        return "verdict: something is wrong, as a value is not finite, or 0", True
     most = max(abs(_percent(*pair)) for pair in values)
     off = "off by up to %.2g %%" % most
     reason = "these differ or were not recorded: " + ", ".join(differing) if differing else (
@@ -111,12 +117,12 @@ def verdict(published, ours, monitor, differing):
         "otherwise")
     if most <= NORMAL:
         is_normal = "which is normal, as" if differing else "which is little, but"
-        return "verdict: not the same: %s, %s %s" % (off, is_normal, reason)
+        return "verdict: not the same: %s, %s %s" % (off, is_normal, reason), False
     if not lower_is_better(monitor):
         return ("verdict: unclear: %s, but a classifier leaves chance an epoch sooner or later "
-                "(%s); check more epochs by --epochs_to_check" % (off, reason))
+                "(%s); check more epochs by --epochs_to_check" % (off, reason)), False
     return ("verdict: something is wrong: %s, but published runs of one seed differed by at most "
-            "%d %% at other commits or on other cores" % (off, NORMAL))
+            "%d %% at other commits or on other cores" % (off, NORMAL)), True
 
 
 def _percent(value, published):

@@ -8,6 +8,7 @@ import shlex
 
 from cells.registry import CELLS, published_hyperparameters
 from files.errors import UserError, hint
+from files.project import call_of
 from files.run_files import is_sweep, load_settings, trial_name
 from sweeps.search_space import search_space
 from sweeps.trial import Trial
@@ -53,10 +54,12 @@ def command_of(settings, point):
 
 
 def continuing_command(settings):
-    """The command that continues a sweep, with what was given that changes no number, too."""
+    """The command that continues a sweep here, with what was given that changes no number, too."""
     words = option_words({name: settings.values[name] for name in sorted(settings.given)
                           if settings.constants[name].group in ("Run", "GPU") and name != "name"})
-    return " ".join([settings.command()] + [shlex.quote(word) for word in words])
+    elsewhere = "python -u " + settings.script
+    command = settings.command().replace(elsewhere, call_of(settings.script), 1)
+    return " ".join([command] + [shlex.quote(word) for word in words])
 
 
 def _at(settings, point):

@@ -12,7 +12,9 @@ import pytest
 import mm_main
 import mnist_main
 from files.errors import UserError
+from files.reading import load_json
 from files.run_files import load_metrics, load_results
+from files.writing import save_json
 from reports.runs import find_runs
 from sweeps import check, parallel
 from sweeps.options import all_options
@@ -247,7 +249,7 @@ def test_the_same_numbers_are_told_from_others():
 def test_a_published_run_can_be_checked(monkeypatch, capsys):
     for name, value in EDITED.items():
         monkeypatch.setattr(mnist_main, name, value)
-    reproduce.main(["--check", DIGITS])
+    assert reproduce.main(["--check", DIGITS]) == 0  # unclear at worst
     out = capsys.readouterr().out
     assert out.startswith("published: TensorFlow 1.15.0, 2 cores, Intel(R) Xeon(R) Processor, ")
     assert "\ntraining 1 epoch; it took about 3 s when it was published\n" in out
@@ -286,6 +288,15 @@ def test_what_differs_from_a_published_run_or_was_not_recorded_is_named(monkeypa
     assert "different: nothing; not recorded: processor, GPUs, commit" in capsys.readouterr().out
 
 
+def test_a_check_on_other_data_is_refused(tmp_path):
+    copy = shutil.copytree(DIGITS, str(tmp_path / "seed1"))
+    settings = load_json(os.path.join(copy, "settings.json"))
+    settings["data"]["fingerprint"] = "of others"
+    save_json(os.path.join(copy, "settings.json"), settings)
+    with pytest.raises(UserError, match="seed1 was trained on other data than there are now"):
+        reproduce.main(["--check", copy])
+
+
 @pytest.mark.parametrize("metric, factor, differing, message", [
     ("window_nll", 1, ["commit"], "verdict: the same to the last digit"),
     ("window_nll", 1.01, ["commit", "cores"], "verdict: not the same: off by up to 1 %, which is "
@@ -297,7 +308,8 @@ def test_what_differs_from_a_published_run_or_was_not_recorded_is_named(monkeypa
 def test_the_verdict_of_a_check(metric, factor, differing, message):
     published = [{"epoch": 1, "train": {}, "valid": {metric: 0.5}}]
     ours = [dict(published[0], valid={metric: factor and factor * 0.5})]
-    assert message in check.verdict(published, ours, metric, differing)
+    line, is_wrong = check.verdict(published, ours, metric, differing)
+    assert message in line and is_wrong == ("something is wrong" in message)
 
 
 def test_an_interrupted_check_keeps_nothing_and_says_so(monkeypatch, capsys):

@@ -15,6 +15,7 @@ import experiment
 import mm_main
 from files.errors import UserError
 from files.progress import counted
+from files.project import call_of
 from reports.publishing import publish_sweep
 from sweeps import progress, spark
 from sweeps import sweep as sweep_module
@@ -399,7 +400,7 @@ def test_an_interrupted_sweep_leaves_its_report_and_names_the_command_that_conti
     assert notes == [set()] * 3 and files_of(toy) == REPORT
     said = [line.partition("continue with: ") for line in capsys.readouterr().out.splitlines()]
     command, = [after for before, _, after in said if before == "interrupted after 2 of 4 trials; "]
-    assert command.startswith("python -u mm_main.py --data_set_name ")
+    assert command.startswith(call_of("mm_main.py") + " --data_set_name ")
     monkeypatch.setattr(sweep_module, "train", trial_module.train)
     again = read_settings(vars(mm_main), shlex.split(command)[3:])
     assert again.values == toy.settings("--sweep_trials", "4").values

@@ -20,7 +20,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import lm_main
 import mm_main
 from files.errors import UserError, disk_errors
-from files.project import python_command
+from files.project import call_of
 from files.run_files import load_metrics
 from training import provenance, run_folder, trainer as trainer_module
 from training.checkpoint import Checkpoint
@@ -272,7 +272,7 @@ def test_killed_in_mid_epoch_and_resumed_equals_uninterrupted(finished, number, 
     assert process.returncode == status
     if number != signal.SIGKILL:
         assert "Traceback" not in output
-        assert "continue with: %s -u mm_main.py --resume " % python_command() in output
+        assert "continue with: %s --resume " % call_of("mm_main.py") in output
     mm_main.main(["--resume", folder(tmp_path, name)])
     assert_same_run(folder(tmp_path, "whole"), folder(tmp_path, name))
     with open(os.path.join(folder(tmp_path, name), "log.txt")) as file:

@@ -28,7 +28,7 @@ from files.errors import OneLineParser, UserError, did_you_mean, hint, run_as_sc
 from files.output import print_error, print_line
 from files.progress import counted, duration
 from files.project import existing_path
-from files.run_files import load_results, load_settings, remove_results
+from files.run_files import load_metrics, load_results, load_settings, remove_results
 from reports import rows
 from reports.paper_results import PAPER_RESULTS
 from sweeps import check, parallel
@@ -76,20 +76,28 @@ def _gpus():
 
 
 def check_run(folder, count, further):
-    """Train the first epochs of a published run again and print how they compare."""
+    """Train the first epochs of a published run again and print how they compare.
+
+    Returns the exit status, 1 if something is wrong.
+    """
     folder = existing_path(folder)
     with hint("give the folder of a published run"):
         saved, results = load_settings(folder), load_results(folder)
+        published = load_metrics(folder)[:count]
+        if not published:
+            raise UserError("%s has no metrics of any epoch" % folder)
     differing = check.announce(results, count)
     script = script_of(saved["settings"]["data_set_name"])
     with tempfile.TemporaryDirectory() as temporary:
         settings = settings_again(script, folder, dict(further, runs_folder=temporary))
         trial = Trial("check", {}, run_path(settings, settings.name),
                       os.path.abspath(script.__file__), all_options(settings), [])
-        published, ours = check.first_epochs(folder, trial, count)
+        ours = check.first_epochs(folder, saved, results["environment"], trial, len(published))
     for line in check.comparison(published, ours, results["monitor"]):
         print_line(line)
-    print_line(check.verdict(published, ours, results["monitor"], differing))
+    line, is_wrong = check.verdict(published, ours, results["monitor"], differing)
+    print_line(line)
+    return int(is_wrong)
 
 
 def _parser(constants):

@@ -4,7 +4,7 @@ import shlex
 
 from data_preparation.prepared import data_label
 from files.progress import counted, duration
-from files.project import project_path, python_command, shown_path
+from files.project import call_of
 from files.units import shown
 
 LEARNT = 0.1  # an accuracy so far above the baseline's is more than chance
@@ -42,10 +42,8 @@ class Journal(object):
 
     def interrupted(self, step):
         """Log how to continue a training that was ended after a step."""
-        words = [python_command(), "-u", shown_path(project_path(self._settings.script)),
-                 "--resume", self._run.path]
-        self._run.log("interrupted at step %d; continue with: %s" % (
-            step, " ".join(map(shlex.quote, words))))
+        self._run.log("interrupted at step %d; continue with: %s --resume %s" % (
+            step, call_of(self._settings.script), shlex.quote(self._run.path)))
 
     def lost_epochs(self, epochs_done):
         """Log that metrics.jsonl does not have all epochs that were done, if so."""
