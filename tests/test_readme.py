@@ -1,5 +1,6 @@
-"""README.md and docs/: links lead somewhere, commands and options exist, the README stays short."""
+"""README.md and docs/: links lead somewhere, what is named exists, the README stays short."""
 
+import ast
 import functools
 import glob
 import importlib
@@ -75,6 +76,28 @@ def test_every_relative_link_leads_somewhere(page):
         assert os.path.exists(os.path.join(ROOT, target)), link
         if anchor and target.endswith(".md"):
             assert unquote(anchor) in anchors(target), link
+
+
+def names_in(path):
+    """What a file of Python defines: functions, classes, their methods, constants."""
+    names = set()
+    for node in ast.parse(text_of(path)).body:
+        names.update(target.id for target in getattr(node, "targets", ()) if hasattr(target, "id"))
+        for target in getattr(node, "targets", ()):
+            names.update(name.id for name in getattr(target, "elts", ()))
+        if hasattr(node, "name"):
+            names.add(node.name)
+            names.update("%s.%s" % (node.name, part.name)
+                         for part in getattr(node, "body", ()) if hasattr(part, "name"))
+    return names
+
+
+def test_what_the_guide_to_the_code_names_is_where_it_says():
+    text = text_of(os.path.join("docs", "code.md"))
+    named = re.findall(r"\]\(\.\./(\S+\.py)\)\s+`([\w.]+)`", text)
+    assert len(named) > 30
+    for path, name in named:
+        assert name in names_in(path), (path, name)
 
 
 @pytest.mark.parametrize("page", PAGES)
