@@ -127,12 +127,12 @@ def build_model(settings, data):
 
     network = Network(settings, settings.embedding_size, head_outputs=data.vocabulary_size,
                       head_reads="outputs", embedding_rows=data.vocabulary_size)
-    streams = tf.shape(tokens)[1]
+    batch_size = tf.shape(tokens)[1]
     if settings.stateful:
         inputs["reset_state"] = tf.placeholder(tf.bool, [], "reset_state")
-        fed, states = network.carried_states(streams, inputs["reset_state"])
+        state_in, states = network.carried_states(batch_size, inputs["reset_state"])
     else:
-        fed = states = network.first_states(streams)
+        state_in = states = network.first_states(batch_size)
     outputs, final_states = network.unroll(network.embed(tokens), states, lengths)
     logits = network.head(outputs)
 
@@ -144,12 +144,12 @@ def build_model(settings, data):
     total, count = tf.reduce_sum(losses * counted), tf.reduce_sum(counted)
     right_total = tf.reduce_sum(tf.cast(right, tf.float32) * counted)
     metrics = {
-        "accuracy": Metric(right_total, count, float),
+        "accuracy": Metric(right_total, count),
         data.metric: Metric(total, count, data.finish),
     }
     return Model(settings, network, inputs, loss=total / count, metrics=metrics,
-                 monitor=data.metric, state=(fed, final_states) if settings.stateful else None,
-                 outputs=outputs_for_sampling(logits, fed, final_states))
+                 monitor=data.metric, state=(state_in, final_states) if settings.stateful else None,
+                 outputs=outputs_for_sampling(logits, state_in, final_states))
 
 
 def main(arguments=None):

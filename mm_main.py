@@ -121,8 +121,8 @@ def build_model(settings, data):
     steps = tf.reduce_sum(real)
     window_losses = window_sums / tf.cast(lengths, tf.float32)
     metrics = {
-        "window_nll": Metric(tf.reduce_sum(window_losses), tf.size(lengths), float),
-        "frame_nll": Metric(tf.reduce_sum(window_sums), steps, float),
+        "window_nll": Metric(tf.reduce_sum(window_losses), tf.size(lengths)),
+        "frame_nll": Metric(tf.reduce_sum(window_sums), steps),
     }
     return Model(settings, network, {"inputs": inputs, "targets": targets, "lengths": lengths},
                  loss=tf.reduce_mean(window_losses), metrics=metrics, monitor="window_nll",

@@ -75,20 +75,18 @@ def read_midi(path, steps_per_quarter, outside="shift"):
 
 
 def cut_windows(song_lengths, window_size, step):
-    """The windows of songs that stand one after another: (starts, lengths) of their inputs.
+    """Cut songs that stand one after another into windows: (starts, lengths) of their inputs.
 
-    A song of n sounding steps gives the n - 1 inputs 1..n-1, and the target of each is the step
-    after it. Full windows of W inputs start at range(0, n - W, step), counted from the song's first
-    step; the last of these is at most n - W - 1, so all W targets exist. The rest of the song
-    begins at the last start + step (at 0 if there was none). It is one shorter window if it has at
-    least 2 of the song's n steps, which is one input with its target; so with step = W every target
+    In a song of n sounding steps, step i is an input and step i + 1 its target, i = 0 .. n - 2.
+    Full windows of W inputs start at range(0, n - W, step), so that all W targets exist. One
+    shorter window starts where the next one would, if there is an input. With step = W every target
     of every song is in exactly one window. Both results are int64, in the order of the songs.
     """
     song_lengths = song_lengths.astype(np.int64)
-    full = np.maximum(-((window_size - song_lengths) // step), 0)
-    candidates = full + 1
-    song = np.repeat(np.arange(len(song_lengths)), candidates)
-    number = np.arange(len(song)) - (np.cumsum(candidates) - candidates)[song]
+    full = np.maximum(song_lengths - window_size + step - 1, 0) // step  # of range(0, n - W, step)
+    counts = full + 1  # with the shorter window, which may be empty
+    song = np.repeat(np.arange(len(song_lengths)), counts)
+    number = np.arange(len(song)) - np.repeat(np.cumsum(counts) - counts, counts)  # in its song
     begins = number * step
     lengths = np.minimum(song_lengths[song] - 1 - begins, window_size)
     starts = (np.cumsum(song_lengths) - song_lengths)[song] + begins
@@ -122,6 +120,7 @@ class MusicData(PreparedData):
         random = generator(settings.seed, epoch) if split == "train" else None
         groups = example_groups(count, settings.batch_size, random)
         if random:
+            # They are drawn in the order of training.
             shifts[np.concatenate(groups)] = random.integers(
                 -settings.transpose, settings.transpose, count, endpoint=True)
         return Batches(groups, lambda chosen: _transposed(_batch(part, chosen), shifts[chosen]))

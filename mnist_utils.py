@@ -6,7 +6,6 @@ scikit-learn's own 8x8 digits to data/mnist/ready/SequentialDigits, and prints a
 """
 
 import collections
-import functools
 import itertools
 
 import files.environment  # noqa: F401: before numpy
@@ -86,12 +85,14 @@ class DigitData(LabelledData):
 
     def __init__(self, settings, place):
         super().__init__(settings, place)
-        _, _, self.steps, self.pixel_scale, permuted = DATA_SETS[settings.data_set_name]
-        self.description = "%d pixels from 0 to %d, %s" % (
-            self.steps, self.pixel_scale, "in one fixed random order" if permuted else "row by row")
-        # One fixed order for all of P-MNIST: with another one its results could not be compared.
-        self._pixels = (np.random.RandomState(0).permutation(self.steps) if permuted
-                        else np.arange(self.steps))
+        data_set = DATA_SETS[settings.data_set_name]
+        self.steps, self.pixel_scale = data_set.steps, data_set.pixel_scale
+        order, self._pixels = "row by row", np.arange(self.steps)
+        if data_set.permuted:
+            # The same for all of P-MNIST: with another order its results could not be compared.
+            order = "in one fixed random order"
+            self._pixels = np.random.RandomState(0).permutation(self.steps)
+        self.description = "%d pixels from 0 to %d, %s" % (self.steps, self.pixel_scale, order)
 
     def batches(self, split, epoch=0):
         """Batches of {"inputs": uint8 [T, B], "lengths": int32 [B], "labels": int32 [B]}.
@@ -103,7 +104,7 @@ class DigitData(LabelledData):
         images, labels = self._open(split)
         random = generator(self._settings.seed, epoch) if split == "train" else None
         groups = example_groups(len(labels), self._settings.batch_size, random)
-        return Batches(groups, functools.partial(self._batch, images, labels))
+        return Batches(groups, lambda chosen: self._batch(images, labels, chosen))
 
     def stats(self, split):
         """Counts of a split, as plain numbers; "mean_intensity" is in units of pixel_scale."""

@@ -6,7 +6,6 @@ the training script its batches.
 """
 
 import collections
-import functools
 import itertools
 import os
 
@@ -26,9 +25,8 @@ DATA_SETS = {"IMDB": ["imdb.npz", "imdb_word_index.json"]}
 START, UNKNOWN, RANK_OFFSET = 1, 2, 3
 VOCABULARY_SIZE = 24902
 
-# ids: uint16, all reviews one after another; the others have one entry a review, `ends` being the
-# end of its ids.
-Reviews = collections.namedtuple("Reviews", "ids ends lengths labels")
+# ids: uint16, all reviews one after another; the others have one entry a review.
+Reviews = collections.namedtuple("Reviews", "ids lengths labels")
 
 
 def _make(name, sources, options):
@@ -52,8 +50,7 @@ def _make(name, sources, options):
     train, test = _shuffled(train, shuffler), _shuffled(test, shuffler)
     count = len(train.labels)
     parts = _split(train, count - count // 5) + (test,)
-    files = {split + ".npz": {"ids": part.ids, "lengths": part.lengths, "labels": part.labels}
-             for split, part in zip(SPLITS, parts)}
+    files = {split + ".npz": dict(part._asdict()) for split, part in zip(SPLITS, parts)}
     return files, identity_of_content("IMDB", digests)
 
 
@@ -82,15 +79,15 @@ def _shuffled(half, shuffler):
     ranks, lengths = np.concatenate([reviews[i] for i in order]), lengths[order]
     ids = np.insert(ranks + RANK_OFFSET, np.cumsum(lengths) - lengths, START)
     ids = np.where(ids < VOCABULARY_SIZE, ids, UNKNOWN).astype(np.uint16)
-    return Reviews(ids, np.cumsum(lengths + 1), lengths + 1, labels[order])
+    return Reviews(ids, lengths + 1, labels[order])
 
 
 def _split(reviews, count):
     """The first `count` of the reviews, and the rest."""
-    ids, ends, lengths, labels = reviews
-    middle = ends[count - 1]
-    return (Reviews(ids[:middle], ends[:count], lengths[:count], labels[:count]),
-            Reviews(ids[middle:], ends[count:] - middle, lengths[count:], labels[count:]))
+    ids, lengths, labels = reviews
+    middle = lengths[:count].sum()
+    return (Reviews(ids[:middle], lengths[:count], labels[:count]),
+            Reviews(ids[middle:], lengths[count:], labels[count:]))
 
 
 class ReviewData(LabelledData):
@@ -115,7 +112,7 @@ class ReviewData(LabelledData):
             order = self.file_order(split)
             groups = example_groups(len(order), self._settings.batch_size)
             groups = [order[group] for group in groups]
-        return Batches(groups, functools.partial(self._batch, reviews))
+        return Batches(groups, lambda chosen: self._batch(reviews, chosen))
 
     def file_order(self, split):
         """The numbers of the reviews as batches(split) of valid and test has them in turn."""
@@ -131,8 +128,7 @@ class ReviewData(LabelledData):
                 "cut": int((reviews.lengths > self._settings.window_size).sum())}
 
     def _read(self, split):
-        ids, lengths, labels = self._arrays(split, "ids", "lengths", "labels")
-        return Reviews(ids, np.cumsum(lengths), lengths, labels)
+        return Reviews(*self._arrays(split, *Reviews._fields))
 
     def _training_groups(self, lengths, random):
         batch_size = self._settings.batch_size
@@ -152,7 +148,8 @@ class ReviewData(LabelledData):
         lengths = np.minimum(reviews.lengths[chosen], self._settings.window_size)
         steps = np.arange(lengths.max())[:, None]
         inside = steps < lengths
-        positions = np.where(inside, reviews.ends[chosen] - lengths + steps, 0)
+        ends = np.cumsum(reviews.lengths)[chosen]
+        positions = np.where(inside, ends - lengths + steps, 0)
         return {"inputs": np.where(inside, reviews.ids[positions], 0).astype(np.int32),
                 "lengths": lengths.astype(np.int32),
                 "labels": reviews.labels[chosen].astype(np.int32)}

@@ -98,7 +98,7 @@ def _on_keyboard(notes, outside, left_out):
     off = int(np.count_nonzero(below + above))
     if off:
         left_out["notes off the keyboard" + (", shifted" if outside == "shift" else "")] += off
-    octaves = -(-below // 12) - -(-above // 12)
+    octaves = (below + 11) // 12 - (above + 11) // 12  # up, or down; rounded up
     return keys + 12 * octaves if outside == "shift" else keys
 
 

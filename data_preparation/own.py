@@ -26,7 +26,8 @@ class NoFiles(UserError):
 
 def data_set_title(settings):
     """The data set's name; of a user's own data followed by the name of its file or folder."""
-    given = getattr(settings, _OPTIONS.get(settings.data_set_name, ""), "")
+    option = _OPTIONS.get(settings.data_set_name)
+    given = getattr(settings, option, "") if option else ""
     return "%s %s" % (settings.data_set_name, _stem(given)) if given else settings.data_set_name
 
 

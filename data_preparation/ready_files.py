@@ -86,12 +86,14 @@ def are_current(folder, sources, options):
     try:
         with open(path) as file:
             old = json.load(file)
-        if old["format"] != FORMAT or dict(old["options"], **options) != old["options"]:
+        if old["format"] != FORMAT:
+            return False
+        if any(old["options"].get(name) != value for name, value in options.items()):
             return False
         present = {name: source for name, source in sources.items() if os.path.exists(source)}
         ready = {name: os.path.join(folder, name) for name in old["ready"]}
-        new = dict(old, sources=dict(old["sources"], **_unchanged(present, old["sources"])),
-                   ready=_unchanged(ready, old["ready"]))
+        sources_now = dict(old["sources"], **_unchanged(present, old["sources"]))
+        new = dict(old, sources=sources_now, ready=_unchanged(ready, old["ready"]))
     except Exception:  # whatever is wrong with the record: the files are made again
         return False
     if new != old:

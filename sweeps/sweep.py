@@ -20,7 +20,7 @@ from sweeps.search_space import points_in, search_space
 from sweeps.suggestions import next_point
 from sweeps.trial import AGAIN, DONE, UNCLEAR, train
 from training.run_folder import RunFolder
-from training.settings import run_path
+from training.run_settings import run_path
 
 HOPELESS = 5  # so many failures, and nothing else, end a sweep
 IN_A_ROW = 3  # so many trials in a row that do not tell of their points end it, too

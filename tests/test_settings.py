@@ -235,8 +235,8 @@ def test_a_sweep_is_neither_resumed_nor_evaluated_as_a_run(script, tmp_path):
 
 
 def test_a_command_line_is_read_as_it_was_meant():
-    line = command_line("toy_main.py", [
-        ("data_set_name", "JSB Chorales"), ("forget_bias", -5.1e-05), ("seed", 1)])
+    line = command_line("toy_main.py", {
+        "data_set_name": "JSB Chorales", "forget_bias": -5.1e-05, "seed": 1})
     assert line == (
         "python -u toy_main.py --data_set_name 'JSB Chorales' --forget_bias=-5.1e-05 --seed 1")
 
@@ -320,7 +320,8 @@ def test_resume_auto_begins_a_run_or_continues_with_it(tmp_path):
         % tmp_path))
     with pytest.raises(UserError, match="resume is auto, but the run has no name"):
         read_settings(script, ["--resume", "auto"])
-    words = ["--resume", "auto", "--name", "a", "--batch_size", "5"]
+    words = ["--resume", "auto", "--name", "a", "--batch_size", "5",
+             "--cell_hyperparameters", "{'relu_layers': 3}"]
     begun = read_settings(script, words)
     assert (begun.resume, begun.name, begun.batch_size) == ("", "a", 5)
     folder = tmp_path / "toys" / "small" / "RRU" / "a"
@@ -331,6 +332,8 @@ def test_resume_auto_begins_a_run_or_continues_with_it(tmp_path):
     assert read_settings(script, words + ["--epochs", "7"]).resume == str(folder)
     with pytest.raises(UserError, match="batch_size cannot be changed"):
         read_settings(script, words[:4] + ["--batch_size", "6"])
+    with pytest.raises(UserError, match="cell_hyperparameters cannot be changed"):
+        read_settings(script, words[:6] + ["--cell_hyperparameters", "{'relu_layers': 2}"])
 
 
 # --- Mistakes at the top and on the command line ---

@@ -38,7 +38,7 @@ from tools.reproduce_plan import (FIXED, SCRIPTS, announce, check_data, plan, sc
                                   settings_again, unknown)
 from training.constants import cell_constants, read_constants
 from training.quiet_tensorflow import tf
-from training.settings import run_path
+from training.run_settings import run_path
 
 # Options of the scripts that this program sets itself.
 _OWN = ("data_set_name", "cell_name", "seed", "name") + tuple(FIXED)

@@ -22,7 +22,8 @@ from reports.runs import PUBLISHED, find_runs, find_winners
 from sweeps.options import all_options, later_options
 from sweeps.trial import Trial
 from training.options import option_words
-from training.settings import read_settings, run_path
+from training.run_settings import run_path
+from training.settings import read_settings
 
 SCRIPTS = (mm_main, lm_main, sa_main, mnist_main)
 _TASKS = {"music": mm_utils.TASK, "language": lm_utils.TASK, "sentiment": sa_utils.TASK,

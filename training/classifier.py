@@ -23,8 +23,8 @@ def classifier(settings, network, inputs, features):
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
     right = tf.cast(tf.equal(tf.argmax(logits, axis=1, output_type=tf.int32), labels), tf.float32)
     metrics = {
-        "accuracy": Metric(tf.reduce_sum(right), tf.size(labels), float),
-        "cross_entropy": Metric(tf.reduce_sum(losses), tf.size(labels), float),
+        "accuracy": Metric(tf.reduce_sum(right), tf.size(labels)),
+        "cross_entropy": Metric(tf.reduce_sum(losses), tf.size(labels)),
     }
     # Smoothing: a part of each label is spread evenly over all classes (Szegedy et al. 2016).
     elsewhere = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=1)

@@ -28,19 +28,22 @@ class EarlyStopping(object):
         What is not finite is never the best: nan, or a perplexity that overflowed.
         """
         self.epochs_done += 1
-        better = math.isfinite(value) and (self.best is None or (
-            value < self.best if self.lower_is_better else value > self.best))
+        first = self.best is None
+        better = math.isfinite(value) and (first or self._is_better(value, self.best))
         if better:
             self.best, self.best_epoch = value, self.epochs_done
         self.longest_wait = max(self.longest_wait, self.epochs_done - self.best_epoch)
         self._prune()
         return better
 
+    def _is_better(self, value, other):
+        return value < other if self.lower_is_better else value > other
+
     def _prune(self):
         limit = self.median_at and self.median_at(self.epochs_done)
         if limit is None or self.best is None:
             return
-        if self.best > limit if self.lower_is_better else self.best < limit:
+        if self._is_better(limit, self.best):
             self._pruned = "%s: the best value after %d epochs is %.4f, the median %.4f" % (
                 PRUNED, self.epochs_done, self.best, limit)
 

@@ -87,11 +87,11 @@ class Journal(object):
         name = self._model.monitor
         baseline = self._data.baseline("valid")[name]
         if self._model.lower_is_better:
-            self._warned, compared = not value < DIVERGED * baseline, "far beyond"
+            compared = "far beyond"
+            self._warned = not value < DIVERGED * baseline  # nan, too
         else:
-            learnt = best - baseline
+            compared, learnt = "back near", best - baseline
             self._warned = learnt > LEARNT and value < baseline + 0.1 * learnt
-            compared = "back near"
         if self._warned:
             text = ("the run diverges: its validation {name} of {value} is {compared} the "
                     "{baseline} of the {of}; start a new one with a lower learning_rate")

@@ -6,11 +6,11 @@ import numpy as np
 
 from data_preparation.batches import training_slices
 
-Metric = collections.namedtuple("Metric", "total count finish")
+Metric = collections.namedtuple("Metric", "total count finish", defaults=[float])
 Metric.__doc__ = """A mean over examples or tokens; `total` and `count`: scalar tensors of a batch.
 
-`finish` is applied to the sum of totals over the sum of counts (exp for a perplexity), in Python
-floats.
+`finish` is applied to the sum of totals over the sum of counts: exp for a perplexity, none for a
+plain mean.
 """
 
 

@@ -10,7 +10,7 @@ from files.units import lower_is_better
 from training import size
 from training.optimizer import RectifiedAdam
 
-# Of mixed precision; its exact value does not matter, as the optimizer normalises gradients.
+# The loss is multiplied by it in mixed precision, so that small gradients survive in float16.
 LOSS_SCALE = 2.0 ** 10
 
 
@@ -116,8 +116,7 @@ class Model(object):
         built = size.count(variable.shape.as_list() for variable in variables)
         assert built == network.parameters, "the graph has %d parameters, not %d" % (
             built, network.parameters)
-        self._learning_rate = tf.placeholder_with_default(
-            settings.learning_rate, [], "learning_rate")
+        self._learning_rate = tf.placeholder(tf.float32, [], "learning_rate")
         optimizer = RectifiedAdam(self._learning_rate, settings.clip_gradients,
                                   settings.clip_multiplier)
         loss_scale = LOSS_SCALE if settings.mixed_precision else None
@@ -127,7 +126,7 @@ class Model(object):
     def feed(self, batch, state=None, dropout=0.0, mask_seed=(0, 0), learning_rate=None):
         """The feed_dict of a batch; `state` as fetched from state_out, None for the model's own.
 
-        learning_rate: None for that of the settings.
+        learning_rate: None in evaluation.
         """
         feed = {self.inputs[name]: array for name, array in batch.items()}
         feed.update({self.network.dropout: dropout, self.network.mask_seed: mask_seed})

@@ -58,9 +58,9 @@ def option_words(values):
 
 
 def command_line(script, options):
-    """The command, quoted for a shell, that calls a script with `options`, (name, value) pairs."""
+    """The command, quoted for a shell, that calls a script with `options`, {name: value}."""
     words = []
-    for name, value in options:
+    for name, value in options.items():
         if str(value).startswith("-"):  # argparse takes a word such as -5e-05 for an option
             words += ["--%s=%s" % (name, value)]
         else:

@@ -13,7 +13,7 @@ from files.run_files import has_only_best, is_begun, load_metrics, load_settings
 from files.writing import lock_folder, open_own, save_json, save_json_lines
 from training.events import Events
 from training.provenance import environment
-from training.settings import run_path
+from training.run_settings import run_path
 
 
 class RunFolder(object):

@@ -1,4 +1,4 @@
-"""The settings of a run, from the constants at the top of a script and the command line.
+"""Read the settings of a run from the constants at the top of a script and the command line.
 
 The command line wins over the constant, the constant over the script's table of published values;
 None, on the command line too, stands for the value in the table.
@@ -7,76 +7,14 @@ None, on the command line too, stands for the value in the table.
 import os
 
 from cells import registry
-from data_preparation.own import absolute, data_set_title, is_place
+from data_preparation.own import absolute, is_place
 from files.errors import UserError, did_you_mean, hint
-from files.project import existing_path, project_path, shown_path
+from files.project import existing_path
 from files.reading import reading
 from files.run_files import is_begun, load_settings
 from training.constants import cell_constants, read_constants
-from training.options import command_line, parse
-
-_FOLDERS = ("resume", "evaluate", "sample")  # of a run that exists; for one call only
-
-
-class Settings(object):
-    """The settings of one run, read as attributes.
-
-    values: {name: value} of all. constants: {name: Constant} of the script and of all cells.
-    given: the names that the command line set. changes: {name: [old, new]} of a resumed run;
-    changed_before: earlier ones, in settings.json. notes: lines to tell the user.
-    """
-
-    def __init__(self, script, task, values, constants, table, given=(), changes=None,
-                 changed_before=(), notes=()):
-        self.__dict__.update(values, script=script, task=task, values=dict(values))
-        self.constants, self._table, self.given, self.notes = constants, table, given, list(notes)
-        self.changes, self.changed_before = changes or {}, list(changed_before)
-
-    def changed(self, **values):
-        """A copy with some settings changed."""
-        return Settings(self.script, self.task, dict(self.values, **values), self.constants,
-                        self._table, self.given, self.changes, self.changed_before, self.notes)
-
-    def published(self):
-        """{name: published value} for this data set, the cell's own among them."""
-        own = registry.published_hyperparameters(self.cell_name, self.data_set_name)
-        return dict(self._table[self.data_set_name], **own)
-
-    def unpublished(self):
-        """{name: value} of the settings that are not the published ones and change the numbers."""
-        values = dict(self.values, **self.cell_hyperparameters)
-        return {name: values[name] for name, value in self.published().items()
-                if values[name] != value and self.constants[name].is_of_computation}
-
-    def command(self):
-        """The command line that makes this run, or sweep, again."""
-        in_table = set(self.published()) | {"cell_hyperparameters"}  # of these see unpublished
-        chosen = {"data_set_name": self.data_set_name, "cell_name": self.cell_name}
-        sweeps = self.values.get("do_hyperparameter_optimization")
-        for name, value in self.values.items():
-            constant = self.constants[name]
-            listed = sweeps and constant.group == "Sweep" or (
-                constant.is_of_computation and constant.is_for(self.data_set_name))
-            if listed and name not in in_table and value not in ("", {}):
-                chosen[name] = value
-        return command_line(self.script, list(dict(chosen, **self.unpublished()).items()))
-
-    def record(self, step=None):
-        """The settings' part of settings.json; `step`: at which a resumed run has `changes`."""
-        of_one_call = dict(dict.fromkeys(set(_FOLDERS) & set(self.values), ""), other_data=False)
-        changes = self.changed_before + ([dict(self.changes, step=step)] if self.changes else [])
-        of_resumed = {"changed_on_resume": changes} if changes else {}
-        return dict(of_resumed, task=self.task, script=self.script, command=self.command(),
-                    given=sorted(self.given), settings=dict(self.values, **of_one_call),
-                    unpublished=self.unpublished())
-
-
-def run_path(settings, name):
-    """The folder of the run `name`, such as "sweep/trial-001". Raises UserError."""
-    if os.path.isabs(name) or os.path.normpath(name).split(os.sep)[0] in (".", ".."):
-        raise UserError("%r cannot be a run's name: give a folder's, without .. in it" % name)
-    return shown_path(os.path.join(project_path(settings.runs_folder), settings.task,
-                                   data_set_title(settings), settings.cell_name, name))
+from training.options import parse
+from training.run_settings import FOLDERS, Settings, run_path
 
 
 def read_settings(script_globals, arguments=None):
@@ -91,8 +29,8 @@ def read_settings(script_globals, arguments=None):
     for name, value in parse(script_globals, list(reader.constants.values()), arguments).items():
         published = value == "None" and name in reader.published_names
         given[name] = None if published else absolute(name, reader.check(name, value))
-    folders = {name: given.get(name, reader.tops.get(name)) for name in _FOLDERS}
-    wanted = [name for name in _FOLDERS if folders[name]]
+    folders = {name: given.get(name, reader.defaults.get(name)) for name in FOLDERS}
+    wanted = [name for name in FOLDERS if folders[name]]
     if len(wanted) > 1:
         raise UserError("%s and %s are both given" % tuple(wanted[:2]), "leave one of them out")
     resume, evaluate = folders["resume"], folders["evaluate"] or folders["sample"]
@@ -101,9 +39,10 @@ def read_settings(script_globals, arguments=None):
     if resume or evaluate:
         found = reader.of_run(existing_path(resume or evaluate), given, bool(evaluate))
         return found.changed(sample=folders["sample"]) if folders["sample"] else found
-    values = reader.complete(reader.tops, given)
-    for name, top in reader.tops.items():
-        if top and is_place(name) and "data_set_name" not in given:  # else it is for other calls
+    values = reader.complete(reader.defaults, given)
+    for name, top in reader.defaults.items():
+        # A data set that the command line names may not need a place that is given at the top.
+        if top and is_place(name) and "data_set_name" not in given:
             reader.constants[name].check_use(values["data_set_name"])
     return reader.settings(values, given)
 
@@ -116,10 +55,11 @@ class _Reader(object):
         self._script = os.path.basename(script_globals["__file__"])
         self._task, self._table = script_globals["TASK"], script_globals["PUBLISHED"]
         self._choices = {"data set": list(self._table), "cell": list(registry.CELLS)}
-        self.tops = {top.name: absolute(top.name, top.value) for top in constants}
+        self.defaults = {constant.name: absolute(constant.name, constant.value)
+                         for constant in constants}
         self.constants = {constant.name: constant for constant in constants + cell_constants()}
-        self.published_names = set(self.constants).difference(self.tops).union(
-            *self._table.values())
+        of_cells = {constant.name for constant in cell_constants()}
+        self.published_names = of_cells.union(*self._table.values())
 
     def check(self, name, value):
         """Convert `value` to the kind of the constant `name`. Raises UserError."""
@@ -135,15 +75,15 @@ class _Reader(object):
         values = dict(values, **given)
         data_set_name = self.check("data_set_name", values["data_set_name"])
         for name, value in given.items():
-            if value != self.tops.get(name):
+            if value != self.defaults.get(name):
                 self.constants[name].check_use(data_set_name)
-        for name in self.tops:
+        for name in self.defaults:
             if values[name] is None:
                 values[name] = self._published_value(name, data_set_name)
             values[name] = self.check(name, values[name])
-        own = {name: given[name] for name in given if name not in self.tops}
+        own = {name: given[name] for name in given if name not in self.defaults}
         values["cell_hyperparameters"] = self._hyperparameters(values, own)
-        return {name: values[name] for name in self.tops}
+        return {name: values[name] for name in self.defaults}
 
     def _published_value(self, name, data_set_name):
         if name not in self._table[data_set_name]:
@@ -167,7 +107,7 @@ class _Reader(object):
 
     def resume_or_begin(self, given):
         """The settings of --resume auto: those of the run `name` if it is begun, or new ones."""
-        values = self.complete(self.tops, dict(given, resume=""))
+        values = self.complete(self.defaults, dict(given, resume=""))
         settings = self.settings(values, set(given) - {"resume"})
         if values.get("do_hyperparameter_optimization"):
             return settings  # a sweep continues by its name
@@ -184,7 +124,8 @@ class _Reader(object):
             content = load_settings(folder)
         saved = self._saved(folder, content)
         changes = self._changes(saved, given, evaluate)
-        given_then = set(content.get("given", self.tops)).union(changes)  # tops: earlier versions
+        # Earlier versions do not tell what was given.
+        given_then = set(content.get("given", self.defaults)).union(changes)
         values = dict(saved, resume="" if evaluate else folder, evaluate=folder if evaluate else "")
         values.update((name, new) for name, (_, new) in changes.items())
         of_computation = {name: change for name, change in changes.items()
@@ -195,17 +136,20 @@ class _Reader(object):
 
     def _changes(self, saved, given, evaluate):
         """{name: [old, new]} of what is `given` again with another value. Raises UserError."""
+        own, given = saved["cell_hyperparameters"], dict(given)
+        if given.get("cell_hyperparameters"):  # those that are not in it stay as they are
+            given["cell_hyperparameters"] = dict(own, **given["cell_hyperparameters"])
         published = self.settings(saved, ()).published()
-        before, changes = dict(saved, **saved["cell_hyperparameters"]), {}
+        before, changes = dict(saved, **own), {}
         for name in given:
             value = published.get(name) if given[name] is None else given[name]
-            if name not in _FOLDERS and before.get(name) != value:
+            if name not in FOLDERS and before.get(name) != value:
                 self._check_change(name, before, evaluate)
                 changes[name] = [before[name], value]
         return changes
 
     def _may_change(self, name, evaluate):
-        return name not in ("name",) + _FOLDERS and self.constants[name].may_change(evaluate)
+        return name not in ("name",) + FOLDERS and self.constants[name].may_change(evaluate)
 
     def _check_change(self, name, before, evaluate):
         """Refuse to change a setting of a run, unless its group allows it."""
@@ -219,9 +163,10 @@ class _Reader(object):
 
     def _kept(self, given, saved, evaluate):
         """Yield lines that name the constants whose value at the top the run does not have."""
-        table, left_out = self._table[saved["data_set_name"]], given | {"name", *_FOLDERS}
-        for name, top in self.tops.items():
-            now, kept = table.get(name) if top is None else top, saved[name]
+        table, left_out = self._table[saved["data_set_name"]], given | {"name", *FOLDERS}
+        for name, top in self.defaults.items():
+            now = table.get(name) if top is None else top
+            kept = saved[name]
             if isinstance(now, dict):
                 kept = {key: value for key, value in kept.items() if key in now}
             if now != kept and name not in left_out and self.constants[name].group != "Sweep":
@@ -237,7 +182,7 @@ class _Reader(object):
                 folder, content["task"], self._task), "use the script that made it")
         table = self._table.get(saved["data_set_name"], {})
         values = {name: saved.get(name, None if name in table else top)
-                  for name, top in self.tops.items()}
+                  for name, top in self.defaults.items()}
         path = os.path.join(folder, "settings.json")
         if saved.get("do_hyperparameter_optimization"):
             raise UserError("%s is a sweep" % folder, "give the folder of one of its trials; the "

@@ -26,21 +26,23 @@ from cells.common import masked
 from cells.fast import loops
 
 
-def all_steps(cell, x, h, mask, lengths):
-    """Run a GRUCell over x [T, B, D] from the state h [B, N].
+def all_steps(cell, inputs, h, mask, lengths):
+    """Run a GRUCell over inputs [T, B, D] from the state h [B, N].
 
     mask: [T, B, N] or None; lengths: [B] or None. Returns (outputs [T, B, N], end state [B, N]).
     """
-    w, rows = cell.weights, [x.shape.as_list()[-1], cell.state_size]
+    w, rows = cell.weights, [inputs.shape.as_list()[-1], cell.state_size]
     w_gx, w_gh = tf.split(w["W_g"], rows)
     w_cx, w_ch = tf.split(w["W_c"], rows)
-    tensors = {"x_g": loops.matmul_steps(x, w_gx, w["b_g"]),
-               "x_c": loops.matmul_steps(x, w_cx, w["b_c"]), "h": h, "W_gh": w_gh, "W_ch": w_ch}
-    return loops.with_gradient(functools.partial(_steps, mask, lengths), tensors)
+    tensors = {"h": h, "W_gh": w_gh, "W_ch": w_ch,
+               "x_g": loops.matmul_steps(inputs, w_gx, w["b_g"]),
+               "x_c": loops.matmul_steps(inputs, w_cx, w["b_c"])}
+    history, = loops.with_gradient(functools.partial(_steps, mask), tensors)
+    return loops.after_first(history), loops.at_ends(history, lengths)
 
 
-def _steps(mask, lengths, tensors):
-    """Compute [outputs, end state] and the function of their gradients.
+def _steps(mask, tensors):
+    """Compute [state history] and the function of the gradients.
 
     tensors: those that have gradients.
     """
@@ -58,31 +60,30 @@ def _steps(mask, lengths, tensors):
     sequences = {"x_g": tensors["x_g"], "x_c": tensors["x_c"], "mask": mask}
     sizes = {"gates": 2 * units, "rh": units, "t": units}
     history, kept = loops.forward_loop(step, {"h": tensors["h"]}, sequences, sizes)
-    gradient = functools.partial(_gradient, mask, lengths, tensors, history["h"], kept)
-    return [history["h"][1:], loops.at_ends(history["h"], lengths)], gradient
+    return [history["h"]], functools.partial(_gradient, mask, tensors, history["h"], kept)
 
 
-def _gradient(mask, lengths, tensors, h, kept, d_outputs, d_end):
-    """Gradients {name: gradient} of the tensors from those of the outputs and the end state.
+def _gradient(mask, tensors, h, kept, d_h):
+    """Gradients {name: gradient} of the tensors from that of the state history.
 
     h: the state history. kept: what each step of the forward loop has kept.
     """
     # Transposed once, before the loop: products that transpose are far slower.
-    from_g, from_c = tf.transpose(tensors["W_gh"]), tf.transpose(tensors["W_ch"])
+    w_gh_t, w_ch_t = tf.transpose(tensors["W_gh"]), tf.transpose(tensors["W_ch"])
 
     def step(now, gradients):
         h, t, dh = now["h"], now["t"], gradients["h"]
         r, u = tf.split(now["gates"], 2, axis=1)
         retained = dh * u
         dx_c = loops.tanh_gradient(masked(dh - retained, now["mask"]), t)
-        d_rh = tf.matmul(dx_c, from_c)
+        d_rh = tf.matmul(dx_c, w_ch_t)
         d_gates = tf.concat([d_rh * h, dh * (h - masked(t, now["mask"]))], axis=1)
         dx_g = loops.sigmoid_gradient(d_gates, now["gates"])
-        return ({"h": retained + r * d_rh + tf.matmul(dx_g, from_g)}, {"dx_g": dx_g, "dx_c": dx_c})
+        return ({"h": retained + r * d_rh + tf.matmul(dx_g, w_gh_t)}, {"dx_g": dx_g, "dx_c": dx_c})
 
     units, before = tensors["W_ch"].shape.as_list()[0], h[:-1]
     sequences = {"h": before, "gates": kept["gates"], "t": kept["t"], "mask": mask}
-    first, found = loops.backward_loop(step, {"h": d_outputs}, {"h": d_end}, lengths, sequences,
+    first, found = loops.backward_loop(step, {"h": d_h}, sequences,
                                        {"dx_g": 2 * units, "dx_c": units})
     return {"x_g": found["dx_g"], "x_c": found["dx_c"], "h": first["h"],
             "W_gh": loops.weight_gradient(before, found["dx_g"]),

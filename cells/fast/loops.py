@@ -27,11 +27,11 @@ def with_gradient(function, tensors):
     return tf.custom_gradient(of_values)(*[tensors[name] for name in names])
 
 
-def forward_loop(step, states, sequences, features):
-    """Call `step(slices, states)` -> (new states, step outputs) for t = 0 .. T-1.
+def forward_loop(step, states, sequences, sizes):
+    """Call `step(now, states)` -> (new states, step outputs) for t = 0 .. T-1.
 
-    states: {name: the first state [B, N]}. sequences: {name: [T, B, ..] or None}; `slices` are the
-    same at step t. features: {name: K} of the step outputs [B, K]. Returns (state history
+    states: {name: the first state [B, N]}. sequences: {name: [T, B, ..] or None}; `now` are these
+    at step t. sizes: {name: K} of the step outputs [B, K] that are kept. Returns (state history
     {name: [T + 1, B, N]}, which begins with the first states; step outputs {name: [T, B, K]}).
     """
     time = _time(sequences)
@@ -39,7 +39,7 @@ def forward_loop(step, states, sequences, features):
                for name, state in states.items()}
     history = _write(history, 0, states)
     like = next(iter(states.values()))
-    step_outputs = {name: _buffer(like, time, size) for name, size in features.items()}
+    step_outputs = {name: _buffer(like, time, size) for name, size in sizes.items()}
 
     def body(t, states, history, step_outputs):
         states, values = step(_at(sequences, t), states)
@@ -50,38 +50,28 @@ def forward_loop(step, states, sequences, features):
     return history, step_outputs
 
 
-def backward_loop(step, outer, ends, lengths, sequences, features):
-    """Call `step(slices, gradients)` -> (gradients of the states before the step, step outputs).
+def backward_loop(step, d_history, sequences, sizes):
+    """Call `step(now, gradients)` -> (gradients of the states before the step, step outputs).
 
-    It runs for t = T-1 .. 0. `gradients` are those of the states after the step. They come from
-    three sides: the step after it; `outer`, from whatever else reads the state {name: [T, B, N], or
-    None if nothing does}; and `ends`, from the state at the end of each sequence {name: [B, N]},
-    see at_ends. sequences, features: as in forward_loop.
-    Returns (gradients of the first states {name: [B, N]}, step outputs {name: [T, B, K]}).
+    It runs for t = T-1 .. 0; `gradients` are those of the states after step t. d_history: {name:
+    [T + 1, B, N]}, the gradient of the state history from all that reads it. sequences, sizes: as
+    in forward_loop. Returns (gradients of the first states {name: [B, N]}, step outputs {name:
+    [T, B, K]}).
     """
     time = _time(sequences)
-    # at_start: of the sequences of length 0, which end where they start, without a step.
-    if lengths is None:
-        at_start, carried = {name: 0.0 for name in ends}, dict(ends)
-    else:
-        spread = {name: _spread_ends(end, lengths, time) for name, end in ends.items()}
-        outer = {name: spread[name][1:] if values is None else values + spread[name][1:]
-                 for name, values in outer.items()}
-        at_start = {name: values[0] for name, values in spread.items()}
-        carried = {name: tf.zeros_like(end) for name, end in ends.items()}
+    gradients = _at(d_history, time)
+    like = next(iter(gradients.values()))
+    step_outputs = {name: _buffer(like, time, size) for name, size in sizes.items()}
 
     def body(t, gradients, step_outputs):
-        from_outside = _at(outer, t)
-        gradients = {name: value if from_outside[name] is None else value + from_outside[name]
-                     for name, value in gradients.items()}
         gradients, values = step(_at(sequences, t), gradients)
+        from_readers = _at(d_history, t)
+        gradients = {name: value + from_readers[name] for name, value in gradients.items()}
         return t - 1, gradients, _write(step_outputs, t, values)
 
-    like = next(iter(ends.values()))
-    step_outputs = {name: _buffer(like, time, size) for name, size in features.items()}
-    start = (time - 1, carried, step_outputs)
+    start = (time - 1, gradients, step_outputs)
     _, gradients, step_outputs = _loop(lambda t, *_: t >= 0, body, start)
-    return {name: value + at_start[name] for name, value in gradients.items()}, step_outputs
+    return gradients, step_outputs
 
 
 def _loop(condition, body, variables):
@@ -116,16 +106,6 @@ def _at(sequences, t):
     return {name: None if values is None else values[t] for name, values in sequences.items()}
 
 
-def _end_places(lengths, batch):
-    return tf.stack([lengths, tf.range(batch, dtype=lengths.dtype)], axis=1)
-
-
-def _spread_ends(end, lengths, time):
-    """Reverse at_ends: [T + 1, B, N] with the rows of `end` [B, N] at `lengths`, else zeros."""
-    shape = tf.concat([[time + 1], tf.shape(end)], 0)
-    return tf.scatter_nd(_end_places(lengths, tf.shape(end)[0]), end, shape)
-
-
 def at_ends(history, lengths):
     """State at the end of each sequence [B, N] from the state history [T + 1, B, N].
 
@@ -133,7 +113,13 @@ def at_ends(history, lengths):
     """
     if lengths is None:
         return history[-1]
-    return tf.gather_nd(history, _end_places(lengths, tf.shape(history)[1]))
+    batch = tf.range(tf.shape(history)[1], dtype=lengths.dtype)
+    return tf.gather_nd(history, tf.stack([lengths, batch], axis=1))
+
+
+def after_first(history):
+    """All states but the first [T, B, N]; the gradient of this is faster than history[1:]'s."""
+    return tf.split(history, [1, -1], axis=0)[1]
 
 
 def without_padding(outputs, lengths):

@@ -27,18 +27,18 @@ from cells.common import LSTMState, masked
 from cells.fast import loops
 
 
-def all_steps(cell, x, state, mask, lengths):
-    """Run an LSTMCell over x [T, B, D] from the state (c, h).
+def all_steps(cell, inputs, state, mask, lengths):
+    """Run an LSTMCell over inputs [T, B, D] from the state (c, h).
 
     mask: [T, B, N] or None; lengths: [B] or None. Returns (outputs [T, B, N], end state (c, h)).
     """
     units = cell.output_size
     bias = cell.weights["b"] + cell.forget_bias * np.repeat([0, 0, 1, 0], units)
-    w_x, w_h = tf.split(cell.weights["W"], [x.shape.as_list()[-1], units])
+    w_x, w_h = tf.split(cell.weights["W"], [inputs.shape.as_list()[-1], units])
     w_x, w_h, bias = _ifoj(w_x), _ifoj(w_h), _ifoj(bias)
-    tensors = {"x": loops.matmul_steps(x, w_x, bias), "c": state.c, "h": state.h, "W_h": w_h}
-    outputs, c, h = loops.with_gradient(functools.partial(_steps, mask, lengths), tensors)
-    return outputs, LSTMState(c, h)
+    tensors = {"x": loops.matmul_steps(inputs, w_x, bias), "c": state.c, "h": state.h, "W_h": w_h}
+    c, h = loops.with_gradient(functools.partial(_steps, mask), tensors)
+    return loops.after_first(h), LSTMState(loops.at_ends(c, lengths), loops.at_ends(h, lengths))
 
 
 def _ifoj(weight):
@@ -47,8 +47,8 @@ def _ifoj(weight):
     return tf.concat([i, f, o, j], axis=-1)
 
 
-def _steps(mask, lengths, tensors):
-    """Compute [outputs, c and h at the ends] and the function of their gradients.
+def _steps(mask, tensors):
+    """Compute the histories [c, h] and the function of their gradients.
 
     tensors: those that have gradients.
     """
@@ -64,17 +64,16 @@ def _steps(mask, lengths, tensors):
 
     states, sizes = {"c": tensors["c"], "h": tensors["h"]}, {"ifo": 3 * units, "j": units}
     history, kept = loops.forward_loop(step, states, {"x": tensors["x"], "mask": mask}, sizes)
-    c, h = history["c"], history["h"]
-    gradient = functools.partial(_gradient, mask, lengths, tensors, history, kept)
-    return [h[1:], loops.at_ends(c, lengths), loops.at_ends(h, lengths)], gradient
+    gradient = functools.partial(_gradient, mask, tensors, history, kept)
+    return [history["c"], history["h"]], gradient
 
 
-def _gradient(mask, lengths, tensors, history, kept, d_outputs, d_c_end, d_h_end):
-    """Gradients {name: gradient} of the tensors from those of the outputs and the end state.
+def _gradient(mask, tensors, history, kept, d_c, d_h):
+    """Gradients {name: gradient} of the tensors from those of the histories.
 
     history: all states. kept: what each step of the forward loop has kept.
     """
-    from_x = tf.transpose(tensors["W_h"])  # once: products that transpose are far slower
+    w_h_t = tf.transpose(tensors["W_h"])  # once: products that transpose are far slower
     units = tensors["W_h"].shape.as_list()[0]
 
     def step(now, gradients):
@@ -85,12 +84,10 @@ def _gradient(mask, lengths, tensors, history, kept, d_outputs, d_c_end, d_h_end
         d_ifo = tf.concat([dc * masked(j, mask), dc * now["c"], dh * tanh_c], axis=1)
         d_ifo = loops.sigmoid_gradient(d_ifo, now["ifo"])
         dx = tf.concat([d_ifo, loops.tanh_gradient(masked(dc * i, mask), j)], axis=1)
-        return {"c": f * dc, "h": tf.matmul(dx, from_x)}, {"dx": dx}
+        return {"c": f * dc, "h": tf.matmul(dx, w_h_t)}, {"dx": dx}
 
     c, h = history["c"], history["h"]
     sequences = {"c": c[:-1], "c'": c[1:], "ifo": kept["ifo"], "j": kept["j"], "mask": mask}
-    first, found = loops.backward_loop(step, {"c": None, "h": d_outputs},
-                                       {"c": d_c_end, "h": d_h_end}, lengths, sequences,
-                                       {"dx": 4 * units})
+    first, found = loops.backward_loop(step, {"c": d_c, "h": d_h}, sequences, {"dx": 4 * units})
     return {"x": found["dx"], "c": first["c"], "h": first["h"],
             "W_h": loops.weight_gradient(h[:-1], found["dx"])}

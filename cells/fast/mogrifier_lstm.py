@@ -29,20 +29,20 @@ from cells.common import LSTMState, masked
 from cells.fast import loops
 
 
-def all_steps(cell, x, state, mask, lengths):
-    """Run a MogrifierLSTMCell over x [T, B, D] from the state (c, h).
+def all_steps(cell, inputs, state, mask, lengths):
+    """Run a MogrifierLSTMCell over inputs [T, B, D] from the state (c, h).
 
     mask: [T, B, N] or None; lengths: [B] or None. Returns (outputs [T, B, N], end state (c, h)).
     """
-    tensors = {"x": x, "c": state.c, "h": state.h}
+    tensors = {"x": inputs, "c": state.c, "h": state.h}
     tensors.update((name, tf.identity(weight)) for name, weight in cell.weights.items())
-    steps = functools.partial(_steps, cell.feature_mask_rounds, mask, lengths)
-    outputs, c, h = loops.with_gradient(steps, tensors)
-    return outputs, LSTMState(c, h)
+    steps = functools.partial(_steps, cell.feature_mask_rounds, mask)
+    c, h = loops.with_gradient(steps, tensors)
+    return loops.after_first(h), LSTMState(loops.at_ends(c, lengths), loops.at_ends(h, lengths))
 
 
-def _steps(rounds, mask, lengths, tensors):
-    """Compute [outputs, c and h at the ends] and the function of their gradients.
+def _steps(rounds, mask, tensors):
+    """Compute the histories [c, h] and the function of their gradients.
 
     tensors: those that have gradients.
     """
@@ -65,9 +65,8 @@ def _steps(rounds, mask, lengths, tensors):
         sizes["g_%d" % i] = depth if i % 2 == 0 else units
     states = {"c": tensors["c"], "h": tensors["h"]}
     history, kept = loops.forward_loop(step, states, {"x": tensors["x"], "mask": mask}, sizes)
-    c, h = history["c"], history["h"]
-    gradient = functools.partial(_gradient, rounds, mask, lengths, tensors, history, kept, sizes)
-    return [h[1:], loops.at_ends(c, lengths), loops.at_ends(h, lengths)], gradient
+    gradient = functools.partial(_gradient, rounds, mask, tensors, history, kept, sizes)
+    return [history["c"], history["h"]], gradient
 
 
 def _mogrify(tensors, rounds, x, h):
@@ -83,19 +82,20 @@ def _mogrify(tensors, rounds, x, h):
     return x, h, kept
 
 
-def _gradient(rounds, mask, lengths, tensors, history, kept, sizes, d_outputs, d_c_end, d_h_end):
-    """Gradients {name: gradient} of the tensors from those of the outputs and the end state.
+def _gradient(rounds, mask, tensors, history, kept, sizes, d_c, d_h):
+    """Gradients {name: gradient} of the tensors from those of the histories.
 
     history: all states. kept: what each step of the forward loop has kept, of `sizes`.
     """
     # Transposed once, before the loop: products that transpose are far slower.
-    turned = {name: tf.transpose(tensor) for name, tensor in tensors.items() if name[0] in "ABW"}
+    transposed = {name: tf.transpose(tensor) for name, tensor in tensors.items()
+                  if name[0] in "ABW"}
     depth, units = tensors["x"].shape.as_list()[-1], tensors["h"].shape.as_list()[-1]
 
     def step(now, gradients):
         d_gates, dc = _lstm_gradient(now, gradients["c"], gradients["h"])
-        dx, dh = tf.split(tf.matmul(d_gates, turned["W"]), [depth, units], axis=1)
-        dx, dh, found = _mogrify_gradient(turned, rounds, now, dx, dh)
+        dx, dh = tf.split(tf.matmul(d_gates, transposed["W"]), [depth, units], axis=1)
+        dx, dh, found = _mogrify_gradient(transposed, rounds, now, dx, dh)
         found.update(d_gates=d_gates, dx=dx)
         return {"c": dc, "h": dh}, found
 
@@ -106,9 +106,7 @@ def _gradient(rounds, mask, lengths, tensors, history, kept, sizes, d_outputs, d
     for i in range(rounds):
         found_sizes["dp_%d" % i] = sizes["p_%d" % i]
         found_sizes["dq_%d" % i] = sizes["g_%d" % i]
-    first, found = loops.backward_loop(step, {"c": None, "h": d_outputs},
-                                       {"c": d_c_end, "h": d_h_end}, lengths, sequences,
-                                       found_sizes)
+    first, found = loops.backward_loop(step, {"c": d_c, "h": d_h}, sequences, found_sizes)
     gradients = {"x": found["dx"], "c": first["c"], "h": first["h"]}
     gradients.update(_weight_gradients(tensors, rounds, kept, found, tensors["x"], h))
     return gradients
@@ -126,7 +124,7 @@ def _lstm_gradient(now, dc, dh):
     return tf.concat([dj, do, df, loops.sigmoid_gradient(di, i)], axis=1), f * dc
 
 
-def _mogrify_gradient(turned, rounds, now, dx, dh):
+def _mogrify_gradient(transposed, rounds, now, dx, dh):
     """Gradients of x and h before the rounds from those after them, and each round's dp and dq."""
     found, gated_before, x, h = {}, [], now["x"], now["h"]
     for i in range(rounds):
@@ -135,9 +133,9 @@ def _mogrify_gradient(turned, rounds, now, dx, dh):
     for i in reversed(range(rounds)):
         g, d_gated = now["g_%d" % i], dx if i % 2 == 0 else dh
         dq = dp = d_gated * gated_before[i] * g * (1 - g / 2)
-        if "B_%d" % i in turned:
-            dp = tf.matmul(dq, turned["B_%d" % i])
-        from_source = tf.matmul(dp, turned["A_%d" % i])
+        if "B_%d" % i in transposed:
+            dp = tf.matmul(dq, transposed["B_%d" % i])
+        from_source = tf.matmul(dp, transposed["A_%d" % i])
         dx, dh = (dx * g, dh + from_source) if i % 2 == 0 else (dx + from_source, dh * g)
         found.update({"dp_%d" % i: dp, "dq_%d" % i: dq})
     return dx, dh, found
@@ -159,6 +157,6 @@ def _weight_gradients(tensors, rounds, kept, found, x, h):
         gradients["b_%d" % i] = loops.bias_gradient(dq)
         x, h = _gate(i, kept["g_%d" % i], x, h)
     gradients["W"] = loops.weight_gradient(tf.concat([x, h], axis=2), found["d_gates"])
-    of_biases = tf.split(loops.bias_gradient(found["d_gates"]), 4)
-    gradients.update(zip(["b_j", "b_o", "b_f", "b_i"], of_biases))
+    d_biases = tf.split(loops.bias_gradient(found["d_gates"]), 4)
+    gradients.update(zip(["b_j", "b_o", "b_f", "b_i"], d_biases))
     return gradients

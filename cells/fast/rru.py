@@ -30,27 +30,27 @@ from cells.fast import loops
 from cells.rru import inverse_rms
 
 
-def all_steps(cell, x, h, mask, lengths):
-    """Run an RRUCell over x [T, B, D] from the state h [B, N].
+def all_steps(cell, inputs, h, mask, lengths):
+    """Run an RRUCell over inputs [T, B, D] from the state h [B, N].
 
     mask: [T, B, M] or None; lengths: [B] or None. Returns (outputs [T, B, O], end state [B, N]).
     """
     w, units = cell.weights, cell.state_size
-    w_x, w_h = tf.split(w["W_J"], [x.shape.as_list()[-1], units])
+    w_x, w_h = tf.split(w["W_J"], [inputs.shape.as_list()[-1], units])
     w_c, w_o = tf.split(w["W"], [units, cell.output_size], axis=1)
     b_c, b_o = tf.split(w["b"], [units, cell.output_size])
-    tensors = {"x": loops.matmul_steps(x, w_x, w["b_J"]), "h": h, "W_h": w_h,
+    tensors = {"x": loops.matmul_steps(inputs, w_x, w["b_J"]), "h": h, "W_h": w_h,
                "zW_c": w_c * w["z"], "zb_c": b_c * w["z"], "f": tf.sigmoid(10.0 * w["s"])}
     for i in range(2, cell.relu_layers + 1):
         tensors["W_%d" % i] = tf.identity(w["W_%d" % i])
         tensors["b_%d" % i] = tf.identity(w["b_%d" % i])
-    steps = functools.partial(_steps, cell.relu_layers, cell.normalize, mask, lengths)
-    d, end = loops.with_gradient(steps, tensors)
-    return loops.matmul_steps(d, w_o, b_o), end
+    steps = functools.partial(_steps, cell.relu_layers, cell.normalize, mask)
+    d, history = loops.with_gradient(steps, tensors)
+    return loops.matmul_steps(d, w_o, b_o), loops.at_ends(history, lengths)
 
 
-def _steps(layers, normalize, mask, lengths, tensors):
-    """Compute [d, end state] and the function of their gradients.
+def _steps(layers, normalize, mask, tensors):
+    """Compute [d, state history] and the function of their gradients.
 
     layers: L. tensors: those that have gradients, all that all_steps hands to with_gradient.
     """
@@ -64,7 +64,7 @@ def _steps(layers, normalize, mask, lengths, tensors):
         j = tf.nn.relu(_normalized(a, r))
         for i in range(2, layers + 1):
             j = tf.nn.relu(tf.matmul(j, tensors["W_%d" % i]) + tensors["b_%d" % i])
-            kept["j_%d" % i] = j
+            kept["j_%d" % i] = j  # the loop keeps those that are in `sizes`
         d = masked(j, now["mask"])
         kept.update({"d": d, "a^": _normalized(a, r)})
         zc = tf.nn.bias_add(tf.matmul(d, tensors["zW_c"]), tensors["zb_c"])
@@ -75,42 +75,42 @@ def _steps(layers, normalize, mask, lengths, tensors):
         sizes["r"] = 1
     sequences = {"x": tensors["x"], "mask": mask}
     history, kept = loops.forward_loop(step, {"h": tensors["h"]}, sequences, sizes)
-    gradient = functools.partial(_gradient, layers, mask, lengths, tensors, history["h"], kept)
-    return [kept["d"], loops.at_ends(history["h"], lengths)], gradient
+    gradient = functools.partial(_gradient, layers, mask, tensors, history["h"], kept)
+    return [kept["d"], history["h"]], gradient
 
 
 def _normalized(a, r):
     return a if r is None else a * r
 
 
-def _gradient(layers, mask, lengths, tensors, h, kept, d_d, d_end):
-    """Gradients {name: gradient} of the tensors from those of d and of the end state.
+def _gradient(layers, mask, tensors, h, kept, d_d, d_h):
+    """Gradients {name: gradient} of the tensors from those of d and of the state history.
 
     h: the state history. kept: what each step of the forward loop has kept.
     """
     # Transposed once, before the loop: products that transpose are far slower.
-    turned = {name: tf.transpose(tensor) for name, tensor in tensors.items()
+    transposed = {name: tf.transpose(tensor) for name, tensor in tensors.items()
               if name.startswith(("W_", "zW_"))}
 
     def step(now, gradients):
         dh, found = gradients["h"], {"dh": gradients["h"]}
-        dj = masked(tf.matmul(dh, turned["zW_c"]) + now["dd"], now["mask"])
+        dj = masked(tf.matmul(dh, transposed["zW_c"]) + now["dd"], now["mask"])
         for i in range(layers, 1, -1):
+            # d > 0 where j_L > 0, but for dropped features, whose dj is 0 already.
             j = now["d"] if i == layers else now["j_%d" % i]
             found["da_%d" % i] = loops.relu_gradient(dj, j)
-            dj = tf.matmul(found["da_%d" % i], turned["W_%d" % i])
+            dj = tf.matmul(found["da_%d" % i], transposed["W_%d" % i])
         da = loops.relu_gradient(dj, now["a^"])
         if "r" in now:
             mean = tf.reduce_mean(da * now["a^"], axis=-1, keepdims=True)
             da = now["r"] * (da - now["a^"] * mean)
         found["da"] = da
-        return {"h": tensors["f"] * dh + tf.matmul(da, turned["W_h"])}, found
+        return {"h": tensors["f"] * dh + tf.matmul(da, transposed["W_h"])}, found
 
     units, middle = tensors["W_h"].shape.as_list()
     sizes = dict.fromkeys(["da"] + ["da_%d" % i for i in range(2, layers + 1)], middle)
     sizes["dh"] = units
-    first, found = loops.backward_loop(step, {"h": None}, {"h": d_end}, lengths,
-                                       dict(kept, dd=d_d, mask=mask), sizes)
+    first, found = loops.backward_loop(step, {"h": d_h}, dict(kept, dd=d_d, mask=mask), sizes)
     before, dh = h[:-1], found["dh"]
     gradients = {"x": found["da"], "h": first["h"],
                  "W_h": loops.weight_gradient(before, found["da"]),

@@ -90,7 +90,8 @@ def sequence_masks(cells, inputs, rate, seed):
 
 
 def _run_stack(cells, path, inputs, states, masks, lengths):
-    run, ends = {"sequence": sequence, "dynamic_rnn": _dynamic_rnn}[path], []
+    run = {"sequence": sequence, "dynamic_rnn": _dynamic_rnn}[path]
+    ends = []
     for layer, (cell, state, mask) in enumerate(zip(cells, states, masks)):
         with tf.variable_scope("layer_%d" % layer):
             cell.build(inputs.shape.as_list()[-1], inputs.dtype)

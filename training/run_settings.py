@@ -1,0 +1,72 @@
+"""The settings of one run: which are not the published ones, the command that makes it again."""
+
+import os
+
+from cells import registry
+from data_preparation.own import data_set_title
+from files.errors import UserError
+from files.project import project_path, shown_path
+from training.options import command_line
+
+FOLDERS = ("resume", "evaluate", "sample")  # of a run that exists; for one call only
+
+
+class Settings(object):
+    """The settings of one run, read as attributes.
+
+    values: {name: value} of all. constants: {name: Constant} of the script and of all cells.
+    given: the names that the command line set. changes: {name: [old, new]} of a resumed run;
+    changed_before: earlier ones, in settings.json. notes: lines to tell the user.
+    """
+
+    def __init__(self, script, task, values, constants, table, given=(), changes=None,
+                 changed_before=(), notes=()):
+        self.__dict__.update(values, script=script, task=task, values=dict(values))
+        self.constants, self._table, self.given, self.notes = constants, table, given, list(notes)
+        self.changes, self.changed_before = changes or {}, list(changed_before)
+
+    def changed(self, **values):
+        """A copy with some settings changed."""
+        return Settings(self.script, self.task, dict(self.values, **values), self.constants,
+                        self._table, self.given, self.changes, self.changed_before, self.notes)
+
+    def published(self):
+        """{name: published value} for this data set, the cell's own among them."""
+        own = registry.published_hyperparameters(self.cell_name, self.data_set_name)
+        return dict(self._table[self.data_set_name], **own)
+
+    def unpublished(self):
+        """{name: value} of the settings that are not the published ones and change the numbers."""
+        values = dict(self.values, **self.cell_hyperparameters)
+        return {name: values[name] for name, value in self.published().items()
+                if values[name] != value and self.constants[name].is_of_computation}
+
+    def command(self):
+        """The command line that makes this run, or sweep, again."""
+        in_table = set(self.published()) | {"cell_hyperparameters"}  # of these see unpublished
+        chosen = {"data_set_name": self.data_set_name, "cell_name": self.cell_name}
+        sweeps = self.values.get("do_hyperparameter_optimization")
+        for name, value in self.values.items():
+            constant = self.constants[name]
+            listed = sweeps and constant.group == "Sweep" or (
+                constant.is_of_computation and constant.is_for(self.data_set_name))
+            if listed and name not in in_table and value not in ("", {}):
+                chosen[name] = value
+        return command_line(self.script, dict(chosen, **self.unpublished()))
+
+    def record(self, step=None):
+        """The settings' part of settings.json; `step`: at which a resumed run has `changes`."""
+        of_one_call = {name: "" for name in FOLDERS if name in self.values}
+        changes = self.changed_before + ([dict(self.changes, step=step)] if self.changes else [])
+        of_resumed = {"changed_on_resume": changes} if changes else {}
+        return dict(of_resumed, task=self.task, script=self.script, command=self.command(),
+                    given=sorted(self.given), unpublished=self.unpublished(),
+                    settings=dict(self.values, other_data=False, **of_one_call))
+
+
+def run_path(settings, name):
+    """The folder of the run `name`, such as "sweep/trial-001". Raises UserError."""
+    if os.path.isabs(name) or os.path.normpath(name).split(os.sep)[0] in (".", ".."):
+        raise UserError("%r cannot be a run's name: give a folder's, without .. in it" % name)
+    return shown_path(os.path.join(project_path(settings.runs_folder), settings.task,
+                                   data_set_title(settings), settings.cell_name, name))
