@@ -29,7 +29,7 @@ own_music = ""  # of OwnMusic: a folder of MIDI files (.mid, .midi), with those 
 steps_per_quarter = 2  # of OwnMusic: time steps in a quarter note [int >= 1]
 own_music_outside = "shift"  # of OwnMusic: notes off the keyboard: shift by octaves, or drop [text]
 window_size = None  # time steps in a training window [int >= 2]
-transpose = None  # shift windows by up to so many semitones, new in each epoch; 0: never [int >= 0]
+transpose = None  # shift windows by up to this many semitones, new in each epoch; 0: off [int >= 0]
 
 # ---- Model
 cell_name = "RRU"  # the recurrent cell, see cells/registry.py [cell]
@@ -76,7 +76,7 @@ checkpoint_minutes = 5.0  # time between checkpoints within an epoch [float > 0]
 summary_steps = 20  # steps between TensorBoard's scalars within an epoch [int >= 1]
 temperature = 1.0  # of sampling: < 1 more deterministic, > 1 more random [float >= 0.01]
 prompt = ""  # a MIDI file that the sample continues; empty: a song of the test split [path]
-prompt_steps = 16  # so many first steps of the prompt are continued [int >= 1]
+prompt_steps = 16  # the first steps of the prompt, which are continued [int >= 1]
 sample_steps = 0  # time steps to sample; 0: up to 100 with those of the prompt [int >= 0]
 
 # ---- GPU

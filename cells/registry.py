@@ -15,10 +15,10 @@ allowed: kind and range, in the notation of the constants at the top of the scri
 search: the sweep's dimension, as in sweeps/search_space.py; None: not swept.
 """
 
-Cell = collections.namedtuple("Cell", "module class_name hyperparameters")
+CellEntry = collections.namedtuple("CellEntry", "module class_name hyperparameters")
 
 CELLS = {
-    "RRU": Cell("cells.rru", "RRUCell", {
+    "RRU": CellEntry("cells.rru", "RRUCell", {
         "output_size": Hyperparameter(
             {None: 64, "penn": 128, "penn-standard": 128, "pennchar": 128, "enwik8": 128,
              "text8": 128, "PythonDocs": 128},
@@ -32,13 +32,13 @@ CELLS = {
         "normalize": Hyperparameter(
             {None: True}, "bool", "normalise before the first ReLU layer", None),
     }),
-    "GRU": Cell("cells.gru", "GRUCell", {}),
-    "LSTM": Cell("cells.lstm", "LSTMCell", {
+    "GRU": CellEntry("cells.gru", "GRUCell", {}),
+    "LSTM": CellEntry("cells.lstm", "LSTMCell", {
         "forget_bias": Hyperparameter(
             {None: 1.0}, "float", "added to the forget gate before the sigmoid",
             ("uniform", -3.0, 3.0)),
     }),
-    "MogrifierLSTM": Cell("cells.mogrifier_lstm", "MogrifierLSTMCell", {
+    "MogrifierLSTM": CellEntry("cells.mogrifier_lstm", "MogrifierLSTMCell", {
         "feature_mask_rounds": Hyperparameter(
             {None: 5, "enwik8": 6, "text8": 6}, "int >= 0, <= 1000",
             "rounds in which input and state gate each other", ("choice", [5, 6])),

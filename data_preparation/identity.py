@@ -30,7 +30,7 @@ PUBLISHED_CONTENT = {
     "Bach Chorales": "ce3c38f6d5a84e3aa1c8f5c83c12c2adb7458802e106283665372f07a3b63480",
 }
 
-# {text: {bytes: SHA-256 of so many first bytes}} of the published texts, as far as is known.
+# {text: {bytes: SHA-256 of that many first bytes}} of the published texts, as far as is known.
 _BEGINNINGS = project_path("data_preparation/beginnings.json")
 
 
@@ -63,7 +63,7 @@ def identity_of_files(contents):
 
 
 def beginnings(name):
-    """{bytes: SHA-256 of so many first bytes} of a published text, by which a prefix is known."""
+    """{bytes: SHA-256 of that many first bytes} of a published text, by which a prefix is known."""
     return {int(size): digest for size, digest in load_json(_BEGINNINGS).get(name, {}).items()}
 
 

@@ -24,7 +24,7 @@ def read_song(path, steps_per_quarter, outside="shift"):
     Notes begin and end at the nearest step and last at least one; a quarter note is a beat of the
     file, whatever its tempo (which matters only if the file counts in seconds). Drums and notes
     without a length are left out. Notes off the keyboard are shifted by octaves if `outside` is
-    "shift", left out if it is "drop". Raises UserError for a file that is no MIDI file, is damaged,
+    "shift", left out if it is "drop". Raises UserError for a file that is not MIDI, is damaged,
     or is longer than MOST_STEPS.
     """
     with reading(path):

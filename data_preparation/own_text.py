@@ -35,7 +35,7 @@ def find(given):
     if os.path.isfile(path):
         return {os.path.basename(path): path}
     if os.path.exists(path):
-        raise UserError("own_text is %s, which is no file and no folder" % path)
+        raise UserError("own_text is %s, which is neither a file nor a folder" % path)
     if len(paths) not in (1, len(SPLITS)):
         raise UserError("own_text names %d files" % len(paths),
                         "name one, or three as train,valid,test")
@@ -157,7 +157,7 @@ def encoded_words(raw):
 def pieces(paths):
     """A text in pieces of at most PIECE characters, a line's end between its files.
 
-    Raises UserError for a file that is no text.
+    Raises UserError for a file that is not text.
     """
     for number, path in enumerate(paths):
         if number:
@@ -167,7 +167,7 @@ def pieces(paths):
                 with _open(path) as file:
                     for piece in iter(lambda: file.read(PIECE), ""):
                         if "\0" in piece:
-                            raise UserError("%s is no text: it holds NUL characters" % path,
+                            raise UserError("%s is not text: it holds NUL characters" % path,
                                             "convert it to UTF-8, or give another one")
                         yield piece
             except UnicodeDecodeError as error:

@@ -200,7 +200,7 @@ class Task(object):
 
 def _steps(text):
     if not (text.isdecimal() and 2 <= int(text) < 2 ** 31):
-        raise argparse.ArgumentTypeError("%r is no whole number from 2 on, below 2^31" % text)
+        raise argparse.ArgumentTypeError("%r is not a whole number from 2 to 2^31 - 1" % text)
     return int(text)
 
 

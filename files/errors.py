@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import difflib
 import errno
+import itertools
 import os
 import signal
 import sys
@@ -93,14 +94,25 @@ def disk_errors(text):
 class OneLineParser(argparse.ArgumentParser):
     """A parser that raises UserError for a wrong option instead of printing its usage."""
 
+    def parse_args(self, args=None, namespace=None):
+        """Parse like ArgumentParser, but name the option that is nearest to an unknown one."""
+        options, others = self.parse_known_args(args, namespace)
+        if others:
+            word, near = others[0].partition("=")[0], ""
+            if word.startswith("-"):
+                known = itertools.chain(*[action.option_strings for action in self._actions])
+                near = did_you_mean(word.lstrip("-"), [name.lstrip("-") for name in known], "--")
+            self.error("%.100s is not an option of %s%s" % (word, self.prog, near))
+        return options
+
     def error(self, message):
         raise UserError("%s; %s --help lists all options" % (message, self.prog))
 
 
 def run_as_script(main):
-    """Call `main()`; a UserError ends the process with one line on standard error and its
-    exit_status, 2 if it is nothing else.
+    """Call `main()`; a UserError ends the process with one line on standard error.
 
+    The exit status is then the error's: 2, or 3 for TrainingFailed.
     The value of `main` is the exit status (None counts as 0). Ctrl-C and TERM give 130; a training
     under way saves itself first, see training/trainer.py. If the reader of a pipe went away it is
     141, as if SIGPIPE had ended us. An error of the disk is for the user to fix, too. Every other

@@ -17,7 +17,8 @@ def print_line(text=""):
     """
     if _is_open(sys.stdout):
         encoding = sys.stdout.encoding or "utf-8"
-        print(text.encode(encoding, "replace").decode(encoding), flush=True)
+        line = text.encode(encoding, "replace").decode(encoding) + "\n"
+        print(line, end="", flush=True)  # in one piece: several threads may print
 
 
 def print_error(text):

@@ -42,17 +42,8 @@ def has_results(folder):
     return os.path.exists(os.path.join(folder, "results.json"))
 
 
-def remove_results(folder):
-    """Remove results.json, if it is there, of a run that continues."""
-    _remove(folder, "results.json")
-
-
-def remove_summary(folder):
-    """Remove sweep.json, if it is there, of a sweep that continues."""
-    _remove(folder, "sweep.json")
-
-
-def _remove(folder, name):
+def remove(folder, name):
+    """Remove a file, if it is there, of a run or a sweep that continues."""
     with contextlib.suppress(FileNotFoundError):
         os.remove(os.path.join(folder, name))
 
@@ -74,16 +65,18 @@ def load_settings(folder):
         content = load_json(path)
         settings = content["settings"]
         for name in ("task", "script", "command"):
-            text(content[name])
-        dict(content["unpublished"])
+            check_text(content[name])
+        for name in ("settings", "unpublished", "environment"):
+            check_dict(content[name])
         for name in ("data_set_name", "cell_name"):
-            text(settings[name])
-        dict(settings["cell_hyperparameters"])
-        dict(content["environment"])
-        set(content.get("given", ()))
-        list(map(dict, content.get("changed_on_resume", ())))
+            check_text(settings[name])
+        check_dict(settings["cell_hyperparameters"])
+        for name in content.get("given", ()):
+            check_text(name)
+        for changes in content.get("changed_on_resume", ()):
+            check_dict(changes)
         if "data" in content:
-            text(content["data"]["fingerprint"])
+            check_text(content["data"]["fingerprint"])
         return content
 
 
@@ -93,20 +86,21 @@ def load_results(folder):
     with reading(path):
         results = load_json(path)
         for name in ("task", "data_set", "cell", "monitor"):
-            text(results[name])
+            check_text(results[name])
         for name in ("seed", "parameters", "hidden_units"):
-            whole(results[name])
+            check_int(results[name])
         for name in ("epochs", "best_epoch"):
-            whole(results[name], 1)
+            check_int(results[name], 1)
         for split in {"valid"} | ({"test"} & set(results)):
-            number(results[split][results["monitor"]])
-        seconds(results["seconds"])
-        number(results["data_fraction"] or 1)
+            check_number(results[split][results["monitor"]])
+        if not 0 <= check_number(results["seconds"]) < 1e12:
+            raise ValueError("%r is not a time in seconds" % results["seconds"])
+        check_number(results["data_fraction"] or 1)
         if "data" in results:
-            text(results["data"]["fingerprint"])
-        text(results["stop_reason"] or "")
-        text(results["environment"]["tensorflow"])
-        whole(results["environment"]["cores"])
+            check_text(results["data"]["fingerprint"])
+        check_text(results["stop_reason"] or "")
+        check_text(results["environment"]["tensorflow"])
+        check_int(results["environment"]["cores"])
         return results
 
 
@@ -115,11 +109,11 @@ def load_sweep(folder):
     path = os.path.join(folder, "sweep.json")
     with reading(path):
         content = load_json(path)
-        whole(content["trials"])
-        number(content["winner"]["loss"])
-        whole(content["winner"]["trial"])
+        check_int(content["trials"])
+        check_number(content["winner"]["loss"])
+        check_int(content["winner"]["trial"])
         for seed in content["seeds"]:
-            whole(seed)
+            check_int(seed)
         return content
 
 
@@ -137,18 +131,18 @@ def _entry(line_number, text_of_line):
         line = json.loads(text_of_line)
         for values in (line["train"], line["valid"]):
             for value in values.values():
-                number(0 if value is None else value)  # None: it overflowed
-        return dict(line, epoch=whole(line["epoch"], 1))
+                check_number(0 if value is None else value)  # None: it overflowed
+        return dict(line, epoch=check_int(line["epoch"], 1))
     except Exception as error:
         raise ValueError("line %d: %s" % (line_number, getattr(error, "msg", error)))
 
 
-def text(value):
+def check_text(value):
     """`value`, which must be a text. Raises TypeError."""
     return _of_type(str, value)
 
 
-def whole(value, least=0):
+def check_int(value, least=0):
     """`value`, which must be a whole number from `least` on, of 64 bits. Raises various errors."""
     if _of_type(int, value) < least:
         raise ValueError("%r is below %d" % (value, least))
@@ -157,16 +151,14 @@ def whole(value, least=0):
     return value
 
 
-def seconds(value):
-    """`value`, which must be a time in seconds. Raises TypeError or ValueError."""
-    if not 0 <= number(value) < 1e12:
-        raise ValueError("%r is no time in seconds" % value)
-    return value
-
-
-def number(value):
+def check_number(value):
     """`value`, which must be a number. Raises TypeError."""
     return _of_type((int, float), value)
+
+
+def check_dict(value):
+    """`value`, which must be a dict. Raises TypeError."""
+    return _of_type(dict, value)
 
 
 def _of_type(kind, value):

@@ -53,10 +53,12 @@ class _Type(object):
 
     def __setstate__(self, state):
         """Take the byte order; numpy would also take fields and sizes, which can lead it astray."""
-        _require(type(state) is tuple and state[:1] in ((3,), (4,)) and state[1:2] in
-                 (("<",), (">",), ("|",), ("=",)) and set(state[2:5]) <= {None},
-                 "it asks for a type with fields")
-        self.order = ">" if state[1] == ">" else "<"
+        problem = "it asks for a type with fields"
+        _require(type(state) is tuple and len(state) >= 5, problem)
+        version, order, *fields = state[:5]
+        _require(version in (3, 4) and fields == [None] * 3, problem)
+        _require(order in ("<", ">", "|", "="), problem)
+        self.order = ">" if order == ">" else "<"
 
     def numbers(self, data):
         """The numbers that stand in `data`, as a tuple."""

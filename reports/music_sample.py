@@ -25,11 +25,15 @@ def music(trainer):
     is not to be read).
     """
     settings, data, run = trainer.settings, trainer.data, trainer.run
-    song = read_prompt(settings, data) if settings.prompt else _song(data, prompt_split(settings))
-    most = len(song) if settings.prompt else min(len(song), MUSIC_STEPS) // 2
-    prompt = song[:min(settings.prompt_steps, most)]
-    left = MUSIC_STEPS if settings.prompt else min(len(song), MUSIC_STEPS)
-    steps = settings.sample_steps or max(left - len(prompt), 1)
+    if settings.prompt:
+        song = read_prompt(settings, data)
+        length, longest_prompt = MUSIC_STEPS, len(song)
+    else:
+        song = _song(data, prompt_split(settings))
+        length = min(len(song), MUSIC_STEPS)
+        longest_prompt = length // 2
+    prompt = song[:min(settings.prompt_steps, longest_prompt)]
+    steps = settings.sample_steps or max(length - len(prompt), 1)
     song = song[:len(prompt) + steps]
     number, (midi, picture) = sample_files(trainer, "sample.mid", "pianoroll.png")
     sampled = continuation(trainer, prompt, steps, _choose_notes, number)
@@ -37,14 +41,14 @@ def music(trainer):
     _save_midi(midi, sampled, data.steps_per_quarter)
     title = "%s, %s, temperature %g" % (data.title, settings.cell_name, settings.temperature)
     pictures.piano_roll(picture, sampled, song, len(prompt), title)
-    of = settings.prompt or "a %s song" % prompt_split(settings).replace("valid", "validation")
+    source = settings.prompt or "a %s song" % prompt_split(settings).replace("valid", "validation")
     names = "%s and %s" % (midi, os.path.basename(picture))
     run.log("%s: %s of %s, then %d sampled ones" % (
-        names, counted(len(prompt), "step"), of, steps))
+        names, counted(len(prompt), "step"), source, steps))
 
 
 def check_prompt(settings, data):
-    """Refuse a prompt that cannot be read; before training. Raises UserError."""
+    """Refuse a prompt that cannot be read, before the training. Raises UserError."""
     if settings.prompt:
         read_prompt(settings, data)
 

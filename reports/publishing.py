@@ -72,13 +72,13 @@ def publish_sweep(folder, results_folder):
 
 def _check_continues(folder, published):
     """Raise UserError unless the files of a sweep may replace those that are published of it."""
-    theirs, ours = (_lines(os.path.join(place, "trials.jsonl")) for place in (published, folder))
-    finished, known = (os.path.exists(os.path.join(place, "sweep.json"))
-                       for place in (folder, published))
+    ours = _lines(os.path.join(folder, "trials.jsonl"))
+    theirs = _lines(os.path.join(published, "trials.jsonl"))
     if not theirs <= ours:
         raise UserError("%s has trials that %s does not have" % (published, folder),
                         "remove what is published, or rename the sweep's folder")
-    if known and not finished:
+    published_is_finished = os.path.exists(os.path.join(published, "sweep.json"))
+    if published_is_finished and not os.path.exists(os.path.join(folder, "sweep.json")):
         raise UserError("%s is not finished, but what is published of it is" % folder,
                         "let the sweep finish")
 

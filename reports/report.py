@@ -14,7 +14,7 @@ from reports import pictures
 from reports.paper_results import PAPER_RESULTS, comparable, paper_value
 from training.provenance import environment
 
-SAME = 0.01  # a part of a loss, a point of an accuracy: more than versions and cores make
+SAME = 0.01  # of a loss, or in accuracy: other versions and cores make less
 
 
 def final(trainer):
@@ -102,7 +102,8 @@ def _identity(trainer):
         "settings": settings.record()["settings"],
         "parameters": model.network.parameters, "hidden_units": model.network.hidden_units,
         "monitor": model.monitor, "lower_is_better": model.lower_is_better,
-        "data": run.data, "data_fraction": trainer.data.fraction, "other_data": run.other_data,
+        "data": run.data_identity, "data_fraction": trainer.data.fraction,
+        "other_data": run.other_data,
         "paper": paper if comparison else None, "environment": run.environment(),
     }
 
@@ -134,7 +135,7 @@ def _keep_test(results, run):
     if not has_results(run.path):
         return
     earlier = load_results(run.path)
-    then, now = earlier.get("data", run.data), run.data
+    then, now = earlier.get("data", run.data_identity), run.data_identity
     if "test" in earlier and then["fingerprint"] == now["fingerprint"]:
         results["test"] = earlier["test"]
         with reading(run.file("results.json")):

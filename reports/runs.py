@@ -115,10 +115,11 @@ def find_winners(folders):
             settings, loss = saved["settings"], sweep["winner"]["loss"]
             if not saved["unpublished"] or settings.get("search_method") == "grid":
                 continue
-            key = _data(saved), settings["cell_name"]
+            data, cell = key = _data(saved), settings["cell_name"]
             if key not in best or loss < best[key].loss:
-                best[key] = Winner(folder, sweep["trials"], loss, settings["data_set_name"],
-                                   *key, saved["unpublished"])
+                best[key] = Winner(
+                    folder, trials=sweep["trials"], loss=loss, data=data, cell=cell,
+                    data_set=settings["data_set_name"], unpublished=saved["unpublished"])
     return list(best.values())
 
 

@@ -11,7 +11,7 @@ from reports.runs import mean_and_deviation
 PAGE = "docs/results.md"
 CELL_TITLES = dict(zip(CELL_NAMES, ("RRU", "GRU", "LSTM", "Mogrifier LSTM")))
 TENSORFLOW_2, EXACT = "†", "‡"
-# A result is as good as theirs if it is within this part of it, an accuracy within so many points
+# A result is as good as theirs if it is within this part of it, an accuracy within these points
 # (two standard errors of MNIST's), or better.
 CLOSE, CLOSE_POINTS = 0.01, 0.3
 
@@ -157,11 +157,12 @@ def _judged(tuned, untuned, data_set, cell):
 
 def _trials(tuned):
     """" (trials: RRU 20; LSTM 12)": of the sweeps whose winners are in the table; "" for none."""
-    numbers = {}
+    cells = {}  # {number of trials: titles}
     for row in tuned.values():
         for cell, one in row.items():
-            numbers.setdefault(one.runs[0].winner.trials, {})[CELL_TITLES[cell]] = None
-    texts = ["%s %d" % (", ".join(cells), trials) for trials, cells in numbers.items()]
+            cells.setdefault(one.runs[0].winner.trials, []).append(CELL_TITLES[cell])
+    texts = ["%s %d" % (", ".join(dict.fromkeys(titles)), trials)
+             for trials, titles in cells.items()]
     return " (trials: %s)" % "; ".join(texts) if texts else ""
 
 

@@ -1,5 +1,6 @@
 """Training the first epochs of a published run again, to see whether the same numbers come out."""
 
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,12 +9,12 @@ from files.output import print_line
 from files.progress import counted, duration
 from files.run_files import has_settings, load_metrics, load_settings
 from files.units import lower_is_better, shown
-from sweeps.parallel import shared_cores, stop, train_on
+from sweeps.parallel import stop, train_on
 from training.provenance import environment
 
-# In percent: the most by which published runs of one seed at other commits or on other cores
+# In percent, rounded up: the most by which published runs of one seed at other commits or on other cores
 # differed in the validation loss of one of their first epochs (music, see docs/results.md).
-NORMAL = 7
+NORMAL = 8
 
 
 def announce(results, count):
@@ -51,15 +52,15 @@ def _listed(surroundings):
 
 
 def _cores(then):
-    """The cores to train on: as many as a published run had, if there are so many."""
-    return sorted(shared_cores(1)[0])[:then["cores"]]
+    """The cores to train on: as many as a published run had, if there are."""
+    return sorted(os.sched_getaffinity(0))[:then["cores"]]
 
 
 def first_epochs(folder, saved, then, trial, count):
     """Train the first `count` epochs of the published run in `folder` as `trial`.
 
     It is stopped there, not limited to them, as a decay of the learning rate may depend on the
-    limit. saved: the run's settings.json. then: its environment, which has so many cores. Returns
+    limit. saved: the run's settings.json. then: its environment, for the number of cores. Returns
     what metrics.jsonl of the trial holds. Raises UserError if its data are not the run's, or the
     training fails.
     """
@@ -112,12 +113,15 @@ def verdict(published, ours, monitor, differing):
         return "verdict: something is wrong, as a value is not finite, or 0", True
     most = max(abs(_percent(*pair)) for pair in values)
     off = "off by up to %.2g %%" % most
-    reason = "these differ or were not recorded: " + ", ".join(differing) if differing else (
-        "nothing that was recorded differs; a GPU, or another processor of the same name, rounds "
-        "otherwise")
+    if differing:
+        judgement = "which is normal, as"
+        reason = "these differ or were not recorded: " + ", ".join(differing)
+    else:
+        judgement = "which is little, but"
+        reason = ("nothing that was recorded differs; a GPU, or another processor of the same "
+                  "name, rounds otherwise")
     if most <= NORMAL:
-        is_normal = "which is normal, as" if differing else "which is little, but"
-        return "verdict: not the same: %s, %s %s" % (off, is_normal, reason), False
+        return "verdict: not the same: %s, %s %s" % (off, judgement, reason), False
     if not lower_is_better(monitor):
         return ("verdict: unclear: %s, but a classifier leaves chance an epoch sooner or later "
                 "(%s); check more epochs by --epochs_to_check" % (off, reason)), False

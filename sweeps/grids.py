@@ -12,10 +12,8 @@ from sweeps.records import read_records
 from sweeps.summary import summary
 
 
-_FIELDS = "data_set cell names metric part values epochs pruned"
-
-
-class Grid(collections.namedtuple("Grid", _FIELDS, defaults=[frozenset()])):
+class Grid(collections.namedtuple("Grid", "data_set cell names metric part values epochs pruned",
+                                  defaults=[frozenset()])):
     """The values of a metric at each combination of two settings.
 
     cell: its title. names: of the two settings, the first going across. part: of the data that the
@@ -54,22 +52,20 @@ def _varies(name, points):
 def grid_of_records(records, data_set, cell):
     """The Grid of a sweep over two settings on validation; the mean over seeds, if they vary."""
     names = two_settings([record["point"] for record in records])
-    values, epochs = {}, {}
+    values, epochs, pruned = {}, {}, set()
     for record in records:
-        place = _place(record, names)
+        place = tuple(record["point"][name] for name in names)
         value = None if record["loss"] is None else record["value"]
         values.setdefault(place, []).append(value)
         epochs.setdefault(place, []).append(record.get("epochs", 0))
+        if record.get("pruned"):
+            pruned.add(place)
+    for place, found in values.items():
+        values[place] = None if None in found else sum(found) / len(found)
+    for place, found in epochs.items():
+        epochs[place] = round(sum(found) / len(found))
     metric = next(record["metric"] for record in records if record["loss"] is not None)
-    return Grid(data_set, cell, names, metric, "validation",
-                {place: None if None in found else sum(found) / len(found)
-                 for place, found in values.items()},
-                {place: round(sum(found) / len(found)) for place, found in epochs.items()},
-                {_place(record, names) for record in records if record.get("pruned")})
-
-
-def _place(record, names):
-    return tuple(record["point"][name] for name in names)
+    return Grid(data_set, cell, names, metric, "validation", values, epochs, pruned)
 
 
 def load_grid(folder):

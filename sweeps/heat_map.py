@@ -36,13 +36,17 @@ def draw(axes, grid, bounds, attribute="values"):
     scale = colors.Normalize(*bounds)
     axes.set_facecolor(_FAILED)
     image = axes.imshow(field, cmap=colour_map, norm=scale, origin="lower", aspect="auto")
-    form = "%d" if attribute == "epochs" else "%%.%df" % _digits(bounds)
+    digits = 0 if attribute == "epochs" else _digits(bounds)
     for place, number in numbers.items():
-        failed = number is None
-        text = "failed" if failed else ("(%s)" if place in grid.pruned else "%s") % (form % number)
+        if number is None:
+            text, size, colour = "failed", 6, "black"
+        else:
+            text, size = "%.*f" % (digits, number), 7
+            colour = _readable(colour_map(scale(number)))
+            if place in grid.pruned:
+                text = "(%s)" % text
         axes.text(columns.index(place[0]), rows.index(place[1]), text,
-                  ha="center", va="center", fontsize=7 - failed,
-                  color="black" if failed else _readable(colour_map(scale(number))))
+                  ha="center", va="center", fontsize=size, color=colour)
     across, down = grid.names
     if grid.pruned:
         across += "\n(in brackets: pruned)"

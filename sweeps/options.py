@@ -18,20 +18,19 @@ from training.options import option_words
 _OF_SWEEP = ("search", "search_method", "prune_after")
 
 
-def make_trial(sweep, number, point, **changed):
-    """The Trial of a sweep at a point.
+def make_trial(sweep, number, point, name=None, evaluate_on_test=False, **changed):
+    """The Trial of a sweep at a point; it reads the test split only if evaluate_on_test says so.
 
-    number: of the trial, or the name of its folder. changed: settings that are not those of the
-    other trials; a trial does not read the test split.
+    name: of its folder, None for a trial's usual one. changed: settings that are not those of the
+    other trials.
     """
-    name = number if isinstance(number, str) else trial_name(number)
+    name = name or trial_name(number)
     settings = sweep.settings.changed(
         name="%s/%s" % (sweep.settings.sweep_name, name), do_hyperparameter_optimization=False,
-        search={}, **dict({"evaluate_on_test": False}, **changed))
+        search={}, evaluate_on_test=evaluate_on_test, **changed)
     folder = sweep.run.file(name)
-    later = later_options(settings, resume=folder, evaluate_on_test=settings.evaluate_on_test)
     begin = all_options(settings.changed(**_at(settings, point)))
-    return Trial(number, point, folder, sweep.script, begin, later)
+    return Trial(number, point, folder, sweep.script, begin, later_options(settings, resume=folder))
 
 
 def all_options(settings):
@@ -94,14 +93,14 @@ def point_of_folder(folder, space):
 def check_same(path, settings, space):
     """Raise UserError unless the sweep in the folder `path` was begun with the same settings.
 
-    What does not change what trials compute may differ, but for _OF_SWEEP. A grid may have grown. A
+    Settings that change no numbers may differ, but for _OF_SWEEP. A grid may have grown. A
     hyperparameter that the cell did not have then has its published value.
     """
     with hint("remove %s or give another --sweep_name" % path):
         saved = load_settings(path)["settings"]
     if not saved.get("do_hyperparameter_optimization"):
         raise UserError("%s is not a sweep" % path, "give another --sweep_name")
-    if not is_sweep(path) and not glob.glob(os.path.join(glob.escape(path), "trial-*")):
+    if not is_sweep(path) and not begun_trials(path):
         return  # nothing has been trained with them
     saved["cell_hyperparameters"] = dict(
         published_hyperparameters(settings.cell_name, settings.data_set_name),

@@ -9,7 +9,7 @@ from files import units
 from files.output import is_terminal
 from files.progress import counted
 from sweeps import report
-from sweeps.search_space import LISTS, extremes
+from sweeps.search_space import LISTS, bounds_or_values
 
 SECONDS_BETWEEN_REPORTS = 30  # at least: to draw takes a second or two
 _MOST_VALUES = 8  # of a list that is shown whole
@@ -46,8 +46,8 @@ class SweepProgress(object):
         so_far = "; best so far %s, trial %d" % (
             _best_value(sweep), sweep.best["trial"]) if sweep.best else ""
         self.log("trial {number} of {size}: {outcome}; {point}{so_far}".format(
-            number=record["trial"], size=sweep.size, outcome=report.outcome(record),
-            point=report.shown(record["point"]), so_far=so_far))
+            number=record["trial"], size=sweep.size, outcome=report.outcome_text(record),
+            point=report.point_text(record["point"]), so_far=so_far))
         if time.monotonic() - self._last_report > SECONDS_BETWEEN_REPORTS:
             self.report()
 
@@ -73,7 +73,7 @@ class SweepProgress(object):
             point = {name: float("%.3g" % value) if isinstance(value, float) else value
                      for name, value in best["point"].items()}
             self._bar.set_postfix_str("best %s: %s" % (
-                _best_value(self._sweep), report.shown(point)))
+                _best_value(self._sweep), report.point_text(point)))
 
 
 def _best_value(sweep):
@@ -84,7 +84,7 @@ def _dimensions(space):
     """A search space in one line."""
     texts = []
     for name, dimension in sorted(space.items()):
-        values = [str(value) for value in extremes(dimension)]
+        values = [str(value) for value in bounds_or_values(dimension)]
         if dimension[0] not in LISTS:
             values = [" to ".join(values)]
         elif len(values) > _MOST_VALUES:

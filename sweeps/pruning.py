@@ -14,14 +14,14 @@ from files.run_files import load_metrics, trial_name
 from files.units import lower_is_better
 from sweeps.records import read_records
 
-FIRST_TRIALS = 5  # so many must be finished before any is pruned
+FIRST_TRIALS = 5  # these must be finished before any is pruned
 
 
 def median_rule(folder, prune_after):
     """Return a function of the epochs done: the median of the earlier trials' best values by then.
 
     It gives None before prune_after epochs, and while fewer than FIRST_TRIALS have finished.
-    Instead of a function None is returned if prune_after is 0. folder: of a trial; the sweep's is
+    The function is None if prune_after is 0. folder: of a trial; the sweep's is
     the one that it is in. What the earlier trials reached is read from their metrics.jsonl. Trials
     that failed or were pruned do not count. Raises UserError for damaged files.
     """

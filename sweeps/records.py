@@ -5,7 +5,7 @@ import os
 
 from files.errors import UserError, hint
 from files.reading import reading
-from files.run_files import number, text, whole
+from files.run_files import check_int, check_number, check_text
 from sweeps.search_space import check_value
 
 
@@ -33,15 +33,15 @@ def read_records(path, space=()):
 
 def _checked(record, space):
     """`record`, if it is one of a trial; else raises various errors."""
-    whole(record["trial"], 1)
-    text(record["reason"] or "")
+    check_int(record["trial"], 1)
+    check_text(record["reason"] or "")
     for name in space:
         check_value(space[name], record["point"][name])
     dict(record["point"])
     if record["loss"] is not None:
-        text(record["metric"])
-        whole(record["epochs"])
+        check_text(record["metric"])
+        check_int(record["epochs"])
         for name in ("loss", "value", "seconds"):
-            if not abs(number(record[name])) < float("inf"):
+            if not abs(check_number(record[name])) < float("inf"):
                 raise ValueError("%s is %s" % (name, record[name]))
     return record

@@ -14,18 +14,18 @@ from files.writing import atomic_write
 from reports.pictures import pyplot, save, whole_numbers
 from sweeps import heat_map
 from sweeps.grids import grid_of_records, two_settings
-from sweeps.search_space import LISTS, extremes
+from sweeps.search_space import LISTS, bounds_or_values
 
 _COLUMNS = ["metric", "value", "best_so_far", "epochs_done", "best_epoch", "parameters",
             "hidden_units", "seconds", "trial_seconds", "pruned", "machine", "finished", "reason"]
 
 
-def shown(point):
+def point_text(point):
     """A point in one line."""
     return ", ".join("%s %s" % item for item in sorted(point.items()))
 
 
-def outcome(record):
+def outcome_text(record):
     """The end of a trial in one line; its time is that of training, start-up and evaluation."""
     if record["loss"] is None:
         return "failed: %s" % record["reason"]
@@ -44,7 +44,7 @@ def table(records, space):
     for record in sorted(records, key=lambda record: (
             record["loss"] is None, record["loss"], record["trial"])):
         point = [str(record["point"][name]) for name in names]
-        rows.append([str(record["trial"])] + point + [outcome(record)])
+        rows.append([str(record["trial"])] + point + [outcome_text(record)])
     widths = [max(map(len, column)) for column in list(zip(*rows))[:-1]]
     lines = []
     for row in rows:
@@ -72,8 +72,8 @@ def write(run, records, space):
         writer.writerows(rows)
     if best is None:
         return
-    title = "{}, {}, {} trials, {} failed".format(
-        run.settings.data_set_name, run.settings.cell_name, len(rows),
+    title = "{}, {}, {}, {} failed".format(
+        run.settings.data_set_name, run.settings.cell_name, counted(len(rows), "trial"),
         sum(row["loss"] is None for row in rows))
     trials = _Trials(rows, best["metric"])
     _best_so_far(run, trials, title)
@@ -84,11 +84,11 @@ def write(run, records, space):
 
 
 class _Trials(object):
-    """Trials as pictures show them: those that failed or are far worse are drawn at the edge.
+    """Trials as pictures show them: failed ones and outliers are drawn at the edge.
 
-    values, best: of each trial and up to it, in the unit that is shown; nan if there is none.
-    worst: the worst value in its place: three times as far from the best as the median, if some
-    are much farther.
+    values: of each trial in the unit that is shown, nan if it failed. best: the best value up to
+    each trial. limit: the worst value; if some are far worse than the rest, three times as far from
+    the best as the median instead. outliers: which trials are beyond the limit.
     """
 
     def __init__(self, rows, metric):
@@ -100,33 +100,33 @@ class _Trials(object):
         self.failed = np.isnan(self.values)
         values, best = self.values[~self.failed], self.best[-1]
         far = 3 * (statistics.median(values) - best)
-        self.worst = values[np.argmax(abs(values - best))]
-        if 0 < 1.5 * abs(far) < abs(self.worst - best):
-            self.worst = best + far
-        self.span = self.worst - best or (1 if units.lower_is_better(metric) else -1)
-        self.worse = abs(np.nan_to_num(self.values - best)) > abs(self.worst - best)
+        self.limit = values[np.argmax(abs(values - best))]
+        if 0 < 1.5 * abs(far) < abs(self.limit - best):
+            self.limit = best + far
+        self.span = self.limit - best or (1 if units.lower_is_better(metric) else -1)
+        self.outliers = abs(np.nan_to_num(self.values - best)) > abs(self.limit - best)
 
     def draw(self, axes, places, colours):
         """Draw the trials at `places` into axes: pruned ones hollow, failed ones as crosses."""
-        edge = self.worst + 0.1 * self.span
-        heights, places = np.where(self.worse | self.failed, edge, self.values), np.array(places)
+        edge = self.limit + 0.1 * self.span
+        heights, places = np.where(self.outliers | self.failed, edge, self.values), np.array(places)
         faces = np.array(colours)
         faces[[bool(row.get("pruned")) for row in self.rows], 3] = 0
         arrow = "^" if self.span > 0 else "v"
-        for marker, chosen, label in (("o", ~(self.worse | self.failed), "trial"),
-                                      (arrow, self.worse, None)):
+        for marker, chosen, label in (("o", ~(self.outliers | self.failed), "trial"),
+                                      (arrow, self.outliers, None)):
             axes.scatter(places[chosen], heights[chosen], marker=marker, facecolors=faces[chosen],
                          edgecolors=colours[chosen], zorder=2, label=label)
         axes.plot(places[self.failed], heights[self.failed], "x", color="black")
-        beyond = self.worse.any() or self.failed.any()
-        ends = self.best[-1] - 0.06 * self.span, self.worst + (0.16 if beyond else 0.06) * self.span
+        beyond = self.outliers.any() or self.failed.any()
+        ends = self.best[-1] - 0.06 * self.span, self.limit + (0.16 if beyond else 0.06) * self.span
         axes.set_ylim(min(ends), max(ends))
 
     def key(self):
         """The line that tells what the signs are; "" if all trials are plain points."""
         signs = ["hollow: pruned"] if any(row.get("pruned") for row in self.rows) else []
-        if self.worse.any():
-            farthest = (max if self.span > 0 else min)(self.values[self.worse])
+        if self.outliers.any():
+            farthest = (max if self.span > 0 else min)(self.values[self.outliers])
             signs.append("triangle: worse, as far as %.4g" % farthest)
         return "; ".join(signs + (["cross: failed"] if self.failed.any() else []))
 
@@ -179,7 +179,7 @@ def _places(axes, values, dimension):
         axes.set_xticklabels(names)
         axes.set_xlim(-0.5, len(names) - 0.5)
         return [names.index(value) for value in values]
-    low, high = min(extremes(dimension)), max(extremes(dimension))
+    low, high = min(bounds_or_values(dimension)), max(bounds_or_values(dimension))
     if dimension[0] in ("log", "log_grid"):
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(ticker.FixedLocator(_log_ticks(low, high)))

@@ -31,21 +31,27 @@ _FORMS = ('("uniform", low, high), ("log", low, high), ("integer", low, high) of
 def search_space(settings):
     """Return {name: dimension} by task and cell, as settings.search changes it (None: not swept).
 
-    A grid has the dimensions of settings.search alone. Raises UserError for a dimension that is
-    none, or that settings.search_method or the constant of that name does not allow.
+    A grid has the dimensions of settings.search alone. Raises UserError for an unknown name, for
+    what is not a dimension, and for one that settings.search_method or the constant forbids.
     """
     if settings.search_method not in METHODS:
         raise UserError("search_method is %r, but must be: one of %s" % (
             settings.search_method, ", ".join(METHODS)))
-    space = dict({} if settings.search_method == "grid" else _usual(settings), **settings.search)
-    space = {name: dimension for name, dimension in sorted(space.items()) if dimension is not None}
-    if not space and settings.search_method == "grid":
+    for name in settings.search:
+        if name not in settings.constants:
+            raise UserError("search: %s is not a setting of %s%s" % (
+                name, settings.script, did_you_mean(name, settings.constants)))
+    is_grid = settings.search_method == "grid"
+    space = {} if is_grid else _usual(settings)
+    space.update(settings.search)
+    space = {name: _checked(settings, name, dimension)
+             for name, dimension in sorted(space.items()) if dimension is not None}
+    if is_grid and not space:
         raise UserError("a grid needs dimensions", 'give them in search, such as '
                         '{"learning_rate": ("log_grid", 1e-4, 1e-2, 5)}')
     if not space:
         raise UserError("search leaves no dimension to sweep: take a None out of it")
-    space = {name: _checked(settings, name, dimension) for name, dimension in space.items()}
-    if settings.search_method == "grid" and points_in(space) > MOST_POINTS:
+    if is_grid and points_in(space) > MOST_POINTS:
         raise UserError("search: a grid of {:,} points, but at most {:,} are possible".format(
             points_in(space), MOST_POINTS), "give fewer values, or another search_method")
     return space
@@ -80,7 +86,7 @@ def _checked(settings, name, dimension):
     if kind in ("uniform", "log") and constant.allowed.startswith("int"):
         raise UserError("search: %s is a whole number, but %r has others too" % (name, dimension),
                         'take ("integer", low, high)')
-    for value in extremes(dimension):
+    for value in bounds_or_values(dimension):
         read = constant.check(value)
         if read != value:  # a trial's settings.json would not have the value of the point
             raise UserError("search: the value %r of %s means %r in a trial: write that instead" % (
@@ -90,10 +96,7 @@ def _checked(settings, name, dimension):
 
 def _constant(settings, name):
     """The Constant that a dimension varies. Raises UserError if a sweep may not."""
-    constant = settings.constants.get(name)
-    if constant is None:
-        raise UserError("search: %s is not a setting of %s%s" % (
-            name, settings.script, did_you_mean(name, settings.constants)))
+    constant = settings.constants[name]
     foreign = constant.group.startswith("Cell ") and name not in settings.cell_hyperparameters
     if foreign:
         raise UserError("search: %s is not a hyperparameter of %s" % (name, settings.cell_name))
@@ -116,13 +119,10 @@ def _is_dimension(dimension):
         bounds = bounds[:2]
     elif kind not in _INTERVALS or len(bounds) != 2:
         return False
-    numbers = all(type(bound) in _types(kind) and is_finite(bound) for bound in bounds)
+    types = (int,) if kind == "integer" else (int, float)
+    numbers = all(type(bound) in types and is_finite(bound) for bound in bounds)
     return numbers and bounds[0] < bounds[1] and (
         kind not in ("log", "log_grid") or bounds[0] > 0)
-
-
-def _types(kind):
-    return (int,) if kind == "integer" else (int, float)
 
 
 def _spaced(kind, low, high, count, whole):
@@ -140,8 +140,8 @@ def _without_repetition(values):
     return [value for number, value in enumerate(values) if value not in values[:number]]
 
 
-def extremes(dimension):
-    """The values that must be allowed for all of a dimension to be: its bounds, or its list."""
+def bounds_or_values(dimension):
+    """The two bounds of an interval, or all values of a list."""
     return dimension[1] if dimension[0] in LISTS else dimension[1:]
 
 

@@ -11,7 +11,8 @@ import shutil
 import sys
 
 from files.errors import UserError
-from files.run_files import has_settings, is_begun, remove_summary, trial_name
+from files.progress import counted
+from files.run_files import has_settings, is_begun, remove, trial_name
 from files.writing import save_json_lines
 from sweeps import options, spark, winner
 from sweeps.progress import SweepProgress
@@ -22,16 +23,16 @@ from sweeps.trial import AGAIN, DONE, UNCLEAR, train
 from training.run_folder import RunFolder
 from training.run_settings import run_path
 
-HOPELESS = 5  # so many failures, and nothing else, end a sweep
-IN_A_ROW = 3  # so many trials in a row that do not tell of their points end it, too
+HOPELESS = 5  # failures of the first trials that end a sweep
+IN_A_ROW = 3  # trials in a row that say nothing of their points: they end it, too
 
 
 def run(settings, data, script_globals):
     """Begin or continue the sweep settings.sweep_name, train its trials, and test the winner.
 
     data: the data set, whose identity the sweep keeps. script_globals: the globals() of the script.
-    Raises UserError for dimensions that the script does not allow, for a spark_master that cannot
-    be, if the test is not wanted, for seeds that are too large, for a sweep of that name with other
+    Raises UserError for dimensions that the script does not allow, for an invalid spark_master, if
+    the test is not wanted, for seeds that are too large, for a sweep of that name with other
     settings, if all of the first trials fail, and if several in a row tell nothing of their points.
     Ctrl-C ends it cleanly.
     """
@@ -75,7 +76,7 @@ class Sweep(object):
         self.records = [record for record in found if record not in self._failed_before]
         self._unclear = []  # records of trials of which it is not known whether the point failed
         self._in_a_row = []  # of the last trials that told nothing of their points: kind, reason
-        self.size = self._size()
+        self.size = max(self._size(), len(self.records))
         self.progress = SweepProgress(self)
         self._keep_best()
 
@@ -99,8 +100,8 @@ class Sweep(object):
         if self.settings.search_method == "grid":
             return points
         if points < wanted:
-            self.run.log("search has only %d different points: so many trials are made, not %d" % (
-                points, wanted))
+            self.run.log("search has only %s: this is the number of trials, not %d" % (
+                counted(points, "different point"), wanted))
         return min(points, wanted)
 
     def search_and_finish(self):
@@ -117,7 +118,7 @@ class Sweep(object):
     def search(self):
         """Train what is left to train, one trial after another or on Spark."""
         if len(self.records) < self.size:
-            remove_summary(self.run.path)  # of the trials before
+            remove(self.run.path, "sweep.json")  # of the trials before
             if self.settings.spark_master:
                 spark.search(self)
         trial = self.next_trial()
@@ -173,8 +174,8 @@ class Sweep(object):
             self._settle()
             self._add(record)
             if self.best is None and len(self.records) >= HOPELESS:
-                raise UserError("all %d trials failed, the last with: %s" % (
-                    len(self.records), record["reason"]))
+                raise UserError("all %s failed, the last with: %s" % (
+                    counted(len(self.records), "trial"), record["reason"]))
         else:
             self._hold_back(record, kind)
 
@@ -183,10 +184,10 @@ class Sweep(object):
             self._unclear.append(record)
         self._in_a_row.append((kind, record["reason"]))
         self.log("trial %d of %d ended: %s" % (record["trial"], self.size, record["reason"]))
-        alike = {re.sub(r"\d+", "", reason) for _, reason in self._in_a_row[-IN_A_ROW:]}
-        many = len(self._in_a_row) >= IN_A_ROW and len(alike) == 1
-        if many or [kind for kind, _ in self._in_a_row].count(AGAIN) >= IN_A_ROW:
-            raise UserError("%d times in a row a trial ended with: %s" % (
+        last = [re.sub(r"\d+", "", reason) for _, reason in self._in_a_row[-IN_A_ROW:]]
+        again = [reason for ended, reason in self._in_a_row if ended == AGAIN]
+        if last.count(last[-1]) >= IN_A_ROW or len(again) >= IN_A_ROW:
+            raise UserError("%d times in a row a trial had no result, the last one: %s" % (
                 len(self._in_a_row), record["reason"]),
                 "fix this, or remove %s if its own files are damaged; then the same command tries "
                 "again" % self.run.file(trial_name(record["trial"])))

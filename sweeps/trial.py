@@ -53,8 +53,8 @@ def train(trial, variables=()):
     """Train a trial, or resume it; return its record and whether it is DONE, AGAIN or UNCLEAR.
 
     The record is the dict that becomes its line in trials.jsonl. If another process still trains
-    the trial (a sweep that was killed left it), that one is waited for. variables: more of the
-    environment.
+    the trial (a sweep that was killed left it), that one is waited for. variables: environment
+    variables to add.
     """
     started = time.monotonic()
     try:

@@ -9,14 +9,14 @@ from files.units import lower_is_better, shown
 from files.writing import save_json
 from reports.runs import mean_and_deviation
 from sweeps import options, report
-from sweeps.search_space import extremes
+from sweeps.search_space import bounds_or_values
 from sweeps.summary import summary, summary_lines
 from sweeps.trial import AGAIN, DONE, call, is_finished, results, train
 
 
 def check_seeds(settings, space):
-    """Raise UserError if the winner could not be trained with so many seeds."""
-    largest = max(extremes(space["seed"])) if "seed" in space else settings.seed
+    """Raise UserError if the winner could not be trained with final_seeds seeds."""
+    largest = max(bounds_or_values(space["seed"])) if "seed" in space else settings.seed
     with hint("the winner is trained with final_seeds seeds, from its own on: give lower ones"):
         settings.constants["seed"].check(largest + settings.final_seeds - 1)
 
@@ -73,11 +73,11 @@ def _winner(sweep):
         if not record["reason"]:
             check_data(sweep, trial.folder)
             sweep.log("trained again: %s; it won, and stays the winner, by: %s" % (
-                report.outcome(record), report.outcome(best)))
+                report.outcome_text(record), report.outcome_text(best)))
             return best, trial.folder
         sweep.records.remove(best)
         sweep.add(record)
-    raise UserError("all %d trials of %s failed" % (len(sweep.records), sweep.run.path),
+    raise UserError("no trial of %s has a result" % sweep.run.path,
                     "see the reasons in trials.jsonl; --retry_failed True tries them again")
 
 
@@ -113,8 +113,9 @@ def _other_seeds(sweep, best):
         count += 1
     for seed in range(first + 1, first + count):
         changed = dict(point, seed=seed) if "seed" in point else point
-        trial = options.make_trial(sweep, winner_name(best["trial"], seed), changed, seed=seed,
-                                   evaluate_on_test=True, prune_after=0)
+        trial = options.make_trial(
+            sweep, best["trial"], changed, winner_name(best["trial"], seed), evaluate_on_test=True,
+            seed=seed, prune_after=0)
         if not _has_seed(sweep, best, seed):
             record, kind = train(trial)
             if record["reason"]:
@@ -140,7 +141,7 @@ def check_data(sweep, folder):
     """
     if has_settings(folder):
         data = load_settings(folder).get("data")
-        if data and data["fingerprint"] != sweep.run.data["fingerprint"]:
+        if data and data["fingerprint"] != sweep.run.data_identity["fingerprint"]:
             raise UserError("%s was trained on other data than %s was begun with" % (
                 folder, sweep.run.path), "put them back, remove this folder, and give the same "
                 "command again")

@@ -8,6 +8,7 @@ import pickle
 import struct
 import subprocess
 import sys
+import unittest.mock
 import zipfile
 
 import numpy as np
@@ -40,6 +41,14 @@ def test_what_the_terminal_cannot_show_is_a_question_mark(monkeypatch):
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding="latin-1"))
     print_line("caf\xe9 \u2014 \udce9")
     assert shown.getvalue() == b"caf\xe9 ? ?\n"
+
+
+def test_a_line_is_written_in_one_piece_as_several_threads_may_print(monkeypatch):
+    stream = unittest.mock.Mock(closed=False, encoding="utf-8")
+    monkeypatch.setattr(sys, "stdout", stream)
+    print_line("a line")
+    written = [arguments[0] for _, arguments, _ in stream.write.mock_calls]
+    assert list(filter(None, written)) == ["a line\n"]
 
 
 class Call(object):

@@ -79,7 +79,7 @@ def evaluated(session, model, data, split):
 def published_average(session, model, data, settings, name):
     """What an evaluation of the trainer gives on the test part under `name`."""
     trainer = types.SimpleNamespace(session=session, model=model, data=data, settings=settings,
-                                    run=None, _pause_if_asked=lambda: None)
+                                    run=None, _exit_if_interrupted=lambda: None)
     return Trainer.evaluate(trainer, "test")[name]
 
 

@@ -164,7 +164,7 @@ def test_a_large_text_needs_little_memory(tmp_path):
     (b"tiny", r"novel.txt is too short: it has 4 characters .*: give 40 or more"),
     (b"a" * 1000, "novel.txt has nothing to predict: its training part holds only 'a'"),
     (b"caf\xe9 " * 100, "novel.txt is not UTF-8 .*byte 0xe9.*: convert it .* by `iconv"),
-    (b"a\0b\0" * 100, "novel.txt is no text: it holds NUL characters: convert it to UTF-8"),
+    (b"a\0b\0" * 100, "novel.txt is not text: it holds NUL characters: convert it to UTF-8"),
     (b"\xff\xfea\0b" + b"\x00\xd8" * 50, "novel.txt is not UTF-16"),
 ])
 def test_what_is_no_text_is_one_line(tmp_path, content, message):
@@ -187,7 +187,7 @@ def test_damaged_archives_and_missing_files_are_one_line(tmp_path):
         load(tmp_path, "%s,%s" % (path, path))
     with pytest.raises(UserError, match="b.txt is missing"):
         load(tmp_path, "%s,%s,%s/b.txt" % (path, path, tmp_path))
-    with pytest.raises(UserError, match="own_text is /dev/zero, which is no file and no folder"):
+    with pytest.raises(UserError, match="own_text is /dev/zero, which is neither a file nor a folder"):
         load(tmp_path, "/dev/zero")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="empty has no file whose name ends with .txt or .txt.gz"):

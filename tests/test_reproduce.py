@@ -36,7 +36,7 @@ def plan(*words):
     (["SequentialMNSIT"], "SequentialMNSIT is not a data set, did you mean SequentialMNIST"),
     (["IMDB", "--cells", "RUU"], "RUU is not a cell, did you mean RRU"),
     (["IMDB", "--tuned"], "no sweep's winner of RRU on IMDB is published"),
-    (["IMDB", "--epoch", "1"], "--epoch is not an option, did you mean --epochs"),
+    (["IMDB", "--epoch", "1"], "--epoch is not an option of reproduce.py, did you mean --epochs"),
     (["IMDB", "--epochs", "none"], "epochs is 'none', but must be"),
     (["IMDB", "--seed", "2"], "--seed cannot be given here"),
     (["IMDB", "--sweep_trials", "9"], "--sweep_trials cannot be given here: it is of a sweep"),
@@ -47,6 +47,8 @@ def plan(*words):
     (["--check", JSB, "--learning_rate", "0.5"], "--learning_rate cannot be given with --check"),
     (["--check", JSB, "--cells", "GRU"], "--cells cannot be given with --check"),
     (["OwnText"], "OwnText needs to know where your data are: give --own_text"),
+    (["--check", os.path.join(JSB, "..", "tuned")], "tuned is a sweep: give the folder of a run"),
+    (["IMBD", "--all"], "IMBD is not a data set, did you mean IMDB"),
     (["--check", "nowhere"], "nowhere/settings.json is missing")])
 def test_bad_input_is_one_line_and_starts_nothing(words, message, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(parallel, "train_on", None)

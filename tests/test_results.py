@@ -417,6 +417,11 @@ def test_what_a_publication_that_was_killed_left_is_no_run(tmp_path):
     assert [found.folder for found in find_runs([str(tmp_path / "results")])[0]] == [target]
 
 
+def test_an_option_that_is_nearly_one_is_named():
+    with pytest.raises(UserError, match="--read-me is not an option of .*, did you mean --readme"):
+        tool.main(["--read-me"])
+
+
 def test_to_publish_nothing_is_refused():
     with pytest.raises(UserError, match="--publish names no run"):
         tool.main(["--publish"])

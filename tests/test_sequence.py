@@ -122,6 +122,11 @@ def test_own_dropout(case):
     assert not np.allclose(first, second)
 
 
+def test_dropout_in_a_stack_needs_a_seed():
+    with pytest.raises(ValueError, match="dropout needs a seed"):
+        unroll([CASES["rru"][0]()], tf.ones([4, 2, 3]), dropout=0.5)
+
+
 def test_control_flow_stays_version_one(graph):
     unroll([CASES["rru"][0]()], tf.ones([4, 2, 3]))
     types = {operation.type for operation in graph.get_operations()}

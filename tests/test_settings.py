@@ -221,7 +221,9 @@ def test_wrong_settings_of_a_run_are_named(script, tmp_path, changed, named):
 
 @pytest.mark.parametrize("content", [
     "[]", "5", "null", '{"task": "toys"}', '{"task": "toys", "settings": 5}',
-    '{"task": "toys", "settings": {}}'])
+    '{"task": "toys", "settings": {}}',
+    '{"task": "toys", "script": "some_main.py", "command": "", "unpublished": {}, "environment": [],'
+    ' "settings": {"data_set_name": "", "cell_name": "", "cell_hyperparameters": {}}}'])
 def test_what_is_not_the_settings_of_a_run_is_named(script, tmp_path, content):
     (tmp_path / "settings.json").write_text(content)
     with pytest.raises(UserError, match="settings.json cannot be read .*give the folder of a run"):

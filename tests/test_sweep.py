@@ -26,10 +26,10 @@ from sweeps import sweep as sweep_module
 from sweeps import report as sweep_report
 from sweeps import trial as trial_module
 from files.errors import UserError
-from files.writing import lock_folder
+from files.writing import lock_folder, save_json
 from sweeps import parallel, winner
 from sweeps.records import read_records
-from sweeps.search_space import check_value, extremes, search_space
+from sweeps.search_space import check_value, bounds_or_values, search_space
 from sweeps.suggestions import suggest
 from sweeps.sweep import Sweep
 from sweeps.trial import AGAIN, DONE, UNCLEAR, Ended, Trial, call, train
@@ -456,6 +456,7 @@ def test_only_one_process_sweeps_and_only_with_the_same_settings(toy, tmp_path):
             toy.open()
     with toy.open("--gpu", "", "--sweep_trials", "7") as sweep:
         os.mkdir(sweep.run.file("trial-001"))
+        save_json(sweep.run.file("trial-001/settings.json"), {})
     with pytest.raises(UserError, match="was begun with batch_size 16, not 8: .*--sweep_name"):
         toy.open("--batch_size", "8")
     run = tmp_path / "runs" / "music" / "JSB Chorales" / "RRU" / "run"
@@ -583,6 +584,8 @@ def test_dimensions_are_those_of_task_and_cell():
         "dropout", "learning_rate", "number_of_parameters"]
     changed = space_of(mm_main, "--search", "{'dropout': None, 'batch_size': ('choice', [8, 16])}")
     assert "dropout" not in changed and changed["batch_size"] == ("choice", [8, 16])
+    with pytest.raises(UserError, match="learning_rat is not a setting of .*mean learning_rate"):
+        space_of(mm_main, "--search", "{'learning_rat': None}")
 
 
 @pytest.mark.parametrize("cell_name", sorted(CELLS))
@@ -594,7 +597,7 @@ def test_points_lie_within_their_dimensions(cell_name):
             if space[name][0] == "choice":
                 assert value in space[name][1]
             else:
-                assert extremes(space[name])[0] <= value <= extremes(space[name])[1]
+                assert bounds_or_values(space[name])[0] <= value <= bounds_or_values(space[name])[1]
                 assert isinstance(value, int) == (space[name][0] == "integer")
         earlier.append({"point": json.loads(json.dumps(point)),
                         "loss": point["dropout"] if number % 3 else None})

@@ -46,7 +46,7 @@ def recorded(toy):
 def test_broken_surroundings_end_a_sweep_and_spend_no_trial(toy, order, reason):
     toy.orders(**{"t%d" % number: order for number in range(2, 13)})
     with toy.open("--sweep_trials", "12") as sweep:
-        with pytest.raises(UserError, match="3 times in a row a trial ended with: " + reason +
+        with pytest.raises(UserError, match="3 times in a row a trial had no result, the last one: " + reason +
                            ": fix this, or remove .*trial-00[24] if its own files are damaged"):
             sweep.search()
         assert len(toy.calls()) == 4
@@ -265,6 +265,15 @@ def test_identical_points_are_not_trained_twice(toy, capsys, method):
     said = "search has only 2 different points" in capsys.readouterr().out
     assert said == (method != "grid")
     assert len(toy.calls()) == 3  # and the test of the winner
+
+
+def test_a_lower_number_of_trials_than_there_are_ends_the_search(toy, capsys):
+    with toy.open("--sweep_trials", "3") as sweep:
+        sweep.search()
+    with toy.open("--sweep_trials", "2") as sweep:
+        sweep.search_and_finish()
+        assert sweep.size == len(sweep.records) == 3
+    assert "sweep of 3 trials, 3 of them done, in " in capsys.readouterr().out
 
 
 def test_all_points_of_a_small_space_are_found_and_then_none():

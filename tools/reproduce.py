@@ -24,11 +24,11 @@ sys.path.insert(0, ROOT)
 
 import files.environment  # noqa: F401: before packages of the environment
 from cells.registry import CELLS
-from files.errors import OneLineParser, UserError, did_you_mean, hint, run_as_script
+from files.errors import OneLineParser, UserError, hint, run_as_script
 from files.output import print_error, print_line
 from files.progress import counted, duration
 from files.project import existing_path
-from files.run_files import load_metrics, load_results, load_settings, remove_results
+from files.run_files import is_sweep, load_metrics, load_results, load_settings, remove
 from reports import rows
 from reports.paper_results import PAPER_RESULTS
 from sweeps import check, parallel
@@ -47,7 +47,7 @@ _OWN = ("data_set_name", "cell_name", "seed", "name") + tuple(FIXED)
 def train(left, number):
     """Train the jobs that are left, `number` at a time; returns the lines that name what failed."""
     for job in left:
-        remove_results(job.trial.folder)  # of an evaluation on the way, or without the test
+        remove(job.trial.folder, "results.json")  # of an evaluation on the way, or without the test
     failed = []
     trials = [job.trial for job in left]
     gpus = _gpus() if number > 1 else []
@@ -60,7 +60,7 @@ def train(left, number):
             failed.append("%s is not finished: %s" % (trial.folder, record["reason"]))
             print(failed[-1], file=sys.stderr, flush=True)
         else:
-            print("done: %s, %s" % (trial.folder, duration(record["seconds"])), flush=True)
+            print_line("done: %s, %s" % (trial.folder, duration(record["seconds"])))
     return failed
 
 
@@ -82,11 +82,13 @@ def check_run(folder, count, further):
     """
     folder = existing_path(folder)
     with hint("give the folder of a published run"):
+        if is_sweep(folder):
+            raise UserError("%s is a sweep" % folder, "give the folder of a run in it")
         saved, results = load_settings(folder), load_results(folder)
         published = load_metrics(folder)[:count]
         if not published:
             raise UserError("%s has no metrics of any epoch" % folder)
-    differing = check.announce(results, count)
+    differing = check.announce(results, len(published))
     script = script_of(saved["settings"]["data_set_name"])
     with tempfile.TemporaryDirectory() as temporary:
         settings = settings_again(script, folder, dict(further, runs_folder=temporary))
@@ -134,11 +136,7 @@ def _options(arguments):
     """(our own options, {name: value} of the scripts'). Raises UserError."""
     constants = _constants()
     parser = _parser(constants)
-    options, others = parser.parse_known_args(arguments)
-    if others:
-        names = list(vars(options)) + list(constants)
-        near = did_you_mean(others[0].partition("=")[0].lstrip("-"), names, "--")
-        raise UserError("%s is not an option%s" % (others[0], near), None if near else "see --help")
+    options = parser.parse_args(arguments)
     further = {name: value for name, value in vars(options).items() if name in constants}
     for name in sorted(further):
         if name in _OWN:
@@ -151,7 +149,7 @@ def _options(arguments):
     if min(options.parallel, options.epochs_to_check) < 1:
         raise UserError("--parallel and --epochs_to_check must be at least 1")
     if options.all:
-        options.data_sets = list(PAPER_RESULTS)
+        options.data_sets = list(PAPER_RESULTS) + options.data_sets
     if bool(options.data_sets) == bool(options.check):
         raise UserError("give either data sets, --all, or --check with the folder of a run",
                         "reproduce.py --help shows examples")

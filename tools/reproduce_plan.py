@@ -47,7 +47,7 @@ def script_of(data_set):
 
 
 def unknown(kind, name, names):
-    """The UserError for a name of no `kind`; it tells the nearest of `names`, or else all."""
+    """The UserError for an unknown `kind`, with the nearest of `names`, or else all of them."""
     near = did_you_mean(name, names)
     return UserError("%s is not a %s%s" % (name, kind, near),
                      None if near else "choose from " + ", ".join(names))
@@ -58,10 +58,10 @@ def as_published(script):
 
     Those that have no published value, such as folders, are as they are.
     """
-    values = dict(dict.fromkeys(itertools.chain(*script.PUBLISHED.values())),
-                  cell_hyperparameters={}, **FIXED)
-    known = vars(script)
-    return dict(known, **{name: value for name, value in values.items() if name in known})
+    values = dict(vars(script), cell_hyperparameters={}, **FIXED)
+    for published in script.PUBLISHED.values():
+        values.update(dict.fromkeys(published))  # None: taken from the table
+    return values
 
 
 def plan(options, further):

@@ -4,7 +4,7 @@ import math
 
 from files.errors import TrainingFailed, UserError
 from files.progress import counted
-from files.run_files import number, text, whole
+from files.run_files import check_int, check_number, check_text
 
 PRUNED = "pruned"  # how the stop reason of a pruned run begins
 
@@ -81,8 +81,8 @@ class EarlyStopping(object):
 
     def restore(self, state):
         """Continue from what `state` returned. Raises various errors for anything else."""
-        self.epochs_done = whole(state["epochs_done"])
-        self.best_epoch = whole(state["best_epoch"])
-        self.longest_wait = whole(state.get("longest_wait", 0))  # not of earlier versions' runs
-        self._pruned = text(state["pruned"] or "") or None
-        self.best = None if state["best"] is None else number(state["best"])
+        self.epochs_done = check_int(state["epochs_done"])
+        self.best_epoch = check_int(state["best_epoch"])
+        self.longest_wait = check_int(state.get("longest_wait", 0))  # not of earlier versions' runs
+        self._pruned = check_text(state["pruned"] or "") or None
+        self.best = None if state["best"] is None else check_number(state["best"])

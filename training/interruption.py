@@ -51,7 +51,7 @@ class Clock(object):
         self._between_checkpoints = 60 * checkpoint_minutes
         self._last_look = self._last_checkpoint = time.monotonic()
 
-    def elapsed(self):
+    def lap(self):
         """Seconds since the last call, or since the clock was made."""
         before, self._last_look = self._last_look, time.monotonic()
         return self._last_look - before

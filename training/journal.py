@@ -8,7 +8,7 @@ from files.project import call_of
 from files.units import shown
 
 LEARNT = 0.1  # an accuracy so far above the baseline's is more than chance
-DIVERGED = 2  # a validation loss of so many times the baseline's is said to diverge
+DIVERGED = 2  # a validation loss of this many times the baseline's is said to diverge
 
 
 class Journal(object):

@@ -14,12 +14,12 @@ plain mean.
 """
 
 
-def no_sums(metrics):
+def zero_sums(metrics):
     """The sums {name: [total, count]} before the first batch."""
     return {name: [0.0, 0.0] for name in metrics}
 
 
-def fetches(metrics):
+def tensors(metrics):
     """The tensors that `add` needs of each batch."""
     return {name: (metric.total, metric.count) for name, metric in metrics.items()}
 
@@ -31,7 +31,7 @@ def add(sums, fetched):
         sums[name][1] += float(count)
 
 
-def finished(metrics, sums):
+def values(metrics, sums):
     """The metrics {name: value}; infinite if one overflows, nan if nothing was counted."""
     with np.errstate(over="ignore", invalid="ignore"):
         return {name: float(metric.finish(np.float64(sums[name][0]) / sums[name][1]))

@@ -6,7 +6,7 @@ import shlex
 import textwrap
 
 from cells import registry
-from files.errors import OneLineParser, did_you_mean
+from files.errors import OneLineParser
 
 _FOOT = """
 Relative data and run folders are those of the project's folder, and ~ is your home."""
@@ -29,13 +29,7 @@ def parse(script_globals, constants, arguments):
         groups[constant.group].add_argument("--" + constant.name, metavar="X",
                                             default=argparse.SUPPRESS,
                                             help=text.replace("%", "%%"))
-    given, unknown = parser.parse_known_args(arguments)
-    if unknown:
-        names = [constant.name for constant in constants]
-        word = unknown[0].partition("=")[0]
-        near = did_you_mean(word.lstrip("-"), names, "--") if word.startswith("-") else ""
-        parser.error("%.100s is not a setting of %s%s" % (word, script, near))
-    return vars(given)
+    return vars(parser.parse_args(arguments))
 
 
 def _published_values(table):

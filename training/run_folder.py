@@ -24,9 +24,9 @@ class RunFolder(object):
     to resume or to evaluate must exist and have been made with the same data (see `check_data`).
 
     existing: whether the run is one to resume or to evaluate. begun: whether it has a checkpoint.
-    weights_only: whether one to evaluate has best.npz alone, as published ones have. data: its
-    data's identity, as in settings.json. other_data: whether it is evaluated on others. events: its
-    Events, for TensorBoard.
+    weights_only: whether one to evaluate has best.npz alone, as published ones have.
+    data_identity: of its data, as in settings.json. other_data: whether it is evaluated on others.
+    events: its Events, for TensorBoard.
 
     Raises UserError if the folder cannot be made, exists already, is missing, or another process
     holds it.
@@ -34,7 +34,7 @@ class RunFolder(object):
 
     def __init__(self, settings, data):
         self.settings = settings
-        self.data = data.identity
+        self.data_identity = data.identity
         self.other_data = False
         self.existing = bool(settings.resume or settings.evaluate)
         self.path = os.path.normpath(
@@ -61,7 +61,7 @@ class RunFolder(object):
             if self.begun:
                 trained_in = self._continued(self.environment(), trained_in)
         save_json(self.file("settings.json"), dict(
-            self.settings.record(step), data=self.data, environment=trained_in))
+            self.settings.record(step), data=self.data_identity, environment=trained_in))
 
     def _continued(self, before, now):
         """The environment to record of a run that continues; what changed is logged and kept.
@@ -82,16 +82,16 @@ class RunFolder(object):
         None: a run of an earlier version, which kept no identity. Raises UserError, unless
         settings.other_data allows an evaluation. No weights can read another vocabulary.
         """
-        same = data is not None and data["fingerprint"] == self.data["fingerprint"]
+        same = data is not None and data["fingerprint"] == self.data_identity["fingerprint"]
         allowed = self.settings.evaluate and self.settings.other_data
         if not (data is None or same or allowed):
             sweep = self.settings.values.get("do_hyperparameter_optimization")
             raise UserError(
                 "%s was made with other data (fingerprint %.12s, now %.12s)" % (
-                    path, data["fingerprint"], self.data["fingerprint"]),
+                    path, data["fingerprint"], self.data_identity["fingerprint"]),
                 "put them back, or " + ("give another --sweep_name" if sweep else
                                         "evaluate with --other_data True, which marks the results"))
-        now = self.data.get("vocabulary")
+        now = self.data_identity.get("vocabulary")
         if (data or {}).get("vocabulary", now) != now:
             raise UserError("%s was made with another vocabulary" % path, "put its data back")
         if allowed and not same:

@@ -11,7 +11,7 @@ from training.quiet_tensorflow import tf
 from files.errors import TrainingFailed, UserError, hint
 from files.progress import ProgressLine
 from files.reading import reading
-from files.run_files import BEST, LAST, remove_results, whole
+from files.run_files import BEST, LAST, check_int, remove
 from training import metrics
 from training.checkpoint import Checkpoint, check_whole
 from training.early_stopping import EarlyStopping
@@ -37,13 +37,13 @@ class Trainer(object):
         self.settings, self.model, self.data, self.run = settings, model, data, run
         self.stopping = EarlyStopping(settings.patience, settings.epochs, model.lower_is_better)
         self.progress = {"epoch": 1, "batch": 0, "step": 0, "seconds": 0.0, "startup_seconds": 0.0,
-                         "sums": metrics.no_sums(model.metrics)}
+                         "sums": metrics.zero_sums(model.metrics)}
         self.journal = Journal(settings, model, data, run)
         self.interruption = Interruption()
         self._started = time.monotonic() if started is None else started
         self._carried, self._skipped_steps = None, 0
-        self._all = Checkpoint(tf.global_variables())
-        self._weights = Checkpoint(tf.trainable_variables())
+        self._last = Checkpoint(tf.global_variables())
+        self._best = Checkpoint(tf.trainable_variables())
         self.session = tf.Session(config=model.session_config)
         try:
             self.session.run(tf.global_variables_initializer())
@@ -93,17 +93,17 @@ class Trainer(object):
                         line.update(progress["batch"], loss=loss, **self._monitor_so_far())
                         if self.clock.checkpoint_due:
                             self._save()
-                        self._pause_if_asked()
+                        self._exit_if_interrupted()
                 valid = self.evaluate("valid")
                 self._check_valid(valid)
                 improved = stopping.update(valid[self.model.monitor])
-                progress["seconds"] += self.clock.elapsed()
+                progress["seconds"] += self.clock.lap()
                 self.journal.epoch(progress, self._train_metrics(), valid, improved, stopping.best)
                 if improved:
-                    self._weights.save(self.session, self.run.file(BEST), self._progress_to_save())
+                    self._best.save(self.session, self.run.file(BEST), self._progress_to_save())
                 self._next_epoch()
                 self._save()
-            self._pause_if_asked()  # while the weights are still the last ones, not the best
+            self._exit_if_interrupted()  # while the weights are still the last ones, not the best
         self.run.log("stopped after epoch %d: %s" % (stopping.epochs_done, stopping.reason))
 
     def load_best(self):
@@ -115,10 +115,10 @@ class Trainer(object):
         if not evaluated_alone:
             self.stopping.check_best(self.model.monitor)
         with hint("%s: %s" % (_LOST_BEST_HINT, self.settings.command())):
-            progress, _ = self._weights.load(self.session, path)
+            progress, _ = self._best.load(self.session, path)
             with reading(path):
                 self.run.check_data(progress.get("data"), path)
-                newer = whole(progress["stopping"]["epochs_done"]) > self.stopping.epochs_done
+                newer = check_int(progress["stopping"]["epochs_done"]) > self.stopping.epochs_done
                 if evaluated_alone and newer:
                     self._set_progress(progress)
 
@@ -128,8 +128,8 @@ class Trainer(object):
         Also the published average of each entry of model.by_example, see mean_of_batch_means.
         """
         model, batches = self.model, self.data.batches(split)
-        sums, by_example = metrics.no_sums(model.metrics), {name: [] for name in model.by_example}
-        wanted = metrics.fetches(model.metrics), model.by_example
+        sums, by_example = metrics.zero_sums(model.metrics), {name: [] for name in model.by_example}
+        wanted = metrics.tensors(model.metrics), model.by_example
         with ProgressLine(self.run, split, len(batches), 0) as line:
             for i in range(len(batches)):
                 fetched, values = self.session.run(wanted, model.feed(batches[i]))
@@ -137,8 +137,8 @@ class Trainer(object):
                 for name in by_example:
                     by_example[name].append(values[name])
                 line.update(i + 1)
-                self._pause_if_asked()
-        found = metrics.finished(model.metrics, sums)
+                self._exit_if_interrupted()
+        found = metrics.values(model.metrics, sums)
         for name, values in by_example.items():
             found[name] = metrics.mean_of_batch_means(
                 np.concatenate(values), self.data.file_order(split), self.settings.batch_size)
@@ -151,7 +151,7 @@ class Trainer(object):
             self.run.save_settings(self.run.environment() if finished else None,
                                    self.progress["step"])
         if self.run.begun and not finished:
-            remove_results(self.run.path)  # they are true no longer
+            remove(self.run.path, "results.json")  # they are true no longer
             batches = self.data.batches("train", self.progress["epoch"])
             self.journal.resumed(self.progress, len(batches))
         self.progress["startup_seconds"] += time.monotonic() - self._started
@@ -165,7 +165,7 @@ class Trainer(object):
         feed = model.feed(batch, self._carried, settings.dropout, (settings.seed, progress["step"]),
                           learning_rate)
         loss, stepped, norm, sums, state = self.session.run(
-            [model.loss, model.train_op, model.gradient_norm, metrics.fetches(model.metrics),
+            [model.loss, model.train_op, model.gradient_norm, metrics.tensors(model.metrics),
              model.state_out], feed)
         finite = math.isfinite(loss)
         self._check_step(loss, finite and stepped)
@@ -186,31 +186,31 @@ class Trainer(object):
             if self.settings.mixed_precision:
                 wrong = "mixed_precision left out %d steps in a row, as they were not finite," % (
                     self._skipped_steps)
-            self._end_diverged(wrong, self.progress["step"] + 1)
+            self._raise_diverged(wrong, self.progress["step"] + 1)
 
     def _check_valid(self, valid):
         for name, value in valid.items():
             if math.isnan(value):  # before anything is saved: the last update spoilt the weights
-                self._end_diverged("the validation %s became nan" % name, self.progress["step"])
+                self._raise_diverged("the validation %s became nan" % name, self.progress["step"])
 
-    def _end_diverged(self, wrong, step):
+    def _raise_diverged(self, wrong, step):
         problem = "%s at step %d (epoch %d) with learning_rate %g" % (
             wrong, step, self.progress["epoch"], self.settings.learning_rate)
         raise TrainingFailed(problem, "start a new run with a lower learning_rate")
 
     def _train_metrics(self):
-        return metrics.finished(self.model.metrics, self.progress["sums"])
+        return metrics.values(self.model.metrics, self.progress["sums"])
 
     def _monitor_so_far(self):
         return {self.model.monitor: self._train_metrics()[self.model.monitor]}
 
     def _next_epoch(self):
         self.progress.update(epoch=self.progress["epoch"] + 1, batch=0,
-                             sums=metrics.no_sums(self.model.metrics))
+                             sums=metrics.zero_sums(self.model.metrics))
         self._carried = None
 
     def _progress_to_save(self):
-        return dict(self.progress, stopping=self.stopping.state(), data=self.run.data)
+        return dict(self.progress, stopping=self.stopping.state(), data=self.run.data_identity)
 
     def _set_progress(self, saved):
         self.stopping.restore(saved["stopping"])
@@ -218,10 +218,10 @@ class Trainer(object):
         self.progress["sums"] = {name: saved["sums"][name] for name in self.model.metrics}
 
     def _save(self):
-        self.progress["seconds"] += self.clock.elapsed()
+        self.progress["seconds"] += self.clock.lap()
         self.run.events.flush()
         carried = tf.nest.flatten(self._carried) if self._carried is not None else []
-        self._all.save(self.session, self.run.file(LAST), self._progress_to_save(), carried)
+        self._last.save(self.session, self.run.file(LAST), self._progress_to_save(), carried)
         self.clock.checkpoint_done()
 
     def _restore(self):
@@ -229,7 +229,7 @@ class Trainer(object):
         path = self.run.file(LAST)
         with hint("remove it: --evaluate then takes best.npz alone" if self.settings.evaluate else
                   "start a new run, or --evaluate its best weights"):
-            progress, carried = self._all.load(self.session, path)
+            progress, carried = self._last.load(self.session, path)
             with reading(path):
                 self.run.check_data(progress.get("data"), path)
                 self._set_progress(progress)
@@ -242,7 +242,7 @@ class Trainer(object):
                     check_whole(self.run.file(BEST))
         self.journal.lost_epochs(self.stopping.epochs_done)
 
-    def _pause_if_asked(self):
+    def _exit_if_interrupted(self):
         if self.interruption.requested:
             self._save()
             self.journal.interrupted(self.progress["step"])

@@ -80,6 +80,8 @@ def sequence_masks(cells, inputs, rate, seed):
         if no_dropout(rate):
             masks.append(None)
             continue
+        if seed is None:
+            raise ValueError("dropout needs a seed: integers [2], the seed and the step")
         layer_seed = tf.cast(seed, tf.int64) + [layer << 32, 0]
         uniform = tf.random.stateless_uniform(mask_shape(cell, inputs, depth), layer_seed,
                                               dtype=inputs.dtype)
@@ -122,7 +124,7 @@ def _dynamic_rnn(cell, inputs, state, mask, lengths):
 
 
 def _integers(lengths):
-    """Make lengths an int32 tensor [B]; None stays None. Raises ValueError if no integers."""
+    """Make lengths an int32 tensor [B]; None stays None. Raises ValueError for other numbers."""
     if lengths is None:
         return None
     lengths = tf.convert_to_tensor(lengths)
