@@ -12,7 +12,7 @@ from files.units import lower_is_better, shown
 from sweeps.parallel import stop, train_on
 from training.provenance import environment
 
-# In percent, rounded up: the most by which published runs of one seed at other commits or on other cores
+# In percent: the most by which published runs of one seed at other commits or on other cores
 # differed in the validation loss of one of their first epochs (music, see docs/results.md).
 NORMAL = 8
 

@@ -187,7 +187,7 @@ def test_damaged_archives_and_missing_files_are_one_line(tmp_path):
         load(tmp_path, "%s,%s" % (path, path))
     with pytest.raises(UserError, match="b.txt is missing"):
         load(tmp_path, "%s,%s,%s/b.txt" % (path, path, tmp_path))
-    with pytest.raises(UserError, match="own_text is /dev/zero, which is neither a file nor a folder"):
+    with pytest.raises(UserError, match="own_text is /dev/zero, which is neither a file nor"):
         load(tmp_path, "/dev/zero")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="empty has no file whose name ends with .txt or .txt.gz"):

@@ -222,8 +222,8 @@ def test_wrong_settings_of_a_run_are_named(script, tmp_path, changed, named):
 @pytest.mark.parametrize("content", [
     "[]", "5", "null", '{"task": "toys"}', '{"task": "toys", "settings": 5}',
     '{"task": "toys", "settings": {}}',
-    '{"task": "toys", "script": "some_main.py", "command": "", "unpublished": {}, "environment": [],'
-    ' "settings": {"data_set_name": "", "cell_name": "", "cell_hyperparameters": {}}}'])
+    '{"task": "toys", "script": "some_main.py", "command": "", "unpublished": {}, "environment":'
+    ' [], "settings": {"data_set_name": "", "cell_name": "", "cell_hyperparameters": {}}}'])
 def test_what_is_not_the_settings_of_a_run_is_named(script, tmp_path, content):
     (tmp_path / "settings.json").write_text(content)
     with pytest.raises(UserError, match="settings.json cannot be read .*give the folder of a run"):
@@ -336,6 +336,14 @@ def test_resume_auto_begins_a_run_or_continues_with_it(tmp_path):
         read_settings(script, words[:4] + ["--batch_size", "6"])
     with pytest.raises(UserError, match="cell_hyperparameters cannot be changed"):
         read_settings(script, words[:6] + ["--cell_hyperparameters", "{'relu_layers': 2}"])
+
+
+def test_an_option_of_a_sweep_without_a_sweep_is_refused():
+    words, switch = ["--sweep_trials", "5"], ["--do_hyperparameter_optimization", "True"]
+    with pytest.raises(UserError, match="sweep_trials is given, but no sweep is made: add --do_hy"):
+        read_settings(vars(lm_main), words)
+    assert read_settings(vars(lm_main), words + switch).sweep_trials == 5
+    assert read_settings(vars(lm_main), words + ["--name", "sweep/trial-001"]).sweep_trials == 5
 
 
 # --- Mistakes at the top and on the command line ---

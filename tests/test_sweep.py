@@ -563,7 +563,8 @@ def test_what_a_sweep_minimises(tmp_path, monitor, loss):
 # --- Search spaces ---
 
 def space_of(script, *words):
-    return search_space(read_settings(vars(script), list(words)))
+    words = ["--do_hyperparameter_optimization", "True"] + list(words)
+    return search_space(read_settings(vars(script), words))
 
 
 def test_dimensions_are_those_of_task_and_cell():

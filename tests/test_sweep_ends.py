@@ -46,8 +46,9 @@ def recorded(toy):
 def test_broken_surroundings_end_a_sweep_and_spend_no_trial(toy, order, reason):
     toy.orders(**{"t%d" % number: order for number in range(2, 13)})
     with toy.open("--sweep_trials", "12") as sweep:
-        with pytest.raises(UserError, match="3 times in a row a trial had no result, the last one: " + reason +
-                           ": fix this, or remove .*trial-00[24] if its own files are damaged"):
+        with pytest.raises(UserError, match="3 times in a row a trial had no result, the last one: "
+                           + reason + ": fix this, or remove .*trial-00[24] if its own files are "
+                           "damaged"):
             sweep.search()
         assert len(toy.calls()) == 4
     assert [record["trial"] for record in recorded(toy)] == [1]

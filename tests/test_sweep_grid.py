@@ -29,8 +29,11 @@ def toy(tmp_path):
     return Toy(tmp_path)
 
 
-def grid_words(search=None):
-    return ["--search_method", "grid", "--search", str(search or GRID), "--sweep_trials", "2"]
+SWEEP = ["--do_hyperparameter_optimization", "True"]
+
+
+def grid_words(search=GRID):
+    return ["--search_method", "grid", "--search", str(search), "--sweep_trials", "2"]
 
 
 def test_a_grid_is_all_combinations_and_sweep_trials_does_not_limit_it(toy):
@@ -96,18 +99,18 @@ def test_seeds_may_be_a_dimension_of_a_grid_only(toy):
     ({name: ("grid", 0.1, 0.5, 1000) for name in ("dropout", "learning_rate")},
      "a grid of 1,000,000 points, but at most 100,000 are possible")])
 def test_grids_that_cannot_be_are_named(search, words):
-    settings = read_settings(vars(mm_main), ["--search_method", "grid", "--search", str(search)])
+    settings = read_settings(vars(mm_main), SWEEP + grid_words(search))
     with pytest.raises(UserError, match=words):
         search_space(settings)
 
 
 def test_a_method_that_is_unknown_is_named():
     with pytest.raises(UserError, match="search_method is 'grib', .* tpe, random, grid"):
-        search_space(read_settings(vars(mm_main), ["--search_method", "grib"]))
+        search_space(read_settings(vars(mm_main), SWEEP + ["--search_method", "grib"]))
 
 
 def test_values_of_grids_are_short_and_keep_their_ends():
-    space = search_space(read_settings(vars(mm_main), grid_words({
+    space = search_space(read_settings(vars(mm_main), SWEEP + grid_words({
         "learning_rate": ("log_grid", 1e-4, 1e-2, 5), "batch_size": ("grid", 1, 4, 7)})))
     assert space["learning_rate"][1] == [1e-4, 0.0003162, 0.001, 0.003162, 1e-2]
     assert space["batch_size"][1] == [1, 2, 3, 4] and points_in(space) == 20

@@ -44,6 +44,7 @@ def read_settings(script_globals, arguments=None):
         # A data set that the command line names may not need a place that is given at the top.
         if top and is_place(name) and "data_set_name" not in given:
             reader.constants[name].check_use(values["data_set_name"])
+    reader.check_sweep(values, given)
     return reader.settings(values, given)
 
 
@@ -84,6 +85,18 @@ class _Reader(object):
         own = {name: given[name] for name in given if name not in self.defaults}
         values["cell_hyperparameters"] = self._hyperparameters(values, own)
         return {name: values[name] for name in self.defaults}
+
+    def check_sweep(self, values, given):
+        """Raise UserError for an option of a sweep in a call that makes none.
+
+        Trials, whose names are such as sweep/trial-001, are given the options of their sweep.
+        """
+        if values.get("do_hyperparameter_optimization") or os.sep in values.get("name", ""):
+            return
+        for name, value in given.items():
+            if self.constants[name].group == "Sweep" and value != self.defaults[name]:
+                raise UserError("%s is given, but no sweep is made" % name,
+                                "add --do_hyperparameter_optimization True")
 
     def _published_value(self, name, data_set_name):
         if name not in self._table[data_set_name]:
