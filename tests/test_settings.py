@@ -139,7 +139,7 @@ def test_hyperparameters_belong_to_the_cell_and_the_data_set(script):
     (["--batch_size", "None"], ["batch_size", "'None'", "int >= 1"]),  # not in the table
     (["--data_set_name", "IMDB", "--dropout", "None"], ["dropout", "IMDB"]),
     (["--quick", "3"], ["quick", "3", "True or False"]),
-    (["--data_set_name", "huge"], ["data_set_name", "huge", "small, large"]),
+    (["--data_set_name", "huge"], ["data_set_name", "huge", "small, large", "other scripts"]),
     (["--data_set_name", "IMDB"], ["dropout", "IMDB", "some_main.py"]),
     (["--data_set_name", "small", "--dropout", "0.99999999999"], ["dropout", "0, < 1"]),  # float32
     (["--nosuch", "1"], ["--nosuch", "some_main.py"]),

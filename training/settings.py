@@ -64,7 +64,9 @@ class _Reader(object):
 
     def check(self, name, value):
         """Convert `value` to the kind of the constant `name`. Raises UserError."""
-        return self.constants[name].check(value, self._choices)
+        with hint("other data sets are those of the other scripts"
+                  if name == "data_set_name" else None):
+            return self.constants[name].check(value, self._choices)
 
     def settings(self, values, given, **more):
         """The Settings that have these values."""
