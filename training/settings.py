@@ -93,12 +93,13 @@ class _Reader(object):
 
         Trials, whose names are such as sweep/trial-001, are given the options of their sweep.
         """
-        if values.get("do_hyperparameter_optimization") or os.sep in values.get("name", ""):
+        switch = "do_hyperparameter_optimization"
+        if values.get(switch) or os.sep in values.get("name", ""):
             return
-        for name, value in given.items():
-            if self.constants[name].group == "Sweep" and value != self.defaults[name]:
+        for name in sorted(set(given) - {switch}):
+            if self.constants[name].group == "Sweep" and given[name] != self.defaults[name]:
                 raise UserError("%s is given, but no sweep is made" % name,
-                                "add --do_hyperparameter_optimization True")
+                                "add --%s True" % switch)
 
     def _published_value(self, name, data_set_name):
         if name not in self._table[data_set_name]:
