@@ -41,7 +41,7 @@ def _run_one(settings, data, build_model, show, started):
         model = build_model(settings, data)
         if not settings.evaluate:
             for split in ("train", "valid"):
-                data.batches(split)  # what does not fit is told before the run's folder is made
+                data.batches(split)  # raises if they do not fit, before the run's folder is made
         try:
             with RunFolder(settings, data) as folder:
                 for note in settings.notes:

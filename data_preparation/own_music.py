@@ -85,7 +85,7 @@ def split_by_name(names):
 
 
 def left_out_lines(left_out):
-    """The lines of a table of what was left out, the commonest of each kind."""
+    """The lines of a table of what was left out; of files the first _MOST_LINES."""
     notes, files = Counter(), Counter()
     for kinds in left_out["notes"].values():
         notes.update(kinds)

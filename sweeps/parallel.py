@@ -62,8 +62,8 @@ def shared_cores(number):
     """The usable cores in `number` sets of nearly the same size. Raises UserError for too few."""
     cores = sorted(os.sched_getaffinity(0))
     if number > len(cores):
-        raise UserError("parallel is %d, but this process may use %s" % (
-            number, counted(len(cores), "core")),
+        usable = counted(len(cores), "core")
+        raise UserError("parallel is %d, but this process may use %s" % (number, usable),
                         "give at most that many")
     bounds = [len(cores) * i // number for i in range(number + 1)]
     return [set(cores[low:high]) for low, high in zip(bounds, bounds[1:])]
