@@ -112,7 +112,8 @@ class ReviewData(LabelledData):
             order = self.file_order(split)
             groups = example_groups(len(order), self._settings.batch_size)
             groups = [order[group] for group in groups]
-        return Batches(groups, lambda chosen: self._batch(reviews, chosen))
+        ends = np.cumsum(reviews.lengths)  # of each review in ids
+        return Batches(groups, lambda chosen: self._batch(reviews, ends[chosen], chosen))
 
     def file_order(self, split):
         """The numbers of the reviews as batches(split) of valid and test has them in turn."""
@@ -144,11 +145,10 @@ class ReviewData(LabelledData):
             random.shuffle(slices)
         return [order[part] for part in slices]
 
-    def _batch(self, reviews, chosen):
+    def _batch(self, reviews, ends, chosen):
         lengths = np.minimum(reviews.lengths[chosen], self._settings.window_size)
         steps = np.arange(lengths.max())[:, None]
         inside = steps < lengths
-        ends = np.cumsum(reviews.lengths)[chosen]
         positions = np.where(inside, ends - lengths + steps, 0)
         return {"inputs": np.where(inside, reviews.ids[positions], 0).astype(np.int32),
                 "lengths": lengths.astype(np.int32),

@@ -67,8 +67,10 @@ def first_epochs(folder, saved, then, trial, count):
     with ThreadPoolExecutor(1) as pool:
         training = pool.submit(train_on, _cores(then), trial)
         try:
+            while not training.done() and not has_settings(trial.folder):
+                time.sleep(0.2)
+            _check_data(folder, saved, trial)
             while not training.done() and len(load_metrics(trial.folder)) < count:
-                _check_data(folder, saved, trial)
                 time.sleep(0.2)
             reason = training.result()["reason"] if training.done() else None
         finally:
@@ -76,7 +78,6 @@ def first_epochs(folder, saved, then, trial, count):
     epochs = load_metrics(trial.folder)[:count]
     if reason or len(epochs) < count:
         raise UserError("the training failed: %s" % (reason or "it ended early"))
-    _check_data(folder, saved, trial)
     return epochs
 
 

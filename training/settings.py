@@ -58,9 +58,10 @@ class _Reader(object):
         self._choices = {"data set": list(self._table), "cell": list(registry.CELLS)}
         self.defaults = {constant.name: absolute(constant.name, constant.value)
                          for constant in constants}
-        self.constants = {constant.name: constant for constant in constants + cell_constants()}
-        of_cells = {constant.name for constant in cell_constants()}
-        self.published_names = of_cells.union(*self._table.values())
+        of_cells = cell_constants()
+        self.constants = {constant.name: constant for constant in constants + of_cells}
+        self.published_names = {constant.name for constant in of_cells}.union(
+            *self._table.values())
 
     def check(self, name, value):
         """Convert `value` to the kind of the constant `name`. Raises UserError."""
