@@ -30,7 +30,7 @@ sys.path.insert(0, ROOT)
 # Nothing here may import the environment's packages: the interpreter with PyTorch has none.
 from files.errors import OneLineParser, UserError, run_as_script
 from files.writing import save_json
-from training.constants import Constant
+from training.constants import int_option
 
 SHAPES = {"music": {"D": 88, "N": 1034, "B": 16, "T": 200, "output_size": 64},
           "charlm": {"D": 64, "N": 512, "B": 64, "T": 256, "output_size": 128},
@@ -218,7 +218,7 @@ def read_options():
     add = parser.add_argument
     add("--shapes", nargs="+", choices=list(SHAPES), default=list(SHAPES), help="of %(choices)s")
     add("--cells", nargs="+", choices=list(COLUMNS), default=list(COLUMNS), help="of %(choices)s")
-    add("--repeats", type=Constant("--repeats", None, "", "int >= 1", "").check, default=7,
+    add("--repeats", type=int_option("--repeats", 1), default=7,
         help="steps of each path (default: %(default)s)")
     add("--torch_python", help="an interpreter with PyTorch, to compare with its layers")
     add("--tf2_python", help="an interpreter with TensorFlow 2.x, to measure it too")

@@ -36,7 +36,7 @@ from sweeps.options import all_options
 from sweeps.trial import Trial
 from tools.reproduce_plan import (FIXED, SCRIPTS, announce, check_data, plan, script_of,
                                   settings_again, unknown)
-from training.constants import cell_constants, read_constants
+from training.constants import cell_constants, int_option, read_constants
 from training.quiet_tensorflow import tf
 from training.run_settings import run_path
 
@@ -109,15 +109,16 @@ def _parser(constants):
     parser.add_argument("--all", action="store_true", help="all rows of the paper's table")
     parser.add_argument("--cells", nargs="+", default=list(CELLS), metavar="CELL",
                         help="which cells (default: %(default)s)")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[1], metavar="K",
-                        help="a run for each seed (default: 1)")
-    parser.add_argument("--parallel", type=int, default=1, metavar="N",
+    parser.add_argument("--seeds", nargs="+", default=[1], metavar="K",
+                        type=int_option("--seeds", 0), help="a run for each seed (default: 1)")
+    parser.add_argument("--parallel", type=int_option("--parallel", 1), default=1, metavar="N",
                         help="trainings at a time, each with its part of the cores, or "
                              "with a GPU of its own (default: 1)")
     parser.add_argument("--tuned", action="store_true",
                         help="the settings of the published sweep's winner, not the published ones")
     parser.add_argument("--check", metavar="RUN", help="the folder of a published run to check")
-    parser.add_argument("--epochs_to_check", type=int, default=1, metavar="N",
+    parser.add_argument("--epochs_to_check", default=1, metavar="N",
+                        type=int_option("--epochs_to_check", 1),
                         help="its first epochs that are trained (default: 1)")
     for name in constants:
         parser.add_argument("--" + name, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
@@ -146,8 +147,6 @@ def _options(arguments):
     for name in options.cells:
         if name not in CELLS:
             raise unknown("cell", name, list(CELLS))
-    if min(options.parallel, options.epochs_to_check) < 1:
-        raise UserError("--parallel and --epochs_to_check must be at least 1")
     if options.all:
         options.data_sets = list(PAPER_RESULTS) + options.data_sets
     if bool(options.data_sets) == bool(options.check):

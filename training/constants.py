@@ -109,6 +109,11 @@ class Constant(object):
         return converted
 
 
+def int_option(option, least):
+    """The `type` of an argparse option that is an int >= least; it raises UserError."""
+    return Constant(option, None, "", "int >= %d" % least, "").check
+
+
 def is_finite(number):
     """Whether a number is neither infinite nor NaN, also in float32; an int may have any length."""
     return abs(number) <= LARGEST_FLOAT
