@@ -25,7 +25,7 @@ TASK = "language"
 
 # ---- Data
 data_set_name = "penn"  # which text [data set]
-own_text = ""  # of OwnText: a file (or .gz), a folder of .txt, or train,valid,test [text]
+own_text = ""  # of OwnText: a file (or .gz), a folder of .txt, or train,valid,test [paths]
 own_unit = "character"  # of OwnText: its tokens, character or word [text]
 own_vocabulary = 10000  # of OwnText: the most symbols to know, the others are unknown [int >= 1]
 window_size = None  # time steps in a training window [int >= 2]
@@ -72,7 +72,7 @@ runs_folder = "runs"  # runs go to <runs_folder>/<task>/<data set>/<cell>/<name>
 resume = ""  # a run's folder: continue it; auto: the run `name`, if it has begun [path]
 evaluate = ""  # a run's folder: evaluate its best checkpoint, without training [path]
 sample = ""  # a run's folder: make only its samples, from its best checkpoint [path]
-other_data = False  # evaluate on other data than those trained on; marks the results [bool]
+other_data = False  # evaluate on other data; into results-other-data.json [bool]
 evaluate_on_test = True  # evaluate on the test split at the end; trials of a sweep do not [bool]
 checkpoint_minutes = 5.0  # time between checkpoints within an epoch [float > 0]
 summary_steps = 20  # steps between TensorBoard's scalars within an epoch [int >= 1]

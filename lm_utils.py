@@ -6,6 +6,8 @@ of the training part, stats). It prints an analysis; --own_text does the same to
 `load(settings)` is what lm_main.py works with.
 """
 
+import platform
+
 import files.environment  # noqa: F401: before numpy
 import numpy as np
 
@@ -215,8 +217,9 @@ def _own_source(settings):
                    None, settings.own_vocabulary, " ")
 
 
+# Each Python comes with a text of its own.
 TASK = Task("lm", {name: data_set.files for name, data_set in DATA_SETS.items()}, _make,
-            LanguageData, own_data=OWN)
+            LanguageData, {"PythonDocs": "PythonDocs " + platform.python_version()}, own_data=OWN)
 prepare, load, main = TASK.prepare, TASK.load, TASK.main
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ TASK = "music"
 
 # ---- Data
 data_set_name = "JSB Chorales"  # which pieces [data set]
-own_music = ""  # of OwnMusic: a folder of MIDI files (.mid, .midi), with those in it [text]
+own_music = ""  # of OwnMusic: a folder of MIDI files (.mid, .midi), with those in it [paths]
 steps_per_quarter = 2  # of OwnMusic: time steps in a quarter note [int >= 1]
 own_music_outside = "shift"  # of OwnMusic: notes off the keyboard: shift by octaves, or drop [text]
 window_size = None  # time steps in a training window [int >= 2]
@@ -70,7 +70,7 @@ runs_folder = "runs"  # runs go to <runs_folder>/<task>/<data set>/<cell>/<name>
 resume = ""  # a run's folder: continue it; auto: the run `name`, if it has begun [path]
 evaluate = ""  # a run's folder: evaluate its best checkpoint, without training [path]
 sample = ""  # a run's folder: make only its samples, from its best checkpoint [path]
-other_data = False  # evaluate on other data than those trained on; marks the results [bool]
+other_data = False  # evaluate on other data; into results-other-data.json [bool]
 evaluate_on_test = True  # evaluate on the test split at the end; trials of a sweep do not [bool]
 checkpoint_minutes = 5.0  # time between checkpoints within an epoch [float > 0]
 summary_steps = 20  # steps between TensorBoard's scalars within an epoch [int >= 1]

@@ -69,20 +69,15 @@ def user_paths(given):
         user_path(part.strip()) for part in given.split(",")]
 
 
-def is_place(option):
-    """Whether a setting names where a user's own data are."""
-    return option in _OPTIONS.values()
-
-
-def absolute(option, value):
-    """`value` of a setting; if it is where a user's data are, with absolute paths.
+def absolute(given):
+    """Where a user's data are, with absolute paths; "" stays as it is.
 
     The run is then the same from whatever folder, and has ready files of its own.
     """
-    if not is_place(option) or not value:
-        return value
-    paths = user_paths(value)
-    return ",".join(paths) if any(map(os.path.exists, paths)) else user_path(value)
+    if not given:
+        return given
+    paths = user_paths(given)
+    return ",".join(paths) if any(map(os.path.exists, paths)) else user_path(given)
 
 
 def files_below(folder, endings):

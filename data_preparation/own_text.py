@@ -38,7 +38,7 @@ def find(given):
         raise UserError("own_text is %s, which is neither a file nor a folder" % path)
     if len(paths) not in (1, len(SPLITS)):
         raise UserError("own_text names %d files" % len(paths),
-                        "name one, or three as train,valid,test")
+                        "name one, or three as train,valid,test without commas in their paths")
     present = [path for path in paths if os.path.exists(path)]
     if len(present) not in (0, len(paths)):
         raise UserError("%s is missing" % next(path for path in paths if path not in present))

@@ -80,8 +80,12 @@ class Task(object):
         settings = self._arguments()
         if self._own and getattr(settings, self._own.option):
             given = getattr(settings, self._own.option)
-            setattr(settings, self._own.option, own.absolute(self._own.option, given))
+            setattr(settings, self._own.option, own.absolute(given))
             return self._prepare_and_analyse([self._own.name], settings)
+        for name, default in (self._own.others if self._own else {}).items():
+            if getattr(settings, name) != default:
+                raise UserError("%s is given without %s" % (name, self._own.option),
+                                "add --" + self._own.option)
         return self._prepare_and_analyse(self._sources, settings)
 
     def _arguments(self):

@@ -1,6 +1,7 @@
 """Printing, also of strangers' texts and to closed standard streams. Standard library only."""
 
 import contextlib
+import errno
 import os
 import sys
 
@@ -13,12 +14,17 @@ def printable(text):
 def print_line(text=""):
     """Print a line to standard output at once; nothing if that is closed.
 
-    What its encoding lacks, and the bytes of a file's name that are not UTF-8, come out as "?".
+    What its encoding lacks, and the bytes of a file's name that are not UTF-8, come out as "?". If
+    its terminal is gone, as after `disown`, nothing is printed: a training has its log.txt.
     """
     if _is_open(sys.stdout):
         encoding = sys.stdout.encoding or "utf-8"
         line = text.encode(encoding, "replace").decode(encoding) + "\n"
-        print(line, end="", flush=True)  # in one piece: several threads may print
+        try:
+            print(line, end="", flush=True)  # in one piece: several threads may print
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
 
 
 def print_error(text):

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 
 from files.reading import load_json, reading
 
@@ -56,6 +57,11 @@ def trial_name(number):
 def winner_name(number, seed):
     """The name of the folder of a sweep's winner, a trial, with a further seed."""
     return "winner-%03d-seed-%d" % (number, seed)
+
+
+def is_of_sweep(name):
+    """Whether a run's name, such as sweep/trial-001, is one of the above in a sweep's folder."""
+    return re.match(r".+/(trial-\d+|winner-\d+-seed-\d+)$", name) is not None
 
 
 def load_settings(folder):

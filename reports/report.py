@@ -15,19 +15,21 @@ from reports.paper_results import PAPER_RESULTS, comparable, paper_value
 from training.provenance import environment
 
 SAME = 0.01  # of a loss, or in accuracy: other versions and cores make less
+OF_OTHER_DATA = "results-other-data.json"
 
 
 def final(trainer):
     """Evaluate the best checkpoint; write results.json and learning_curve.png, print the box.
 
     Without settings.evaluate_on_test the test split is not even read, and the results have nothing
-    of it, unless this is an evaluation of a run that was tested before.
+    of it, unless the run was tested before.
 
     A published run, of which only the best weights are there, keeps its files if this adds nothing
-    to them: another machine's last digits are not the published ones.
+    to them: another machine's last digits are not the published ones. Results on other data than
+    the run was trained on go into a file of their own, OF_OTHER_DATA.
 
-    Returns whether the files were written. Raises UserError if no epoch is finished yet, a file
-    cannot be written, or the weights no longer give what they gave in training.
+    Returns whether the run's files were written. Raises UserError if no epoch is finished yet, a
+    file cannot be written, or the weights no longer give what they gave in training.
     """
     trainer.load_best()
     run, settings = trainer.run, trainer.settings
@@ -42,11 +44,13 @@ def final(trainer):
             _check_weights_give(trainer.stopping.best, results)
     if settings.evaluate:
         results["evaluated_in"] = environment()
-        if not settings.evaluate_on_test:
-            _keep_test(results, run)
-    new = not run.weights_only or _adds_to(run, results)
+    if not settings.evaluate_on_test:
+        _keep_test(results, run)
+    new = not run.other_data and (not run.weights_only or _adds_to(run, results))
     if new:
         _write(trainer, results)
+    elif run.other_data:
+        save_json(run.file(OF_OTHER_DATA), results)
     for line in box(results, run.path, trainer.data.baseline_name):
         run.log(line)
     return new
@@ -74,8 +78,8 @@ def _write(trainer, results):
 
 
 def _adds_to(run, results):
-    """Whether results have metrics that results.json lacks, or are of other data."""
-    if not has_results(run.path) or results["other_data"]:
+    """Whether results have metrics that results.json lacks."""
+    if not has_results(run.path):
         return True
     earlier = load_results(run.path)
     return any(set(results.get(split, {})) - set(earlier.get(split, {}))
@@ -165,7 +169,7 @@ def box(results, folder, baseline_name):
 
 def _data_row(results):
     if results["other_data"]:
-        return [("data", "others than those trained on, not comparable with the paper")]
+        return [("data", "others than those trained on, so this is in " + OF_OTHER_DATA)]
     if results["data_fraction"] == 1:
         return []
     only = "" if results["data_fraction"] is None else "only "

@@ -22,7 +22,9 @@ def lines(folders):
     for run in runs:
         if run.kind == "other" or run.results["data_set"] not in PAPER_RESULTS:
             others.setdefault(run.group, []).append(run)
-    return tables(runs) + list(map(_other, others.values()))
+    without_data = [(data_set, rest) for data_set, _, *rest in others]
+    return tables(runs) + [_other(group, without_data.count(alike) > 1)
+                           for group, alike in zip(others.values(), without_data)]
 
 
 def tables(runs):
@@ -37,13 +39,15 @@ def tables(runs):
     return found
 
 
-def _other(runs):
-    """The line of the runs of a group."""
+def _other(runs, name_data):
+    """The line of the runs of a group; name_data: with their fingerprint."""
     results, metric = runs[0].results, runs[0].results["monitor"]
     known = unit(metric)
     values = [known.factor * run.results["test"][metric] for run in runs]
     text = known.label + " " + with_deviation(metric, *mean_and_deviation(values))
     ours = "%s, %s, test: %s, n %d" % (results["data_set"], results["cell"], text, len(runs))
+    if name_data:
+        ours += ", data with the fingerprint %.12s" % runs[0].fingerprint
     differences = ", ".join(runs[0].differences())
     return ours + " (%s: not to be set beside the paper's)" % differences if differences else ours
 

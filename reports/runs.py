@@ -54,7 +54,7 @@ class Run(object):
     @property
     def kind(self):
         """"tuned" (by a sweep), "untuned" (the published settings) or "other"."""
-        if self.results["data_fraction"] != 1 or self.results.get("other_data"):
+        if self.results["data_fraction"] != 1:
             return "other"
         if self.winner:
             return "tuned"
@@ -63,7 +63,7 @@ class Run(object):
     def differences(self):
         """The differences from a published run, as a list of texts."""
         fraction, found = self.results["data_fraction"], []
-        if fraction is None or self.results.get("other_data"):
+        if fraction is None:
             found.append("other data than the published ones")
         elif fraction != 1:
             found.append("%.3g %% of the data" % (100 * fraction))

@@ -13,6 +13,7 @@ from files.run_files import is_sweep, load_settings, trial_name
 from sweeps.search_space import search_space
 from sweeps.trial import Trial
 from training.options import option_words
+from training.run_settings import NEW_RUN
 
 # The settings of the sweep that must stay as they were when it was begun.
 _OF_SWEEP = ("search", "search_method", "prune_after")
@@ -42,7 +43,8 @@ def all_options(settings):
 def later_options(settings, **more):
     """The options of a call for a run that exists: those that may change, and `more`."""
     values = {name: value for name, value in settings.values.items()
-              if settings.constants[name].may_change(evaluate=True) and name != "name"}
+              if settings.constants[name].may_change(evaluate=True)
+              and settings.constants[name].is_for(settings.data_set_name) and name not in NEW_RUN}
     return option_words(dict(values, **more))
 
 
@@ -96,7 +98,7 @@ def check_same(path, settings, space):
     Settings that change no numbers may differ, but for _OF_SWEEP. A grid may have grown. A
     hyperparameter that the cell did not have then has its published value.
     """
-    with hint("remove %s or give another --sweep_name" % path):
+    with hint("put it back from a copy, or give another --sweep_name"):
         saved = load_settings(path)["settings"]
     if not saved.get("do_hyperparameter_optimization"):
         raise UserError("%s is not a sweep" % path, "give another --sweep_name")
@@ -107,8 +109,8 @@ def check_same(path, settings, space):
         **saved["cell_hyperparameters"])
     now = json.loads(json.dumps(settings.values))
     for name in sorted(now):
-        fixed = settings.constants[name].is_of_computation or name in _OF_SWEEP
-        begun = saved.get(name, now[name])
+        constant, begun = settings.constants[name], saved.get(name, now[name])
+        fixed = constant.is_of_computation and not constant.is_place or name in _OF_SWEEP
         if not fixed or now[name] == begun:
             continue
         if name != "search" or not _has_grown(settings, space, begun):

@@ -42,6 +42,8 @@ def run(settings, data, script_globals):
     winner.check_seeds(settings, space)
     if settings.spark_master:
         spark.check_master(settings.spark_master)
+    elif settings.spark_parallelism != settings.constants["spark_parallelism"].value:
+        raise UserError("spark_parallelism is given, but no spark_master", "leave it out")
     script = os.path.abspath(script_globals["__file__"])
     with Sweep(settings, space, script, data) as sweep:
         sweep.search_and_finish()

@@ -85,16 +85,12 @@ def _can_be_tested(folder):
     """Whether a run has ended and was tested, or has its weights. Raises UserError for damage."""
     if not is_finished(folder):
         return False
-    return _was_tested(results(folder)) or os.path.exists(os.path.join(folder, BEST))
-
-
-def _was_tested(found):
-    return "test" in found and not found.get("other_data")
+    return "test" in results(folder) or os.path.exists(os.path.join(folder, BEST))
 
 
 def _tested(sweep, folder):
     """The results of the winner's run in `folder`, with the test split."""
-    if not _was_tested(results(folder)):
+    if "test" not in results(folder):
         words = options.later_options(sweep.settings, evaluate=folder, evaluate_on_test=True)
         reason = call(sweep.script, words).reason
         if reason:

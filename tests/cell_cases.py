@@ -25,6 +25,8 @@ CASES = {
     "lstm, bias -2": (lambda: LSTMCell(3, -2.0),
                       functools.partial(numpy_cells.lstm, forget_bias=-2.0)),
     "mogrifier": (lambda: MogrifierLSTMCell(5, 5, 2), numpy_cells.mogrifier_lstm),
+    "mogrifier, 1 round": (lambda: MogrifierLSTMCell(3, 1, 2), numpy_cells.mogrifier_lstm),
+    "mogrifier, 2 rounds": (lambda: MogrifierLSTMCell(5, 2, 2), numpy_cells.mogrifier_lstm),
     "mogrifier, 6 rounds": (lambda: MogrifierLSTMCell(3, 6, 4), numpy_cells.mogrifier_lstm),
     "mogrifier, rank 0": (lambda: MogrifierLSTMCell(4, 5, 0), numpy_cells.mogrifier_lstm),
     "mogrifier, no rounds": (lambda: MogrifierLSTMCell(4, 0, 2), numpy_cells.mogrifier_lstm),

@@ -14,7 +14,16 @@ os.environ["MPLBACKEND"] = "Agg"
 # A shell's job in the background begins with SIGINT ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-import training.quiet_tensorflow  # noqa: E402,F401: before a test imports TensorFlow by itself
+import pytest  # noqa: E402
+
+from training.quiet_tensorflow import tf  # noqa: E402: before a test imports TensorFlow by itself
+
+
+@pytest.fixture
+def session():
+    """A session of a graph of its own, which is the default."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        yield session
 
 
 def pytest_make_parametrize_id(config, val, argname):

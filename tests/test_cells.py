@@ -11,7 +11,7 @@ import tensorflow.compat.v1 as tf
 
 from cell_cases import (CASES, flat_state, load, random_mask, random_states, random_weights,
                         state_like)
-from cells import registry
+from cells import mogrifier_lstm, registry
 from cells.gru import GRUCell
 from cells.lstm import LSTMCell
 from cells.mogrifier_lstm import MogrifierLSTMCell
@@ -171,9 +171,26 @@ def test_variables_are_those_of_weight_shapes_and_made_once(case):
     assert all(variable.name.startswith(scope) for variable in tf.trainable_variables())
 
 
-def test_parameter_count_of_the_published_music_model():
-    shapes = RRUCell(1034, 64).weight_shapes(88)
-    assert sum(int(np.prod(shape)) for shape in shapes.values()) + 64 * 88 + 88 == 4992810
+def test_the_middle_layer_is_rounded_halves_to_the_even_number():
+    cases = ((4, 4, 0.7, 6), (3, 4, 1.4, 10), (2, 3, 0.5, 2), (3, 4, 0.5, 4))
+    for units, depth, multiplier, middle in cases:  # of 5.6, 9.8, 2.5 and 3.5
+        assert RRUCell(units, 1, 1, multiplier).middle_size(depth) == middle
+
+
+@pytest.mark.parametrize("cell_name", sorted(registry.CELLS))
+def test_the_registry_hands_on_all_of_a_cells_hyperparameters(cell_name):
+    given = {"output_size": 3, "relu_layers": 4, "middle_layer_size_multiplier": 1.5,
+             "normalize": False, "forget_bias": -2.0, "feature_mask_rounds": 3,
+             "feature_mask_rank": 7}
+    own = {name: given[name] for name in registry.CELLS[cell_name].hyperparameters}
+    cell = registry.make_cell(cell_name, 5, own)
+    assert {name: getattr(cell, name) for name in own} == own
+
+
+@pytest.mark.skipif(not tf.__version__.startswith("1."), reason="dm-sonnet is of TensorFlow 1.x")
+def test_the_mogrifiers_weights_live_in_sonnet_modules():
+    sonnet = pytest.importorskip("sonnet")
+    assert (mogrifier_lstm.Linear, mogrifier_lstm.AddBias) == (sonnet.Linear, sonnet.AddBias)
 
 
 def initial_values(cell, depth, seed=1):

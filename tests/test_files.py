@@ -51,6 +51,16 @@ def test_a_line_is_written_in_one_piece_as_several_threads_may_print(monkeypatch
     assert list(filter(None, written)) == ["a line\n"]
 
 
+def test_a_terminal_that_is_gone_stops_nothing(monkeypatch):
+    stream = unittest.mock.Mock(closed=False, encoding="utf-8")
+    monkeypatch.setattr(sys, "stdout", stream)
+    stream.write.side_effect = OSError(errno.EIO, "Input/output error")
+    print_line("a line")
+    stream.write.side_effect = BrokenPipeError()
+    with pytest.raises(BrokenPipeError):
+        print_line("a line")
+
+
 class Call(object):
     """Pickled as the call of a function, with what a pickle may do to its value afterwards."""
 

@@ -162,6 +162,8 @@ def test_python_docs_need_no_download_and_are_prepared_by_load(tmp_path):
     stats = data.stats("train")
     assert stats["python"].startswith("3.7.") and len(stats["sha256"]) == 64
     assert data.fraction == 1
+    # Another Python has another text, which is prepared beside it.
+    assert os.listdir(str(tmp_path / "lm" / "ready")) == ["PythonDocs " + stats["python"]]
     batch = data.batches("train")[0]
     assert "assert" in data.decode(batch["inputs"][:, 0]) and data.characters
 

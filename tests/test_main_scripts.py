@@ -26,7 +26,7 @@ from data_preparation import identity
 from reports import report
 from training import trainer
 from files.errors import UserError, run_as_script
-from training.constants import read_constants
+from training.script_constants import read_constants
 from training.settings import read_settings
 
 SCRIPTS = (sa_main, lm_main, mm_main, mnist_main)
@@ -115,11 +115,11 @@ def train(folder, data_set, cell_name, *more):
     return json.loads((path / "results.json").read_text())
 
 
-@pytest.mark.parametrize("cell_name", sorted(CELLS))
-@pytest.mark.parametrize("data_set", [
-    pytest.param(name, marks=pytest.mark.tf2 if name in OF_EACH_SCRIPT else ())
-    for name in sorted(CASES)])
-def test_two_steps_and_an_evaluation(folder, data_set, cell_name):
+@pytest.mark.parametrize("data_set, cell_name", [
+    pytest.param(name, cell_name, marks=pytest.mark.tf2 if name in OF_EACH_SCRIPT else ())
+    for name in sorted(CASES) for cell_name in sorted(CELLS)
+    if name in OF_EACH_SCRIPT or cell_name == "RRU"])
+def test_every_data_set_can_be_trained_and_evaluated(folder, data_set, cell_name):
     case, results = CASES[data_set], train(folder, data_set, cell_name)
     assert (results["data_set"], results["cell"], results["task"]) == (
         data_set, cell_name, case.script.TASK)
@@ -154,9 +154,12 @@ def test_a_part_of_a_text_is_shown_as_one(folder, capsys, monkeypatch):
     assert "only 9e-05 % of the full text8, not comparable with the paper" in shown
     assert shown.count("(unigram baseline, test: ") == 2  # of BPC and of accuracy
     assert "paper (test)" not in shown
-    lines = report.box(dict(results, data_fraction=1, paper=1.35), "somewhere", "unigram baseline")
+    test = dict(results["test"], bpc=1.4)
+    lines = report.box(dict(results, data_fraction=1, paper=1.35, test=test), "somewhere",
+                       "unigram baseline")
     whole = "\n".join(lines)
-    assert "not comparable" not in whole and "paper (test)" in whole
+    assert "not comparable" not in whole
+    assert re.search(r"paper \(test\) +1.35, our BPC differs by \+0.05\n", whole)
 
 
 @pytest.mark.parametrize("data_set", DOWNLOADED)
@@ -215,6 +218,7 @@ embedding_size       |     - |   64 |       16 |     32 |   64 |     -
 learning_rate        |  1e-3 | 3e-3 |     1e-3 |   1e-3 | 1e-3 |  1e-3
 clip_multiplier      |   1.5 |   10 |       10 |     10 |    5 |     5
 dropout              |    .5 |   .5 |       .5 |     .7 |   .5 |    .7
+epochs               |  1000 | 1000 |     1000 |   1000 | 1000 |  1000
 patience             |     7 |    7 |        3 |      3 |    5 |     5
 stateful             |     - |    0 |        1 |      1 |    - |     -
 state_reset_probability    |     - |   .1 |       .1 |     .1 |    - |     -
@@ -285,7 +289,7 @@ def test_gpu_settings_reach_the_session(folder, configs):
     assert usual.graph_options.rewrite_options.auto_mixed_precision == 0
 
 
-@pytest.mark.parametrize("gpu", ["2", "-1", "first"])
+@pytest.mark.parametrize("gpu", ["2", "-1", "first", "\u00b2"])
 def test_a_gpu_that_is_not_there_is_named(folder, configs, gpu):
     with pytest.raises(UserError, match="gpu is '%s', but TensorFlow finds 2 GPUs" % gpu):
         train(folder, "SequentialDigits", "GRU", "--gpu=" + gpu)

@@ -17,6 +17,7 @@ import lm_utils
 from data_preparation import own_text, ready_files, texts
 from data_preparation.own import data_set_title
 from files.errors import TrainingFailed, UserError
+from sweeps.search_space import search_space
 from training.run_folder import run_path
 from training.settings import read_settings
 
@@ -342,9 +343,44 @@ def test_weights_refuse_another_vocabulary(tmp_path):
     run, = (tmp_path / "runs").glob("language/*/RRU/one")
     text.write_text("It was a mark and stordy night. " * 100)
     lm_main.main(["--evaluate", str(run), "--other_data", "True"])
+    assert (run / "results-other-data.json").exists()
     text.write_text("Yt was a dark and stormy night. " * 100)
     with pytest.raises(UserError, match="was made with another vocabulary: put its data back"):
         lm_main.main(["--evaluate", str(run), "--other_data", "True"])
+
+
+def test_a_text_that_was_moved_is_found_by_its_new_path(tmp_path):
+    text, moved = write(tmp_path / "novel.txt", NOVEL), tmp_path / "elsewhere.txt"
+    lm_main.main(options(tmp_path, "--data_set_name", "OwnText", "--own_text", str(text),
+                         "--batch_size", "2", "--window_size", "16"))
+    text.rename(moved)
+    shutil.rmtree(str(tmp_path / "data" / "lm"))
+    run, = (tmp_path / "runs").glob("language/OwnText novel/RRU/one")
+    with pytest.raises(UserError, match="own_text is '.*novel.txt', but there is no such file"):
+        lm_main.main(["--evaluate", str(run)])
+    lm_main.main(["--evaluate", str(run), "--own_text", str(moved)])
+    lm_main.main(["--resume", str(run), "--own_text", str(moved), "--epochs", "2"])
+    saved = json.loads((run / "settings.json").read_text())
+    assert saved["settings"]["own_text"] == str(moved)
+    assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
+    moved.write_text(NOVEL[:len(NOVEL) // 2])
+    with pytest.raises(UserError, match="was made with other data"):
+        lm_main.main(["--evaluate", str(run)])
+
+
+def test_how_a_text_is_prepared_is_the_same_in_all_trials(tmp_path):
+    text = str(write(tmp_path / "novel.txt", NOVEL))
+    words = ["--data_set_name", "OwnText", "--own_text", text, "--search",
+             '{"own_vocabulary": ("choice", [100, 200])}']
+    settings = read_settings(vars(lm_main), words + ["--do_hyperparameter_optimization", "True"])
+    with pytest.raises(UserError, match="own_vocabulary is the same in all trials"):
+        search_space(settings)
+
+
+def test_the_analysis_refuses_options_of_a_text_that_is_not_given(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["lm_utils.py", "--own_unit", "word"])
+    with pytest.raises(UserError, match="own_unit is given without own_text: add --own_text"):
+        lm_utils.main()
 
 
 def test_a_window_that_does_not_fit_leaves_no_run_and_is_a_points_fault(tmp_path):

@@ -90,6 +90,6 @@ def test_reviews(load):
 
 def test_digits(load):
     data = load(mnist_main, mnist_utils, "SequentialMNIST")
-    digits, of_each_class = of_all(data, "digits", "of_each_class")
-    assert digits == [50000, 10000, 10000]
-    assert of_each_class[2] == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert of_all(data, "digits") == ([50000, 10000, 10000],)
+    of_each_class = data.stats("test")["of_each_class"]
+    assert of_each_class == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]

@@ -1,22 +1,29 @@
 """The results: what README and docs/results.md show, which runs count as what, publishing a run."""
 
+import bisect
 import glob
+import io
 import json
 import os
 import re
 import shutil
+import sys
 
 import pytest
 
 import mnist_main
+from cells.registry import CELLS
 from files.errors import UserError
 from files.run_files import load_metrics
 from files.writing import lock_folder
 from reports import publishing, results_page, rows, tables
 from reports import runs as runs_module
-from reports.paper_results import CELL_NAMES, PAPER_RESULTS
+from reports.paper_results import AUTHORS_UNTUNED
 from reports.runs import find_runs, find_winners
+from sweeps import grids
+from tools import grids as grid_tool
 from tools import reproduce, reproduce_plan
+from tools.grids import PAPER
 from tools import results as tool
 
 ROOT = tool.ROOT
@@ -88,14 +95,53 @@ def test_the_generated_pages_are_in_step_with_the_published_runs():
             "run: python -u tools/results.py --readme")
 
 
+# The table of the paper, typed in once more: RRU, GRU, LSTM, Mogrifier LSTM.
+THE_PAPERS_TABLE = """
+JSB Chorales      7.72   8.20   8.33   8.18
+Nottingham        2.92   3.22   3.25   3.28
+MuseData          7.03   7.31   7.24   7.22
+Piano-midi.de     7.38   7.58   7.54   7.52
+penn            102.56 122.21 140.35 126.88
+pennchar          1.27   1.28   1.34   1.29
+enwik8            1.37   1.53   1.49   1.36
+text8             1.35   1.55   1.44   1.37
+IMDB             87.20  87.04  85.89  86.23
+SequentialMNIST  98.74  98.36  92.88  98.14
+P-MNIST          97.67  98.68  97.39  97.81
+"""
+
+
 def test_readme_has_the_papers_numbers():
     lines = tables.for_readme(tool.collect([tool.PUBLISHED])).splitlines()
-    for data_set, paper in PAPER_RESULTS.items():
-        scale = 100 if paper.metric == "accuracy" else 1
-        expected = ["(%.2f)" % (scale * paper.values[cell]) for cell in CELL_NAMES]
+    for row in THE_PAPERS_TABLE.strip().splitlines():
+        *name, rru, gru, lstm, mogrifier = row.split()
+        data_set, expected = " ".join(name), ["(%s)" % v for v in (rru, gru, lstm, mogrifier)]
         found = [re.findall(r"\([\d.]+\)", line) for line in lines
                  if line.startswith("| [%s]" % data_set)]
         assert expected in found
+
+
+@pytest.mark.parametrize("data_set, rate, parameters, digits", [
+    ("Nottingham", 1e-3, 5e6, 3), ("penn", 3e-3, 20e6, 0)])
+def test_the_authors_untuned_range_is_of_the_four_points_of_their_grid_around_the_published(
+        data_set, rate, parameters, digits):
+    ranges = {}
+    for grid in grids.load_paper_grids(PAPER):
+        if grid.data_set == data_set and grid.cell in CELLS:
+            rates, sizes = (sorted({point[axis] for point in grid.values}) for axis in (0, 1))
+            after = bisect.bisect(rates, rate), bisect.bisect(sizes, parameters)
+            found = [grid.values[rates[after[0] - i], sizes[after[1] - j]]
+                     for i in (0, 1) for j in (0, 1)]
+            ranges[grid.cell] = round(min(found), digits), round(max(found), digits)
+    assert ranges == AUTHORS_UNTUNED[data_set]
+
+
+def test_the_tables_of_the_grids_are_in_step_with_the_published_sweeps():
+    page = read("docs", "sweeps.md")
+    ours = glob.glob(os.path.join(ROOT, "results", "music", "JSB Chorales", "*", "grid*"))
+    for shown in (grids.load_paper_grids(PAPER), list(map(grids.load_grid, ours))):
+        for line in grid_tool.table(shown):
+            assert line in page
 
 
 def test_the_tables_keep_tuned_and_untuned_apart():
@@ -163,7 +209,10 @@ def test_runs_on_different_data_of_one_name_are_kept_apart(tmp_path, capsys):
     assert len(tool.collect([str(tmp_path)])) == 3
     assert "left out" not in capsys.readouterr().err
     lines = rows.lines([str(tmp_path)])
-    assert sorted(line[-3:] for line in lines if "OwnText notes" in line) == ["n 1", "n 2"]
+    assert sorted(line.partition(", n ")[2] for line in lines if "OwnText notes" in line) == [
+        "1, data with the fingerprint first", "2, data with the fingerprint second"]
+    one, = [line for line in rows.lines([str(tmp_path / "a")]) if "OwnText notes" in line]
+    assert one.endswith(", n 1")
 
 
 def test_the_winner_on_one_own_text_is_not_that_of_another(tmp_path):
@@ -216,8 +265,7 @@ def test_of_a_repeated_seed_the_run_with_the_papers_average_stays(tmp_path, caps
     ({"dropout": 0.25}, {}, "dropout 0.25"), ({"epochs": 31}, {}, "epochs 31"),
     ({"clip_gradients": False}, {}, "clip_gradients False"),
     ({"relu_layers": 2}, {}, "relu_layers 2"),
-    ({}, {"data_fraction": 0.05}, "5 % of the data"), ({}, {"data_fraction": None}, "other data"),
-    ({}, {"other_data": True}, "other data")])
+    ({}, {"data_fraction": 0.05}, "5 % of the data"), ({}, {"data_fraction": None}, "other data")])
 def test_only_runs_with_the_published_settings_and_data_count(tmp_path, unpublished, changes, mark):
     make_run(tmp_path / "published")
     make_run(tmp_path / "other", unpublished=unpublished, **changes)
@@ -323,6 +371,14 @@ def test_the_check_table_has_the_first_epochs_and_the_best():
     assert line.startswith(
         "| JSB Chorales | RRU | window NLL | 14.956 | 9.170 | 8.016 | 31 | 29.4 | "
         "1.15.0, 1 core | `python -u mm_main.py")
+
+
+def test_the_tables_are_shown_in_any_encoding(tmp_path, monkeypatch):
+    make_run(tmp_path / "a", of=os.path.join(ROOT, "results/music/Nottingham/RRU/seed1"))
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding="ascii"))
+    tool.main([str(tmp_path)])
+    assert b"2.984? (2.965 to 2.993)" in shown.getvalue()
 
 
 def test_of_your_own_runs_only_the_rows_that_are_there_are_shown(tmp_path, capsys):

@@ -25,9 +25,12 @@ def settings(folder, **changes):
 def made_up_reviews():
     """(lists of word ranks, labels) by half. No two reviews are of one length."""
     random = np.random.RandomState(1)
-    return {half: ([random.randint(1, WORDS + 1, 2 * i + 1 + (half == "test")).tolist()
-                    for i in range(count)],
-                   random.randint(0, 2, count)) for half, count in REVIEWS.items()}
+    reviews = {half: ([random.randint(1, WORDS + 1, 2 * i + 1 + (half == "test")).tolist()
+                       for i in range(count)],
+                      random.randint(0, 2, count)) for half, count in REVIEWS.items()}
+    for lists, _ in reviews.values():
+        lists[3][:2] = [24898, 24899]  # the last word that is known, and the first that is not
+    return reviews
 
 
 def object_array(lists):

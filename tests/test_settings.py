@@ -344,6 +344,31 @@ def test_an_option_of_a_sweep_without_a_sweep_is_refused():
         read_settings(vars(lm_main), words)
     assert read_settings(vars(lm_main), words + switch).sweep_trials == 5
     assert read_settings(vars(lm_main), words + ["--name", "sweep/trial-001"]).sweep_trials == 5
+    for words in (words + ["--name", "night/mine"],
+                  words + ["--name", "mine", "--resume", "auto"]):
+        with pytest.raises(UserError, match="sweep_trials is given, but no sweep is made"):
+            read_settings(vars(lm_main), words)
+    with pytest.raises(UserError, match="name is given, .* is its sweep_name: give --sweep_name"):
+        read_settings(vars(lm_main), switch + ["--name", "night"])
+
+
+def test_a_run_stays_in_its_folder(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    write_run(run, read_settings(vars(lm_main), []).values, task="language")
+    with pytest.raises(UserError, match="runs_folder cannot be changed in a run that exists"):
+        read_settings(vars(lm_main), ["--resume", str(run), "--runs_folder", "elsewhere"])
+
+
+@pytest.mark.parametrize("words, message", [
+    (["--resume", ""], "resume is given, but empty"),
+    (["--evaluate="], "evaluate is given, but empty"),
+    (["--runs_folder", ""], "runs_folder is given, but empty: give a value, or leave it out"),
+    (["--other_data", "True"], "other_data is given, but no run is evaluated: add --evaluate")])
+def test_an_option_that_would_have_no_effect_is_refused(words, message):
+    with pytest.raises(UserError, match=message):
+        read_settings(vars(lm_main), words)
+    assert read_settings(vars(lm_main), ["--gpu", ""]).gpu == ""  # empty at the top, too
 
 
 # --- Mistakes at the top and on the command line ---

@@ -295,7 +295,7 @@ def test_seeds_that_would_be_too_large_are_named_at_once(toy):
 def test_a_sweep_name_that_is_a_file_is_named(toy):
     folder_of(toy.folder).parent.mkdir(parents=True)
     folder_of(toy.folder).write_text("mine")
-    with pytest.raises(UserError, match="sweep/settings.json is missing: remove .*/sweep "
+    with pytest.raises(UserError, match="sweep/settings.json is missing: put it back from a copy, "
                        "or give another --sweep_name"):
         toy.open()
     assert folder_of(toy.folder).read_text() == "mine"
@@ -626,6 +626,14 @@ def test_tpe_finds_what_is_good():
         earlier.append({"point": point, "loss": abs(point["dropout"] - 0.3)})
     found = [record["loss"] for record in earlier[10:]]
     assert sum(found) / len(found) < 0.18  # points drawn at random would give 0.2125
+
+
+def test_tpe_takes_failed_trials_for_bad_ones():
+    space = {"dropout": ("uniform", 0.0, 0.8)}
+    rates = [0.02 * number for number in range(40)]
+    earlier = [{"point": {"dropout": rate}, "loss": 1.0 if rate < 0.4 else None} for rate in rates]
+    found = [suggest(space, earlier, (1, number))["dropout"] for number in range(20)]
+    assert sum(rate > 0.4 for rate in found) <= 3
 
 
 @pytest.mark.parametrize("search, words", [

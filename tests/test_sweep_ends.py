@@ -224,21 +224,6 @@ def test_a_sweep_without_a_test_is_refused(toy):
         sweep_module.run(toy.settings("--evaluate_on_test", "False"), None, {})
 
 
-def test_a_winner_that_was_evaluated_on_other_data_is_tested_again(toy):
-    with toy.open("--sweep_trials", "1", "--final_seeds", "2") as sweep:
-        sweep.search()
-        winner.finish(sweep)
-        for name in ("trial-001", "winner-001-seed-2"):
-            path = os.path.join(sweep.run.path, name, "results.json")
-            with open(path) as file:
-                results = json.load(file)
-            with open(path, "w") as file:
-                json.dump(dict(results, test={"nll": 99.0}, other_data=True), file)
-        winner.finish(sweep)
-        with open(sweep.run.file("sweep.json")) as file:
-            assert json.load(file)["test"]["nll"]["values"] == [11.0, 12.0]
-
-
 def test_the_advice_for_a_winners_further_seed_is_of_how_it_ended(toy, monkeypatch):
     with toy.open("--sweep_trials", "1", "--final_seeds", "2") as sweep:
         sweep.search()

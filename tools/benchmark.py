@@ -30,7 +30,7 @@ sys.path.insert(0, ROOT)
 # Nothing here may import the environment's packages: the interpreter with PyTorch has none.
 from files.errors import OneLineParser, UserError, run_as_script
 from files.writing import save_json
-from training.constants import int_option
+from training.options import int_option
 
 SHAPES = {"music": {"D": 88, "N": 1034, "B": 16, "T": 200, "output_size": 64},
           "charlm": {"D": 64, "N": 512, "B": 64, "T": 256, "output_size": 128},

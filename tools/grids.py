@@ -18,6 +18,7 @@ sys.path.insert(0, ROOT)
 
 import files.environment  # noqa: F401: before packages of the environment
 from files.errors import OneLineParser, UserError, run_as_script
+from files.output import print_line
 from files.project import existing_path
 from files.units import in_table, unit
 from reports.paper_results import CELL_NAMES, rank
@@ -47,10 +48,10 @@ def main(arguments=None):
     if not shown:
         raise UserError("there is no grid to draw", "give folders of sweeps, or --paper CSV")
     draw(shown, given.output, "epochs" if given.epochs else "values")
-    print("\n".join(table(shown)))
+    print_line("\n".join(table(shown)))
     lines = compare(own, grids.load_paper_grids(PAPER)) if own else []
     if lines[2:]:
-        print("\n" + "\n".join(lines))
+        print_line("\n" + "\n".join(lines))
 
 
 def rows_of(shown):

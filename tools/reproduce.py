@@ -36,9 +36,10 @@ from sweeps.options import all_options
 from sweeps.trial import Trial
 from tools.reproduce_plan import (FIXED, SCRIPTS, announce, check_data, plan, script_of,
                                   settings_again, unknown)
-from training.constants import cell_constants, int_option, read_constants
+from training.options import int_option
 from training.quiet_tensorflow import tf
 from training.run_settings import run_path
+from training.script_constants import cell_constants, read_constants
 
 # Options of the scripts that this program sets itself.
 _OWN = ("data_set_name", "cell_name", "seed", "name") + tuple(FIXED)
@@ -58,7 +59,7 @@ def train(left, number):
     for trial, record in parallel.train_all(trials, number, gpus, _announce_training):
         if record["reason"]:
             failed.append("%s is not finished: %s" % (trial.folder, record["reason"]))
-            print(failed[-1], file=sys.stderr, flush=True)
+            print_error(failed[-1])
         else:
             print_line("done: %s, %s" % (trial.folder, duration(record["seconds"])))
     return failed
@@ -191,9 +192,9 @@ def main(arguments=None):
     except KeyboardInterrupt:
         print_error("interrupted; the same command continues")
         return 130
-    print()
+    print_line()
     for line in rows.lines([job.trial.folder for job in jobs]):
-        print(line)
+        print_line(line)
     return 1 if failed else 0
 
 

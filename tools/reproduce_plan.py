@@ -15,6 +15,7 @@ import mnist_utils
 import sa_main
 import sa_utils
 from files.errors import UserError, did_you_mean, hint
+from files.output import print_line
 from files.progress import counted, duration
 from files.run_files import LAST, has_results, has_settings, load_results, load_settings
 from reports import rows
@@ -104,7 +105,9 @@ def _state(script, settings, folder):
     if not has_settings(folder):
         return "new"
     with hint("remove it, or give another --runs_folder"):
-        found = read_settings(as_published(script), ["--evaluate=" + folder])
+        places = {name: value for name, value in settings.values.items()
+                  if settings.constants[name].is_place}  # the same data may have been moved
+        found = read_settings(as_published(script), option_words(dict(places, evaluate=folder)))
         theirs, ours = found.command(), settings.command()
         if theirs != ours:
             raise UserError("%s has other settings: it is of `%s`, not of `%s`" % (
@@ -162,7 +165,7 @@ def announce(jobs, number):
     for job in jobs:
         settings = job.settings
         changed = ["%s %s" % item for item in sorted(settings.unpublished().items())]
-        print("  %-8s  %s" % (job.state, ", ".join([job.trial.folder] + changed)))
+        print_line("  %-8s  %s" % (job.state, ", ".join([job.trial.folder] + changed)))
         if job.state != "finished":
             alike = _AS_LONG.get(settings.data_set_name, settings.data_set_name)
             expected = rows.expected_seconds(
@@ -171,14 +174,14 @@ def announce(jobs, number):
             if not expected:
                 without.add(settings.data_set_name)
     left = sum(job.state != "finished" for job in jobs)
-    print("%s, %d of them finished" % (counted(len(jobs), "run"), len(jobs) - left))
+    print_line("%s, %d of them finished" % (counted(len(jobs), "run"), len(jobs) - left))
     for line in _not_used(jobs):
-        print(line)
+        print_line(line)
     if max(ends):
-        print("estimate, from published runs on one or two cores of a CPU: %s%s" % (
+        print_line("estimate, from published runs on one or two cores of a CPU: %s%s" % (
             duration(max(ends)), ", %d at a time" % number if number > 1 else ""))
     if without:
-        print("without an estimate, as no whole run of this size is published: %s" % (
+        print_line("without an estimate, as no whole run of this size is published: %s" % (
             ", ".join(sorted(without))))
 
 

@@ -22,6 +22,7 @@ sys.path.insert(0, ROOT)
 
 import files.environment  # noqa: F401: before packages of the environment
 from files.errors import OneLineParser, UserError, run_as_script
+from files.output import print_line
 from files.project import existing_path, shown_path
 from files.run_files import has_settings, is_sweep, load_metrics
 from files.writing import atomic_write
@@ -90,7 +91,7 @@ def redraw(folders):
     for run in runs:
         path = os.path.join(run.folder, "learning_curve.png")
         learning_curve(path, load_metrics(run.folder), run.results)
-    print("%d learning curves are drawn as this version does" % len(runs))
+    print_line("%d learning curves are drawn as this version does" % len(runs))
 
 
 def main(arguments=None):
@@ -111,7 +112,7 @@ def main(arguments=None):
         raise UserError("--publish names no run", "give the folders of the runs to copy")
     if options.publish:
         for folder in options.folders:
-            print((publish_sweep if is_sweep(folder) else publish)(folder, PUBLISHED))
+            print_line((publish_sweep if is_sweep(folder) else publish)(folder, PUBLISHED))
         return
     if options.readme and options.folders:
         raise UserError("--readme is given with folders", "leave them out: README.md shows the "
@@ -122,9 +123,9 @@ def main(arguments=None):
         return
     runs = collect(folders)
     if options.folders:
-        print("\n".join(rows.tables(runs) + [page(runs)]))
+        print_line("\n".join(rows.tables(runs) + [page(runs)]))
     else:
-        print("%s\n\n%s" % (tables.for_readme(runs), page(runs, ROOT)))
+        print_line("%s\n\n%s" % (tables.for_readme(runs), page(runs, ROOT)))
     panels = chart.panels_of(runs)
     if panels and (options.readme or options.folders and not has_settings(folders[0])):
         path = os.path.join(folders[0], "chart.png")

@@ -7,6 +7,7 @@ import textwrap
 
 from cells import registry
 from files.errors import OneLineParser
+from training.constants import Constant
 
 _FOOT = """
 Relative data and run folders are those of the project's folder, and ~ is your home."""
@@ -44,6 +45,11 @@ def _published_values(table):
         lines += ["", "  " + ", ".join(names)]
         lines += textwrap.wrap(text, 100, initial_indent="    ", subsequent_indent="    ")
     return "\n".join(lines + ["", "Cells: " + ", ".join(registry.CELLS), ""])
+
+
+def int_option(option, least):
+    """The `type` of an argparse option that is an int >= least; it raises UserError."""
+    return Constant(option, None, "", "int >= %d" % least, "").check
 
 
 def option_words(values):

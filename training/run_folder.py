@@ -90,7 +90,7 @@ class RunFolder(object):
                 "%s was made with other data (fingerprint %.12s, now %.12s)" % (
                     path, data["fingerprint"], self.data_identity["fingerprint"]),
                 "put them back, or " + ("give another --sweep_name" if sweep else
-                                        "evaluate with --other_data True, which marks the results"))
+                                        "evaluate with --other_data True"))
         now = self.data_identity.get("vocabulary")
         if (data or {}).get("vocabulary", now) != now:
             raise UserError("%s was made with another vocabulary" % path, "put its data back")
@@ -112,7 +112,7 @@ class RunFolder(object):
                     return self._unused(path)
             except OSError as error:
                 raise UserError("%s cannot be written (%s)" % (path, error.strerror),
-                                "choose another runs_folder")
+                                "choose another runs_folder or name")
 
     @staticmethod
     def _unused(path):
@@ -134,7 +134,8 @@ class RunFolder(object):
                 self._log_file = open_own(self.file("log.txt"), "a")
         except OSError as error:
             raise UserError("%s cannot be written (%s)" % (self.path, error.strerror),
-                            "change its rights" if self.existing else "choose another runs_folder")
+                            "change its rights, or copy it" if self.existing
+                            else "choose another runs_folder")
         if self.existing:
             path = os.path.join(self.path, "settings.json")
             self.check_data(load_settings(self.path).get("data"), path)

@@ -9,6 +9,7 @@ from files.project import project_path, shown_path
 from training.options import command_line
 
 FOLDERS = ("resume", "evaluate", "sample")  # of a run that exists; for one call only
+NEW_RUN = ("name", "runs_folder")  # tell where the folder of a new run will be
 
 
 class Settings(object):

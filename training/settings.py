@@ -7,14 +7,14 @@ None, on the command line too, stands for the value in the table.
 import os
 
 from cells import registry
-from data_preparation.own import absolute, is_place
+from data_preparation.own import absolute
 from files.errors import UserError, did_you_mean, hint
 from files.project import existing_path
 from files.reading import reading
-from files.run_files import is_begun, load_settings
-from training.constants import cell_constants, read_constants
+from files.run_files import is_begun, is_of_sweep, load_settings
 from training.options import parse
-from training.run_settings import FOLDERS, Settings, run_path
+from training.run_settings import FOLDERS, NEW_RUN, Settings, run_path
+from training.script_constants import cell_constants, read_constants
 
 
 def read_settings(script_globals, arguments=None):
@@ -28,24 +28,32 @@ def read_settings(script_globals, arguments=None):
     given = {}
     for name, value in parse(script_globals, list(reader.constants.values()), arguments).items():
         published = value == "None" and name in reader.published_names
-        given[name] = None if published else absolute(name, reader.check(name, value))
+        given[name] = None if published else reader.check(name, value)
+    _refuse_empty(given, reader.defaults)
     folders = {name: given.get(name, reader.defaults.get(name)) for name in FOLDERS}
     wanted = [name for name in FOLDERS if folders[name]]
     if len(wanted) > 1:
         raise UserError("%s and %s are both given" % tuple(wanted[:2]), "leave one of them out")
     resume, evaluate = folders["resume"], folders["evaluate"] or folders["sample"]
+    if given.get("other_data") and not evaluate:
+        raise UserError("other_data is given, but no run is evaluated", "add --evaluate RUN")
     if resume == "auto":
         return reader.resume_or_begin(given)
     if resume or evaluate:
         found = reader.of_run(existing_path(resume or evaluate), given, bool(evaluate))
         return found.changed(sample=folders["sample"]) if folders["sample"] else found
-    values = reader.complete(reader.defaults, given)
-    for name, top in reader.defaults.items():
-        # A data set that the command line names may not need a place that is given at the top.
-        if top and is_place(name) and "data_set_name" not in given:
-            reader.constants[name].check_use(values["data_set_name"])
-    reader.check_sweep(values, given)
-    return reader.settings(values, given)
+    return reader.new(given)
+
+
+def _refuse_empty(given, defaults):
+    """Refuse an option that is empty, as from a shell's variable that is not set.
+
+    Trials are given all of FOLDERS, whatever is edited at the top by then.
+    """
+    of_a_run = [name for name in FOLDERS if name in given]
+    for name, value in given.items():
+        if value == "" and (of_a_run == [name] or name not in FOLDERS and defaults.get(name)):
+            raise UserError("%s is given, but empty" % name, "give a value, or leave it out")
 
 
 class _Reader(object):
@@ -56,8 +64,8 @@ class _Reader(object):
         self._script = os.path.basename(script_globals["__file__"])
         self._task, self._table = script_globals["TASK"], script_globals["PUBLISHED"]
         self._choices = {"data set": list(self._table), "cell": list(registry.CELLS)}
-        self.defaults = {constant.name: absolute(constant.name, constant.value)
-                         for constant in constants}
+        self.defaults = {constant.name: absolute(constant.value) if constant.is_place
+                         else constant.value for constant in constants}
         of_cells = cell_constants()
         self.constants = {constant.name: constant for constant in constants + of_cells}
         self.published_names = {constant.name for constant in of_cells}.union(
@@ -67,7 +75,8 @@ class _Reader(object):
         """Convert `value` to the kind of the constant `name`. Raises UserError."""
         with hint("other data sets are those of the other scripts"
                   if name == "data_set_name" else None):
-            return self.constants[name].check(value, self._choices)
+            value = self.constants[name].check(value, self._choices)
+        return absolute(value) if self.constants[name].is_place else value
 
     def settings(self, values, given, **more):
         """The Settings that have these values."""
@@ -89,13 +98,26 @@ class _Reader(object):
         values["cell_hyperparameters"] = self._hyperparameters(values, own)
         return {name: values[name] for name in self.defaults}
 
-    def check_sweep(self, values, given):
-        """Raise UserError for an option of a sweep in a call that makes none.
+    def new(self, given):
+        """The settings of a new run or of a sweep."""
+        values = self.complete(self.defaults, given)
+        for name, top in self.defaults.items():
+            # A data set that the command line names may not need a place that is given at the top.
+            if top and self.constants[name].is_place and "data_set_name" not in given:
+                self.constants[name].check_use(values["data_set_name"])
+        self._check_sweep(values, given)
+        return self.settings(values, given)
 
-        Trials, whose names are such as sweep/trial-001, are given the options of their sweep.
+    def _check_sweep(self, values, given):
+        """Raise UserError for an option of a sweep in a call that makes none, or the other way.
+
+        Trials are given the options of their sweep.
         """
-        switch = "do_hyperparameter_optimization"
-        if values.get(switch) or os.sep in values.get("name", ""):
+        switch, name = "do_hyperparameter_optimization", values.get("name", "")
+        if values.get(switch) and given.get("name"):
+            raise UserError("name is given, but the folder of a sweep is its sweep_name",
+                            "give --sweep_name")
+        if values.get(switch) or is_of_sweep(name):
             return
         for name in sorted(set(given) - {switch}):
             if self.constants[name].group == "Sweep" and given[name] != self.defaults[name]:
@@ -124,16 +146,16 @@ class _Reader(object):
 
     def resume_or_begin(self, given):
         """The settings of --resume auto: those of the run `name` if it is begun, or new ones."""
-        values = self.complete(self.defaults, dict(given, resume=""))
-        settings = self.settings(values, set(given) - {"resume"})
-        if values.get("do_hyperparameter_optimization"):
+        given = {name: value for name, value in given.items() if name != "resume"}
+        settings = self.new(given).changed(resume="")
+        if settings.values.get("do_hyperparameter_optimization"):
             return settings  # a sweep continues by its name
-        if not values.get("name"):
+        if not settings.name:
             raise UserError("resume is auto, but the run has no name", "give it one by --name")
-        folder = run_path(settings, values["name"])
+        folder = run_path(settings, settings.name)
         if not is_begun(folder):
             return settings
-        return self.of_run(folder, {name: given[name] for name in set(given) - {"resume", "name"}})
+        return self.of_run(folder, {name: given[name] for name in set(given) - set(NEW_RUN)})
 
     def of_run(self, folder, given, evaluate=False):
         """The settings of the run to resume or to evaluate, with what is `given` again."""
@@ -166,7 +188,7 @@ class _Reader(object):
         return changes
 
     def _may_change(self, name, evaluate):
-        return name not in ("name",) + FOLDERS and self.constants[name].may_change(evaluate)
+        return name not in FOLDERS + NEW_RUN and self.constants[name].may_change(evaluate)
 
     def _check_change(self, name, before, evaluate):
         """Refuse to change a setting of a run, unless its group allows it."""
@@ -180,7 +202,7 @@ class _Reader(object):
 
     def _kept(self, given, saved, evaluate):
         """Yield lines that name the constants whose value at the top the run does not have."""
-        table, left_out = self._table[saved["data_set_name"]], given | {"name", *FOLDERS}
+        table, left_out = self._table[saved["data_set_name"]], given.union(FOLDERS, NEW_RUN)
         for name, top in self.defaults.items():
             now = table.get(name) if top is None else top
             kept = saved[name]
