@@ -98,7 +98,8 @@ PUBLISHED = {
     # trial of a sweep (results/music/Bach Chorales/RRU/chorales), all chosen on its validation
     # part. They say nothing of JSB Chorales, whose test songs are among the chorales.
     "Bach Chorales": _CHORALES,
-    # Not in the paper: the chorales' settings with fewer epochs and less patience.
+    # Not in the paper: those of the chorales with fewer epochs and less patience (the RRU's middle
+    # layer has the usual size).
     "OwnMusic": dict(_CHORALES, patience=10, epochs=60),
 }
 

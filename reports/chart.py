@@ -28,7 +28,7 @@ def draw(panels, path):
         _panel(axes, *panel)
     for axes in all_axes.flat[len(panels):]:
         axes.axis("off")
-    _legend(all_axes.flat[len(panels)])
+    _legend(all_axes.flat[len(panels)], panels)
     figure.tight_layout()
     save(figure, path)
 
@@ -61,9 +61,17 @@ def _panel(axes, data_set, is_tuned, own):
     axes.grid(axis="y", color="0.9")
 
 
-def _legend(axes):
-    marks = [pyplot.Line2D([], [], marker="o", color="tab:blue", linestyle=""),
-             pyplot.Line2D([], [], marker="D", color="black", fillstyle="none", linestyle=""),
-             pyplot.Line2D([], [], marker="_", color="black")]
-    names = ["ours (bar: standard\ndeviation over seeds)", "theirs", "theirs (range)"]
-    axes.legend(marks, names, loc="center", frameon=False, fontsize=10)
+def _legend(axes, panels):
+    """Explain the marks that are in the panels."""
+    published = [theirs(data_set, cell, is_tuned)
+                 for data_set, is_tuned, _ in panels for cell in CELL_NAMES]
+    single = any(value and value[0] == value[1] for value in published)
+    ranges = any(value and value[0] != value[1] for value in published)
+    entries_of = [
+        (True, "ours (bar: standard\ndeviation over seeds)", {"marker": "o", "color": "tab:blue"}),
+        (single, "theirs", {"marker": "D", "color": "black", "fillstyle": "none"}),
+        (ranges, "theirs (range)", {"marker": "|", "color": "black", "markersize": 12})]
+    shown = [(name, style) for is_there, name, style in entries_of if is_there]
+    axes.legend([pyplot.Line2D([], [], linestyle="", **style) for _, style in shown],
+                [name for name, _ in shown], title="on the test part", loc="center", frameon=False,
+                fontsize=10)

@@ -14,7 +14,7 @@ from files.writing import atomic_write
 from reports import pictures
 from reports.sampling import continuation, prompt_split, sample_files
 
-MUSIC_STEPS = 100  # of prompt and continuation together
+MUSIC_STEPS = 100  # of prompt and continuation together, at least half of them sampled
 TICKS_PER_STEP = 480  # a quarter note lasts MIDI's own half a second, as the data have no tempo
 
 
@@ -27,13 +27,14 @@ def music(trainer):
     settings, data, run = trainer.settings, trainer.data, trainer.run
     if settings.prompt:
         song = read_prompt(settings, data)
-        length, longest_prompt = MUSIC_STEPS, len(song)
+        prompt = song[:settings.prompt_steps]
+        usual = max(MUSIC_STEPS - len(prompt), MUSIC_STEPS // 2)
     else:
         song = _song(data, prompt_split(settings))
         length = min(len(song), MUSIC_STEPS)
-        longest_prompt = length // 2
-    prompt = song[:min(settings.prompt_steps, longest_prompt)]
-    steps = settings.sample_steps or max(length - len(prompt), 1)
+        prompt = song[:min(settings.prompt_steps, length // 2)]
+        usual = max(length - len(prompt), 1)
+    steps = settings.sample_steps or usual
     song = song[:len(prompt) + steps]
     number, (midi, picture) = sample_files(trainer, "sample.mid", "pianoroll.png")
     sampled = continuation(trainer, prompt, steps, _choose_notes, number)
@@ -43,8 +44,8 @@ def music(trainer):
     pictures.piano_roll(picture, sampled, song, len(prompt), title)
     source = settings.prompt or "a %s song" % prompt_split(settings).replace("valid", "validation")
     names = "%s and %s" % (midi, os.path.basename(picture))
-    run.log("%s: %s of %s, then %d sampled ones" % (
-        names, counted(len(prompt), "step"), source, steps))
+    run.log("%s: %s of %s, then %s" % (
+        names, counted(len(prompt), "step"), source, counted(steps, "sampled step")))
 
 
 def check_prompt(settings, data):

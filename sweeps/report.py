@@ -18,6 +18,7 @@ from sweeps.search_space import LISTS, bounds_or_values
 
 _COLUMNS = ["metric", "value", "best_so_far", "epochs_done", "best_epoch", "parameters",
             "hidden_units", "seconds", "trial_seconds", "pruned", "machine", "finished", "reason"]
+_SHORT = ticker.FuncFormatter(lambda value, _: heat_map.short(value))  # 2600000 as 2.6 M
 
 
 def point_text(point):
@@ -176,20 +177,21 @@ def _places(axes, values, dimension):
     if dimension[0] == "choice":
         names = dimension[1]
         axes.set_xticks(range(len(names)))
-        axes.set_xticklabels(names)
+        axes.set_xticklabels([heat_map.short(value) for value in names])
         axes.set_xlim(-0.5, len(names) - 0.5)
         return [names.index(value) for value in values]
     low, high = min(bounds_or_values(dimension)), max(bounds_or_values(dimension))
     if dimension[0] in ("log", "log_grid"):
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(ticker.FixedLocator(_log_ticks(low, high)))
-        axes.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+        axes.xaxis.set_major_formatter(_SHORT)
         axes.xaxis.set_minor_locator(ticker.NullLocator())
         axes.set_xlim(low / (high / low) ** 0.04, high * (high / low) ** 0.04)
     else:
         axes.set_xlim(low - 0.04 * (high - low), high + 0.04 * (high - low))
         if dimension[0] == "integer":
             whole_numbers(axes.xaxis)
+            axes.xaxis.set_major_formatter(_SHORT)
     return values
 
 

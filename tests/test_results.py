@@ -286,8 +286,10 @@ def test_runs_on_tensorflow_2_have_a_sign_and_share_the_row(tmp_path):
 
 
 def write_sweep(folder, trials, loss, seeds=(1,)):
+    """Make a folder that of a sweep over dropout and learning rate, won by its first trial."""
+    winner = {"loss": loss, "trial": 1, "point": {"dropout": 0.7, "learning_rate": 0.002}}
     (folder / "sweep.json").write_text(json.dumps(
-        {"trials": trials, "seeds": list(seeds), "winner": {"loss": loss, "trial": 1}}))
+        {"trials": trials, "seeds": list(seeds), "winner": winner}))
 
 
 def test_winners_of_sweeps_are_tuned(tmp_path):
@@ -310,6 +312,13 @@ def test_winners_of_sweeps_are_tuned(tmp_path):
     assert "--dropout 0.3" in page.partition("## Short trials")[0]
     for dropout in ("--dropout 0.1", "--dropout 0.6"):
         assert dropout in page.partition("## Short trials")[2]
+
+
+def test_a_sweep_of_short_trainings_is_no_tuning(tmp_path):
+    make_run(tmp_path / "night" / "trial-001", unpublished={"dropout": 0.7, "epochs": 31})
+    write_sweep(tmp_path / "night", 20, 8.0)
+    run, = tool.collect([str(tmp_path)])
+    assert run.kind == "other" and "epochs 31" in run.differences()
 
 
 def test_settings_that_change_no_number_are_not_marked(tmp_path):

@@ -256,7 +256,7 @@ def test_a_midi_file_is_continued(music_run, tmp_path, capsys):
     music_sample._save_midi(path, keys, 1)
     mm_main.main(["--sample", str(music_run), "--prompt", path, "--prompt_steps", "5",
                   "--sample_steps", "7"])
-    assert "5 steps of %s, then 7 sampled ones" % path in capsys.readouterr().out
+    assert "5 steps of %s, then 7 sampled steps" % path in capsys.readouterr().out
     played = mido.MidiFile(str(newest(music_run, "sample*.mid")))
     notes = [message.note for message in played if message.type == "note_on"]
     assert notes[:5] == [51, 52, 53, 54, 55] and played.length <= 0.5 * 12

@@ -80,10 +80,12 @@ class RunFolder(object):
         """Refuse data other than those of the run, whose identity `data` the file `path` holds.
 
         None: a run of an earlier version, which kept no identity. Raises UserError, unless
-        settings.other_data allows an evaluation. No weights can read another vocabulary.
+        settings.other_data allows an evaluation; a sample may be made with any. No weights can read
+        another vocabulary.
         """
         same = data is not None and data["fingerprint"] == self.data_identity["fingerprint"]
-        allowed = self.settings.evaluate and self.settings.other_data
+        allowed = self.settings.evaluate and (
+            self.settings.other_data or self.settings.values.get("sample"))
         if not (data is None or same or allowed):
             sweep = self.settings.values.get("do_hyperparameter_optimization")
             raise UserError(
