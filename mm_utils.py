@@ -143,7 +143,7 @@ class MusicData(PreparedData):
                 "song_length_quartiles": quartiles.tolist()}
 
     def remarks(self):
-        """Lines on what was left out of a user's own music, and on the baseline."""
+        """Lines on a user's own music: what was left out, splits that are too small, baseline."""
         if self._settings.data_set_name != OWN.name:
             return []
         path = self._path("left_out.json")
@@ -153,7 +153,10 @@ class MusicData(PreparedData):
         baseline = "%s, valid: window_nll %.4f" % (
             self.baseline_name, self.baseline("valid")["window_nll"])
         title = ["left out or shifted, see left_out.json:"] if lines else []
-        return title + lines + [baseline]
+        sizes = {split: len(self._open(split).song_lengths) for split in SPLITS}
+        few = ["few songs in %s, %d: what it says is much by chance" % item
+               for item in sizes.items() if item[1] < 5]
+        return title + lines + few + [baseline]
 
     def baseline(self, split):
         """The note-frequency baseline: it knows only how often each note sounds in training.

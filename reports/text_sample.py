@@ -25,9 +25,10 @@ def text(trainer):
     prompt = given_prompt(settings)
     if prompt:
         ids = data.encode(prompt)
-        unknown = int((ids == UNKNOWN).sum())
+        pieces = dict.fromkeys(prompt if data.characters else prompt.split())
+        unknown = [repr(piece) for piece in pieces if UNKNOWN in data.encode(piece)]
         if unknown:
-            trainer.run.log("unknown %s in the prompt: %d of %d" % (unit, unknown, len(ids)))
+            trainer.run.log("unknown in the prompt: " + ", ".join(unknown))
     else:
         ids = np.array(data.tokens(prompt_split(settings))[:TEXT_PROMPT[unit]], np.int32)
     steps = settings.sample_steps or TEXT_LENGTH[unit]

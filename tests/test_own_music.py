@@ -67,6 +67,8 @@ def test_all_songs_are_read_once(folder, tmp_path):
     data = load(tmp_path, folder)
     expected = [[[note] for note in tune(number)[1] for _ in range(2)] for number in range(12)]
     assert sorted(all_songs(data)) == sorted(expected)
+    few = "few songs in valid, %d: " % len(songs_of(data, "valid"))
+    assert any(line.startswith(few) for line in data.remarks())
     assert (data.title, data.fraction, len(data.fingerprint)) == ("OwnMusic songs", 1, 64)
     assert left_out(data) == {"files": {}, "notes": {}}
     quarters = load(tmp_path, folder, steps_per_quarter=1)

@@ -344,6 +344,7 @@ def test_weights_refuse_another_vocabulary(tmp_path):
     text.write_text("It was a mark and stordy night. " * 100)
     lm_main.main(["--evaluate", str(run), "--other_data", "True"])
     assert (run / "results-other-data.json").exists()
+    lm_main.main(["--sample", str(run)])  # a sample needs the vocabulary only
     text.write_text("Yt was a dark and stormy night. " * 100)
     with pytest.raises(UserError, match="was made with another vocabulary: put its data back"):
         lm_main.main(["--evaluate", str(run), "--other_data", "True"])

@@ -183,9 +183,9 @@ def test_an_empty_prompt_is_named(text_run, monkeypatch):
         lm_main.main(["--evaluate", str(text_run), "--prompt", " "])
 
 
-def test_unknown_characters_of_a_prompt_are_counted(text_run, capsys):
-    lm_main.main(["--sample", str(text_run), "--prompt", "the ZZ dog"])
-    assert "unknown characters in the prompt: 2 of 10" in capsys.readouterr().out
+def test_unknown_characters_of_a_prompt_are_named(text_run, capsys):
+    lm_main.main(["--sample", str(text_run), "--prompt", "the ZZ d\u00f6g"])
+    assert "unknown in the prompt: 'Z', '\u00f6'\n" in capsys.readouterr().out
 
 
 def test_a_prompt_without_a_known_character_is_refused_before_training(text_run, tmp_path):
