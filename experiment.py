@@ -10,7 +10,7 @@ from sweeps.pruning import median_rule
 from training.memory import keep_freed_memory
 from training.model import out_of_memory
 from training.run_folder import RunFolder
-from training.settings import read_settings
+from training.read_settings import read_settings
 from training.trainer import Trainer
 
 

@@ -132,7 +132,7 @@ def build_model(settings, data):
         inputs["reset_state"] = tf.placeholder(tf.bool, [], "reset_state")
         state_in, states = network.carried_states(batch_size, inputs["reset_state"])
     else:
-        state_in = states = network.first_states(batch_size)
+        state_in = states = network.initial_states_to_feed(batch_size)
     outputs, final_states = network.unroll(network.embed(tokens), states, lengths)
     logits = network.head(outputs)
 

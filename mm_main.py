@@ -111,7 +111,7 @@ def build_model(settings, data):
     lengths = tf.placeholder(tf.int32, [None], "lengths")
 
     network = Network(settings, data.note_count, head_outputs=data.note_count, head_reads="outputs")
-    first_states = network.first_states(tf.shape(inputs)[1])
+    first_states = network.initial_states_to_feed(tf.shape(inputs)[1])
     outputs, final_states = network.unroll(tf.cast(inputs, tf.float32), first_states, lengths)
     logits = network.head(outputs)
 

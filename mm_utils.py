@@ -15,7 +15,7 @@ import numpy as np
 from data_preparation import own_music
 from data_preparation.batches import Batches, example_groups, generator
 from data_preparation.identity import identity_of_content, identity_of_files
-from data_preparation.midi import LOWEST_NOTE, NOTE_COUNT, read_song
+from data_preparation.midi import LOWEST_NOTE, NOTE_COUNT
 from data_preparation.own import OwnData
 from data_preparation.prepared import SPLITS, PreparedData
 from data_preparation.songs import pack_songs
@@ -66,12 +66,6 @@ def _make(name, sources, options):
     if name == SAMPLE:
         return files, identity_of_content(name, [file_digest(path)])
     return files, identity_of_files({os.path.basename(path): load_bytes(path)})
-
-
-def read_midi(path, steps_per_quarter, outside="shift"):
-    """The sounding steps of a MIDI file, uint8 [T, 88]; see read_song. Raises UserError."""
-    keys = read_song(path, steps_per_quarter, outside).keys
-    return keys[keys.any(axis=1)]
 
 
 def cut_windows(song_lengths, window_size, step):

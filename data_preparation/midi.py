@@ -13,9 +13,18 @@ LOWEST_NOTE, NOTE_COUNT = 21, 88  # MIDI numbers 21..108
 MOST_BYTES, MOST_STEPS = 1 << 25, 100000  # no piece of music needs more
 _DRUMS = 9  # the channel that musicians call 10
 
-# keys: uint8 [T, 88], which notes sound at each step, silent steps included. left_out: {kind of
-# note: how many were left out or shifted}.
-Song = namedtuple("Song", "keys left_out")
+
+class Song(namedtuple("Song", "keys left_out")):
+    """The notes of a MIDI file.
+
+    keys: uint8 [T, 88], which sound at each step, silent steps included. left_out: {kind of note:
+    how many were left out or shifted}.
+    """
+
+    @property
+    def sounding(self):
+        """The steps in which a note sounds, uint8 [t, 88]."""
+        return self.keys[self.keys.any(axis=1)]
 
 
 def read_song(path, steps_per_quarter, outside="shift"):

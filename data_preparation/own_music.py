@@ -47,7 +47,7 @@ def make(paths, steps_per_quarter, outside):
         except UserError as error:
             files[name] = "it" + error.problem.replace(path, "")
             continue
-        sounding = song.keys[song.keys.any(axis=1)]
+        sounding = song.sounding
         digest = hashlib.sha256(sounding.tobytes()).digest()
         if song.left_out:
             notes[name] = song.left_out

@@ -73,11 +73,7 @@ def _initials(name):
     return "".join(word[0] for word in name.split("_") if word)
 
 
-# Errors that are the disk's or the file system's, and not defects of ours.
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM,
-        errno.EISDIR, errno.ENOTDIR, errno.ENOENT, errno.EEXIST, errno.ESTALE, errno.ENAMETOOLONG,
-        errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.ENODEV, errno.ENOTCONN, errno.EHOSTDOWN,
-        errno.ETIMEDOUT, errno.EREMOTEIO, errno.ENFILE, errno.EMFILE)
+_DEFECTS = (None, errno.EBADF, errno.EINVAL)  # of ours, not of the disk
 
 
 @contextlib.contextmanager
@@ -86,7 +82,7 @@ def disk_errors(text):
     try:
         yield
     except OSError as error:
-        if error.errno not in DISK:
+        if error.errno in _DEFECTS or isinstance(error, ConnectionError):
             raise
         raise UserError("a file cannot be written or read (%s)" % error, text) from error
 

@@ -63,15 +63,16 @@ def _panel(axes, data_set, is_tuned, own):
 
 def _legend(axes, panels):
     """Explain the marks that are in the panels."""
-    published = [theirs(data_set, cell, is_tuned)
-                 for data_set, is_tuned, _ in panels for cell in CELL_NAMES]
+    published = []
+    for data_set, is_tuned, _ in panels:
+        published += [theirs(data_set, cell, is_tuned) for cell in CELL_NAMES]
     single = any(value and value[0] == value[1] for value in published)
     ranges = any(value and value[0] != value[1] for value in published)
-    entries_of = [
+    marks = [
         (True, "ours (bar: standard\ndeviation over seeds)", {"marker": "o", "color": "tab:blue"}),
         (single, "theirs", {"marker": "D", "color": "black", "fillstyle": "none"}),
         (ranges, "theirs (range)", {"marker": "|", "color": "black", "markersize": 12})]
-    shown = [(name, style) for is_there, name, style in entries_of if is_there]
+    shown = [(name, style) for is_there, name, style in marks if is_there]
     axes.legend([pyplot.Line2D([], [], linestyle="", **style) for _, style in shown],
                 [name for name, _ in shown], title="on the test part", loc="center", frameon=False,
                 fontsize=10)

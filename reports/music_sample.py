@@ -5,8 +5,7 @@ import os
 import mido
 import numpy as np
 
-import mm_utils
-from data_preparation.midi import LOWEST_NOTE
+from data_preparation.midi import LOWEST_NOTE, read_song
 from files.errors import UserError, hint
 from files.progress import counted
 from files.project import existing_path
@@ -65,11 +64,11 @@ def _song(data, split):
 def read_prompt(settings, data):
     """The sounding steps of the MIDI file settings.prompt, uint8 [T, 88]. Raises UserError."""
     with hint("give a MIDI file as prompt"):
-        keys = mm_utils.read_midi(existing_path(settings.prompt), data.steps_per_quarter,
-                                  settings.own_music_outside)
-    if not len(keys):
+        song = read_song(existing_path(settings.prompt), data.steps_per_quarter,
+                         settings.own_music_outside)
+    if not len(song.sounding):
         raise UserError("%s has no notes" % settings.prompt, "give another MIDI file as prompt")
-    return keys
+    return song.sounding
 
 
 def _choose_notes(logits, random):

@@ -19,7 +19,6 @@ PUBLISHED_FILES = ("settings.json", "metrics.jsonl", "results.json", "learning_c
 SWEEP_FILES = ("settings.json", "trials.jsonl", "trials.csv", "best_so_far.png", "dimensions.png",
                "heat_map.png", "epochs.png", "sweep.json", "log.txt")
 MOST_PARAMETERS = 1500000  # of a run whose weights are published too: 6 MB
-LOG_LINES = 200  # a longer log loses its middle when it is published
 
 
 def publish(folder, results_folder):
@@ -129,24 +128,9 @@ def _copy_run(folder, results, target):
 
 
 def _copy(names, source, target):
-    """Copy those of the files that are there, the log shortened."""
+    """Copy those of the files that are there."""
     for name in names:
-        path, copy = os.path.join(source, name), os.path.join(target, name)
-        if not os.path.exists(path):
-            continue
-        if name == "log.txt":
-            text = {"encoding": "utf-8", "errors": "surrogateescape"}  # whatever bytes are in it
-            with open(path, **text) as log, atomic_write(copy) as file:
-                file.write("".join(shortened(list(log))).encode(**text))
-        else:
-            with open(path, "rb") as original, atomic_write(copy) as file:
-                shutil.copyfileobj(original, file)
-
-
-def shortened(lines):
-    """The first and last lines of a log that has more than LOG_LINES, and how many are missing."""
-    left_out = len(lines) - LOG_LINES
-    if left_out <= 0:
-        return lines
-    half = LOG_LINES // 2
-    return lines[:half] + ["... %d lines left out ...\n" % left_out] + lines[-half:]
+        path = os.path.join(source, name)
+        if os.path.exists(path):
+            with open(path, "rb") as file, atomic_write(os.path.join(target, name)) as copy:
+                shutil.copyfileobj(file, copy)

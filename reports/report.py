@@ -46,14 +46,14 @@ def final(trainer):
         results["evaluated_in"] = environment()
     if not settings.evaluate_on_test:
         _keep_test(results, run)
-    new = not run.other_data and (not run.weights_only or _adds_to(run, results))
-    if new:
+    writes = not run.other_data and (not run.weights_only or _adds_to(run, results))
+    if writes:
         _write(trainer, results)
     elif run.other_data:
         save_json(run.file(OF_OTHER_DATA), results)
     for line in box(results, run.path, trainer.data.baseline_name):
         run.log(line)
-    return new
+    return writes
 
 
 def _check_weights_give(trained, results):

@@ -13,7 +13,7 @@ from files.run_files import is_sweep, load_settings, trial_name
 from sweeps.search_space import search_space
 from sweeps.trial import Trial
 from training.options import option_words
-from training.run_settings import NEW_RUN
+from training.settings import NEW_RUN
 
 # The settings of the sweep that must stay as they were when it was begun.
 _OF_SWEEP = ("search", "search_method", "prune_after")
@@ -37,14 +37,15 @@ def make_trial(sweep, number, point, name=None, evaluate_on_test=False, **change
 def all_options(settings):
     """The options of a call for a new run, whatever is edited at the top of the script by then."""
     return option_words({name: value for name, value in settings.values.items()
-                         if settings.constants[name].is_for(settings.data_set_name)})
+                         if settings.constants[name].applies_to(settings.data_set_name)})
 
 
 def later_options(settings, **more):
     """The options of a call for a run that exists: those that may change, and `more`."""
+    constants = settings.constants
     values = {name: value for name, value in settings.values.items()
-              if settings.constants[name].may_change(evaluate=True)
-              and settings.constants[name].is_for(settings.data_set_name) and name not in NEW_RUN}
+              if constants[name].may_change(evaluate=True) and name not in NEW_RUN
+              and constants[name].applies_to(settings.data_set_name)}
     return option_words(dict(values, **more))
 
 
@@ -110,7 +111,7 @@ def check_same(path, settings, space):
     now = json.loads(json.dumps(settings.values))
     for name in sorted(now):
         constant, begun = settings.constants[name], saved.get(name, now[name])
-        fixed = constant.is_of_computation and not constant.is_place or name in _OF_SWEEP
+        fixed = constant.changes_numbers and not constant.is_data_path or name in _OF_SWEEP
         if not fixed or now[name] == begun:
             continue
         if name != "search" or not _has_grown(settings, space, begun):

@@ -21,7 +21,7 @@ from sweeps.search_space import points_in, search_space
 from sweeps.suggestions import next_point
 from sweeps.trial import AGAIN, DONE, UNCLEAR, train
 from training.run_folder import RunFolder
-from training.run_settings import run_path
+from training.settings import run_path
 
 HOPELESS = 5  # failures of the first trials that end a sweep
 IN_A_ROW = 3  # trials in a row that say nothing of their points: they end it, too

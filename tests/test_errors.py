@@ -108,8 +108,7 @@ def test_errors_are_dropped_and_logged_lines_kept_when_the_terminal_is_gone(monk
         monkeypatch.setattr(sys, "stderr", gone)
         print_error("nobody sees it")
         run = types.SimpleNamespace(_log_file=io.StringIO())
-        with pytest.raises(OSError):
-            RunFolder.log(run, "interrupted")
+        RunFolder.log(run, "interrupted")
         assert run._log_file.getvalue().endswith("  interrupted\n")
         with contextlib.suppress(OSError):
             gone.close()

@@ -27,7 +27,7 @@ from reports import report
 from training import trainer
 from files.errors import UserError, run_as_script
 from training.script_constants import read_constants
-from training.settings import read_settings
+from training.read_settings import read_settings
 
 SCRIPTS = (sa_main, lm_main, mm_main, mnist_main)
 # Cells with options that keep their graphs small: building them takes most of the time.

@@ -6,7 +6,6 @@ import mido
 import numpy as np
 import pytest
 
-import mm_utils
 from data_preparation import midi
 from files.errors import UserError
 
@@ -49,7 +48,7 @@ def test_notes_stand_on_the_grid_and_silence_is_kept(tmp_path):
     assert steps(path) == [[60], [60], [], [], [64, 67], [67]]
     assert steps(path, 1) == [[60], [], [64, 67]]
     assert steps(path, 4)[8:12] == [[64, 67], [64, 67], [67], [67]]
-    keys = mm_utils.read_midi(path, 2)
+    keys = midi.read_song(path, 2).sounding
     assert keys.dtype == np.uint8 and keys.shape == (4, 88) and keys.any(axis=1).all()
 
 
@@ -123,7 +122,8 @@ def test_notes_off_the_keyboard_are_shifted_by_octaves_or_dropped(tmp_path, note
 
 def test_a_file_without_notes_is_an_empty_song(tmp_path):
     path = write(tmp_path / "a.mid", [mido.MetaMessage("track_name", name="nothing", time=960)])
-    assert not midi.read_song(path, 2).keys.any() and len(mm_utils.read_midi(path, 2)) == 0
+    song = midi.read_song(path, 2)
+    assert not song.keys.any() and len(song.sounding) == 0
 
 
 BROKEN = {

@@ -222,7 +222,7 @@ def test_first_state_is_the_cells_own_where_none_is_carried(text):
             settings = settings_for(text, "pennchar", stateful=stateful)
             model, data = build(session, lm_main, lm_utils, settings)
             batch = lm_batch(data.tokens("train")[:4], reset=False if stateful else None)
-            own = session.run(model.network.own_first_states(1)) if stateful else None
+            own = session.run(model.network.initial_states(1)) if stateful else None
             logits.append(logits_of(session, model, batch, own)[0])
     np.testing.assert_allclose(*logits, atol=1e-6)
 

@@ -13,11 +13,12 @@ import mm_main
 import mm_utils
 import test_midi
 from data_preparation import own_music
+from data_preparation.midi import read_song
 from files.errors import UserError
 from reports import music_sample
 from test_midi import off, on
 from training.run_folder import run_path
-from training.settings import read_settings
+from training.read_settings import read_settings
 
 
 def load(folder, path, **changes):
@@ -197,7 +198,7 @@ def test_a_sample_written_as_midi_is_read_back(tmp_path):
     path = str(tmp_path / "sample.mid")
     for steps_per_quarter in (1, 2, 4):
         music_sample._save_midi(path, keys, steps_per_quarter)
-        assert np.array_equal(mm_utils.read_midi(path, steps_per_quarter), keys[[0, 1, 2, 4]])
+        assert np.array_equal(read_song(path, steps_per_quarter).sounding, keys[[0, 1, 2, 4]])
 
 
 @pytest.mark.tf2
@@ -213,7 +214,7 @@ def test_training_and_evaluation(folder, tmp_path):
     assert results["paper"] is None and (run / "sample.mid").exists()
     song = str(folder / "new" / "song0.mid")  # shorter than what is sampled
     mm_main.main(["--sample", str(run), "--prompt", song, "--sample_steps", "40"])
-    assert len(mm_utils.read_midi(str(run / "sample-2.mid"), 2)) == 12 + 40
+    assert len(read_song(str(run / "sample-2.mid"), 2).sounding) == 12 + 40
     mm_main.main(["--evaluate", str(run)])
     again = json.loads((run / "results.json").read_text())
     assert again["test"] == results["test"]

@@ -19,7 +19,7 @@ from data_preparation.own import data_set_title
 from files.errors import TrainingFailed, UserError
 from sweeps.search_space import search_space
 from training.run_folder import run_path
-from training.settings import read_settings
+from training.read_settings import read_settings
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 NOVEL = "“Naïve café,” said Ünal's dog - well, 3 times.\nAnother line!\n\n" * 30

@@ -16,7 +16,7 @@ import mnist_utils
 import sa_main
 import sa_utils
 from files.errors import UserError
-from training.settings import read_settings
+from training.read_settings import read_settings
 
 DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data")
 

@@ -19,7 +19,7 @@ from reports.runs import find_runs
 from sweeps import check, parallel
 from sweeps.options import all_options
 from tools import reproduce, reproduce_plan
-from training.settings import read_settings
+from training.read_settings import read_settings
 
 ROOT = reproduce.ROOT
 JSB = os.path.join(ROOT, "results", "music", "JSB Chorales", "RRU", "seed1")

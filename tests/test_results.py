@@ -522,14 +522,13 @@ def test_learning_curves_are_drawn_again_and_left_alone_if_they_are_the_same(tmp
 
 
 def test_a_finished_run_is_published_without_its_large_checkpoints(tmp_path):
-    run = make_run(tmp_path / "runs" / "seed7", log="".join("line %d\n" % i for i in range(1000)))
+    run = make_run(tmp_path / "runs" / "seed7", log="a line\n")
     target = publish(run, tmp_path)
     assert target == str(tmp_path / "results" / "music" / "JSB Chorales" / "RRU" / "seed7")
     assert sorted(os.listdir(target)) == ["learning_curve.png", "log.txt", "metrics.jsonl",
                                           "results.json", "settings.json"]
-    log = open(os.path.join(target, "log.txt")).read().splitlines()
-    assert len(log) == publishing.LOG_LINES + 1
-    assert (log[0], log[100], log[-1]) == ("line 0", "... 800 lines left out ...", "line 999")
+    with open(os.path.join(target, "log.txt")) as log:
+        assert log.read() == "a line\n"
     with pytest.raises(UserError, match="remove what is there"):
         publish(run, tmp_path)
 
@@ -556,7 +555,6 @@ def test_a_run_of_a_sweep_is_published_with_the_trials(tmp_path):
     assert target.endswith("RRU/night/trial-003")
     sweep = os.path.dirname(target)
     assert set(os.listdir(sweep)) == names | {"trial-003", "settings.json"}
-    assert "... 800 lines left out ..." in open(os.path.join(sweep, "log.txt")).read()
     runs, left_out = find_runs([str(tmp_path / "results")])
     assert [run.folder for run in runs] == [target] and left_out == []
 

@@ -21,7 +21,7 @@ from reports import music_sample, sampling, text_sample
 from data_preparation.batches import generator
 from files.errors import UserError
 from training.run_folder import RunFolder
-from training.settings import read_settings
+from training.read_settings import read_settings
 from training.trainer import Trainer
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

@@ -33,7 +33,7 @@ from sweeps.search_space import check_value, bounds_or_values, search_space
 from sweeps.suggestions import suggest
 from sweeps.sweep import Sweep
 from sweeps.trial import AGAIN, DONE, UNCLEAR, Ended, Trial, call, train
-from training.settings import read_settings
+from training.read_settings import read_settings
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SEARCH = {"number_of_parameters": ("integer", 30000, 60000), "learning_rate": ("log", 1e-3, 1e-2),

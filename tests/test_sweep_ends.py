@@ -25,7 +25,7 @@ from sweeps.records import read_records
 from sweeps.suggestions import next_point
 from sweeps.trial import AGAIN, DONE
 from test_sweep import Toy, folder_of
-from training.settings import read_settings
+from training.read_settings import read_settings
 
 CHOICES = ("{'learning_rate': None, 'number_of_parameters': None, "
            "'middle_layer_size_multiplier': None, 'dropout': ('choice', [0.1, 0.2])}")

@@ -19,7 +19,7 @@ from sweeps.summary import summary
 from test_sweep import Toy, folder_of
 from tools import grids as tool
 from training.early_stopping import EarlyStopping
-from training.settings import read_settings
+from training.read_settings import read_settings
 
 GRID = {"dropout": ("grid", 0.1, 0.5, 3), "number_of_parameters": ("log_grid", 1000, 100000, 3)}
 

@@ -38,7 +38,7 @@ from tools.reproduce_plan import (FIXED, SCRIPTS, announce, check_data, plan, sc
                                   settings_again, unknown)
 from training.options import int_option
 from training.quiet_tensorflow import tf
-from training.run_settings import run_path
+from training.settings import run_path
 from training.script_constants import cell_constants, read_constants
 
 # Options of the scripts that this program sets itself.
@@ -159,7 +159,7 @@ def _options(arguments):
         wrong = [name for name in ("cells", "seeds", "parallel", "tuned")
                  if getattr(options, name) != parser.get_default(name)]
         wrong += [name for name in sorted(further)
-                  if constants[name].is_of_computation or name == "runs_folder"]
+                  if constants[name].changes_numbers or name == "runs_folder"]
         if wrong:
             raise UserError("--%s cannot be given with --check" % wrong[0],
                             "the run is trained with its own settings, and nothing is kept")

@@ -23,8 +23,8 @@ from reports.runs import PUBLISHED, find_runs, find_winners
 from sweeps.options import all_options, later_options
 from sweeps.trial import Trial
 from training.options import option_words
-from training.run_settings import run_path
-from training.settings import read_settings
+from training.settings import run_path
+from training.read_settings import read_settings
 
 SCRIPTS = (mm_main, lm_main, sa_main, mnist_main)
 _TASKS = {"music": mm_utils.TASK, "language": lm_utils.TASK, "sentiment": sa_utils.TASK,
@@ -106,7 +106,7 @@ def _state(script, settings, folder):
         return "new"
     with hint("remove it, or give another --runs_folder"):
         places = {name: value for name, value in settings.values.items()
-                  if settings.constants[name].is_place}  # the same data may have been moved
+                  if settings.constants[name].is_data_path}  # the same data may have been moved
         found = read_settings(as_published(script), option_words(dict(places, evaluate=folder)))
         theirs, ours = found.command(), settings.command()
         if theirs != ours:
@@ -128,8 +128,8 @@ def settings_again(script, folder, further):
     published = as_published(script)
     run = read_settings(published, ["--evaluate=" + folder])
     values = {name: value for name, value in run.values.items()
-              if run.constants[name].is_of_computation
-              and run.constants[name].is_for(run.data_set_name)}
+              if run.constants[name].changes_numbers
+              and run.constants[name].applies_to(run.data_set_name)}
     values.update(load_settings(folder)["unpublished"])  # earlier versions left some out
     again = read_settings(published, option_words(dict(values, **further)))
     return again.changed(name="check", evaluate_on_test=False)
@@ -193,7 +193,7 @@ def _not_used(jobs):
         tops, published = vars(script), as_published(script)
         edited = ["%s %s" % (name, tops[name]) for name in settings.values
                   if tops[name] != published[name] and name not in settings.given
-                  and settings.constants[name].is_of_computation]
+                  and settings.constants[name].changes_numbers]
         if edited:
             lines.append("not used is what is edited at the top of %s, only options are: %s" % (
                 settings.script, ", ".join(edited)))

@@ -20,7 +20,6 @@ The comment above a group of constants, such as `# ---- Training`, says what may
 
 import ast
 import operator
-import os
 import re
 import struct
 
@@ -34,10 +33,6 @@ _TEXTS = ("text", "path", "paths")
 _TYPES = {"int": int, "float": (int, float), "bool": bool, "dict": dict,
           **dict.fromkeys(_TEXTS, str)}
 LARGEST_FLOAT = 3e38  # float32, in which TensorFlow computes, holds no larger one
-LONGEST_DICT = 10000  # characters; more can exhaust the stack of Python's parser
-_TOO_DEEP = re.compile(r"([\[({][^\[({\])}]*){20}|([-+~]\s*){3}|(not\s+){3}")
-LONGEST_PATH = 1000  # bytes; file systems allow 4096, and the names of files come after it
-MOST_FOLDERS = 50  # in one path: os.makedirs calls itself for each
 
 
 class Constant(object):
@@ -53,10 +48,10 @@ class Constant(object):
         The place of a user's own data may: it is their content that must be the same.
         """
         groups = ("Run", "GPU") if evaluate else ("Stopping", "Run", "GPU")
-        return self.group in groups or self.is_place
+        return self.group in groups or self.is_data_path
 
     @property
-    def is_of_computation(self):
+    def changes_numbers(self):
         """Whether the value changes what a run computes."""
         return self.group not in ("Sweep", "Run", "GPU")
 
@@ -66,29 +61,29 @@ class Constant(object):
 
         Data are prepared once for all of them.
         """
-        of_trial = self.is_of_computation and not self.only_for
+        of_trial = self.changes_numbers and not self.own_data_set
         return of_trial and self.allowed.split()[0] in ("int", "float", "bool")
 
     @property
-    def is_place(self):
+    def is_data_path(self):
         """Whether it names where a user's own data are."""
         return self.allowed == "paths"
 
     @property
-    def only_for(self):
+    def own_data_set(self):
         """The one data set that it matters for, as the meaning `of OwnText: ..` says, or None."""
         limited = re.match(r"of (Own\w+): ", self.meaning)
         return limited and limited.group(1)
 
-    def is_for(self, data_set_name):
+    def applies_to(self, data_set_name):
         """Whether it matters for a data set."""
-        return self.only_for in (None, data_set_name)
+        return self.own_data_set in (None, data_set_name)
 
-    def check_use(self, data_set_name):
+    def check_applies_to(self, data_set_name):
         """Raise UserError if it does not matter for a data set."""
-        if not self.is_for(data_set_name):
+        if not self.applies_to(data_set_name):
             raise UserError("%s is given, but data_set_name is %s" % (self.name, data_set_name),
-                            "add --data_set_name " + self.only_for)
+                            "add --data_set_name " + self.own_data_set)
 
     def check(self, value, choices=None):
         """Convert `value`, or its text on the command line, to the constant's kind.
@@ -149,9 +144,6 @@ def _converted(kind, value):
         value.encode("utf-8")  # a ValueError for what no file of a run could hold
         if "\0" in value:
             raise ValueError
-    if kind == "path" and (len(value.encode("utf-8")) > LONGEST_PATH
-                           or value.count(os.sep) > MOST_FOLDERS):
-        raise ValueError
     if kind == "float" and not is_finite(value):
         raise ValueError
     return float(value) if kind == "float" else value
@@ -170,6 +162,4 @@ def _read(kind, text):
             return float(text)  # 1e6
     if kind == "bool":
         return {"True": True, "False": False}[text]
-    if len(text) > LONGEST_DICT or _TOO_DEEP.search(text):
-        raise ValueError
     return ast.literal_eval(text)

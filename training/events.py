@@ -7,13 +7,6 @@ from tensorboard.plugins.hparams import api_pb2, summary
 
 from training.quiet_tensorflow import tf
 
-_MEANINGS = {
-    "step/loss": "What training minimises, of one batch",
-    "step/learning_rate": "The learning rate of this step",
-    "step/gradient_norm": "The norm of the gradients of all variables together, before clipping",
-    "epoch/number": "How many epochs are done",
-}
-
 
 @contextlib.contextmanager
 def _as_disk_error():
@@ -44,8 +37,7 @@ class Events(object):
     def scalars(self, step, values):
         """Write {tag: number} at `step`."""
         self._begun().add_summary(tf.Summary(value=[
-            tf.Summary.Value(tag=tag, simple_value=value, metadata=_metadata(tag))
-            for tag, value in values.items()]), step)
+            tf.Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]), step)
 
     def hyperparameters(self, step, values, metrics):
         """Write what TensorBoard's HParams page compares runs by: settings and final metrics.
@@ -69,10 +61,3 @@ class Events(object):
         """Write the rest."""
         if self._writer:
             self._writer.close()
-
-
-def _metadata(tag):
-    meaning = _MEANINGS.get(tag, "The metric of the training or validation part")
-    return tf.SummaryMetadata(
-        summary_description=meaning + ", by training steps",
-        plugin_data=tf.SummaryMetadata.PluginData(plugin_name="scalars"))

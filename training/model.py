@@ -58,20 +58,20 @@ class Network(object):
         dropout = self.dropout if self._settings.dropout else 0.0
         return unroll(self.cells, inputs, states, lengths, dropout, self.mask_seed)
 
-    def own_first_states(self, batch_size):
+    def initial_states(self, batch_size):
         """The cells' own first states."""
         return [cell.zero_state(batch_size, tf.float32) for cell in self.cells]
 
-    def first_states(self, batch_size):
+    def initial_states_to_feed(self, batch_size):
         """The cells' own first states, as placeholders that a sampler may feed others into."""
-        return _fed(self.own_first_states(batch_size))
+        return _fed(self.initial_states(batch_size))
 
     def carried_states(self, batch_size, reset):
         """First states that go from batch to batch: (placeholders, states), zeros if none are fed.
 
         reset: bool scalar tensor; if it is true the states are zeros, whatever is fed.
         """
-        zeros = tf.nest.map_structure(tf.zeros_like, self.own_first_states(batch_size))
+        zeros = tf.nest.map_structure(tf.zeros_like, self.initial_states(batch_size))
         fed = _fed(zeros)
         return fed, tf.cond(reset, lambda: zeros, lambda: fed, strict=True)
 

@@ -31,18 +31,17 @@ class RectifiedAdam(object):
         that small gradients survive in float16; a step whose gradients are not all finite is then
         left out. None: neither. Returns a bool scalar: whether the step was made.
         """
-        if loss_scale is None:
-            gradients = [tf.convert_to_tensor(g) for g in tf.gradients(loss, variables)]
-            self.gradient_norm = _norm(gradients)
-            return self.apply(gradients, variables)
-        scaled = tf.gradients(loss * loss_scale, variables)
-        gradients = [tf.convert_to_tensor(g) / loss_scale for g in scaled]
-        all_finite = [tf.reduce_all(tf.is_finite(tensor)) for tensor in [loss] + gradients]
+        gradients = _gradients(loss, variables, loss_scale)
         self.gradient_norm = _norm(gradients)
-        steps_done, slots = _variables_of_optimizer(variables)
-        return tf.cond(tf.reduce_all(all_finite),
-                       lambda: self._step(gradients, variables, steps_done, slots),
-                       lambda: tf.constant(False))
+        steps_done, slots = _variables_of_optimizer(variables)  # none can be made inside tf.cond
+
+        def step():
+            return self._step(gradients, variables, steps_done, slots)
+
+        if loss_scale is None:
+            return step()
+        finite = [tf.reduce_all(tf.is_finite(tensor)) for tensor in [loss] + gradients]
+        return tf.cond(tf.reduce_all(finite), step, lambda: tf.constant(False))
 
     def apply(self, gradients, variables):
         """One step with given dense gradients, one for each variable."""
@@ -89,6 +88,13 @@ def _variables_of_optimizer(variables):
             v = zeros(w.op.name + "/v", w.shape, w.dtype.base_dtype)
             slots.append((m, v))
     return steps_done, slots
+
+
+def _gradients(loss, variables, loss_scale):
+    if loss_scale is None:
+        return [tf.convert_to_tensor(g) for g in tf.gradients(loss, variables)]
+    scaled = tf.gradients(loss * loss_scale, variables)
+    return [tf.convert_to_tensor(g) / loss_scale for g in scaled]
 
 
 def _norm(gradients):

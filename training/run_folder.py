@@ -13,7 +13,7 @@ from files.run_files import has_only_best, is_begun, load_metrics, load_settings
 from files.writing import lock_folder, open_own, save_json, save_json_lines
 from training.events import Events
 from training.provenance import environment
-from training.run_settings import run_path
+from training.settings import run_path
 
 
 class RunFolder(object):
@@ -191,7 +191,7 @@ class RunFolder(object):
         """Write the settings that change the numbers and the final metrics for TensorBoard."""
         settings = self.settings
         values = {name: value for name, value in settings.values.items()
-                  if settings.constants[name].is_of_computation and not isinstance(value, dict)}
+                  if settings.constants[name].changes_numbers and not isinstance(value, dict)}
         values.update(settings.cell_hyperparameters)
         self.events.hyperparameters(step, values, metrics)
 

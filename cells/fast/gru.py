@@ -37,11 +37,11 @@ def all_steps(cell, inputs, h, mask, lengths):
     tensors = {"h": h, "W_gh": w_gh, "W_ch": w_ch,
                "x_g": loops.matmul_steps(inputs, w_gx, w["b_g"]),
                "x_c": loops.matmul_steps(inputs, w_cx, w["b_c"])}
-    history, = loops.with_gradient(functools.partial(_steps, mask), tensors)
+    history, = loops.with_gradient(functools.partial(_forward, mask), tensors)
     return loops.after_first(history), loops.at_ends(history, lengths)
 
 
-def _steps(mask, tensors):
+def _forward(mask, tensors):
     """Compute [state history] and the function of the gradients.
 
     tensors: those that have gradients.
@@ -60,10 +60,10 @@ def _steps(mask, tensors):
     sequences = {"x_g": tensors["x_g"], "x_c": tensors["x_c"], "mask": mask}
     sizes = {"gates": 2 * units, "rh": units, "t": units}
     history, kept = loops.forward_loop(step, {"h": tensors["h"]}, sequences, sizes)
-    return [history["h"]], functools.partial(_gradient, mask, tensors, history["h"], kept)
+    return [history["h"]], functools.partial(_backward, mask, tensors, history["h"], kept)
 
 
-def _gradient(mask, tensors, h, kept, d_h):
+def _backward(mask, tensors, h, kept, d_h):
     """Gradients {name: gradient} of the tensors from that of the state history.
 
     h: the state history. kept: what each step of the forward loop has kept.

@@ -37,7 +37,7 @@ def all_steps(cell, inputs, state, mask, lengths):
     w_x, w_h = tf.split(cell.weights["W"], [inputs.shape.as_list()[-1], units])
     w_x, w_h, bias = _ifoj(w_x), _ifoj(w_h), _ifoj(bias)
     tensors = {"x": loops.matmul_steps(inputs, w_x, bias), "c": state.c, "h": state.h, "W_h": w_h}
-    c, h = loops.with_gradient(functools.partial(_steps, mask), tensors)
+    c, h = loops.with_gradient(functools.partial(_forward, mask), tensors)
     return loops.after_first(h), LSTMState(loops.at_ends(c, lengths), loops.at_ends(h, lengths))
 
 
@@ -47,7 +47,7 @@ def _ifoj(weight):
     return tf.concat([i, f, o, j], axis=-1)
 
 
-def _steps(mask, tensors):
+def _forward(mask, tensors):
     """Compute the histories [c, h] and the function of their gradients.
 
     tensors: those that have gradients.
@@ -64,11 +64,11 @@ def _steps(mask, tensors):
 
     states, sizes = {"c": tensors["c"], "h": tensors["h"]}, {"ifo": 3 * units, "j": units}
     history, kept = loops.forward_loop(step, states, {"x": tensors["x"], "mask": mask}, sizes)
-    gradient = functools.partial(_gradient, mask, tensors, history, kept)
+    gradient = functools.partial(_backward, mask, tensors, history, kept)
     return [history["c"], history["h"]], gradient
 
 
-def _gradient(mask, tensors, history, kept, d_c, d_h):
+def _backward(mask, tensors, history, kept, d_c, d_h):
     """Gradients {name: gradient} of the tensors from those of the histories.
 
     history: all states. kept: what each step of the forward loop has kept.

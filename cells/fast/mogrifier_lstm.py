@@ -36,12 +36,12 @@ def all_steps(cell, inputs, state, mask, lengths):
     """
     tensors = {"x": inputs, "c": state.c, "h": state.h}
     tensors.update((name, tf.identity(weight)) for name, weight in cell.weights.items())
-    steps = functools.partial(_steps, cell.feature_mask_rounds, mask)
+    steps = functools.partial(_forward, cell.feature_mask_rounds, mask)
     c, h = loops.with_gradient(steps, tensors)
     return loops.after_first(h), LSTMState(loops.at_ends(c, lengths), loops.at_ends(h, lengths))
 
 
-def _steps(rounds, mask, tensors):
+def _forward(rounds, mask, tensors):
     """Compute the histories [c, h] and the function of their gradients.
 
     tensors: those that have gradients.
@@ -65,7 +65,7 @@ def _steps(rounds, mask, tensors):
         sizes["g_%d" % i] = depth if i % 2 == 0 else units
     states = {"c": tensors["c"], "h": tensors["h"]}
     history, kept = loops.forward_loop(step, states, {"x": tensors["x"], "mask": mask}, sizes)
-    gradient = functools.partial(_gradient, rounds, mask, tensors, history, kept, sizes)
+    gradient = functools.partial(_backward, rounds, mask, tensors, history, kept, sizes)
     return [history["c"], history["h"]], gradient
 
 
@@ -82,7 +82,7 @@ def _mogrify(tensors, rounds, x, h):
     return x, h, kept
 
 
-def _gradient(rounds, mask, tensors, history, kept, sizes, d_c, d_h):
+def _backward(rounds, mask, tensors, history, kept, sizes, d_c, d_h):
     """Gradients {name: gradient} of the tensors from those of the histories.
 
     history: all states. kept: what each step of the forward loop has kept, of `sizes`.

@@ -44,12 +44,12 @@ def all_steps(cell, inputs, h, mask, lengths):
     for i in range(2, cell.relu_layers + 1):
         tensors["W_%d" % i] = tf.identity(w["W_%d" % i])
         tensors["b_%d" % i] = tf.identity(w["b_%d" % i])
-    steps = functools.partial(_steps, cell.relu_layers, cell.normalize, mask)
+    steps = functools.partial(_forward, cell.relu_layers, cell.normalize, mask)
     d, history = loops.with_gradient(steps, tensors)
     return loops.matmul_steps(d, w_o, b_o), loops.at_ends(history, lengths)
 
 
-def _steps(layers, normalize, mask, tensors):
+def _forward(layers, normalize, mask, tensors):
     """Compute [d, state history] and the function of their gradients.
 
     layers: L. tensors: those that have gradients, all that all_steps hands to with_gradient.
@@ -64,7 +64,8 @@ def _steps(layers, normalize, mask, tensors):
         j = tf.nn.relu(_normalized(a, r))
         for i in range(2, layers + 1):
             j = tf.nn.relu(tf.matmul(j, tensors["W_%d" % i]) + tensors["b_%d" % i])
-            kept["j_%d" % i] = j  # the loop keeps those that are in `sizes`
+            if i < layers:
+                kept["j_%d" % i] = j
         d = masked(j, now["mask"])
         kept.update({"d": d, "a^": _normalized(a, r)})
         zc = tf.nn.bias_add(tf.matmul(d, tensors["zW_c"]), tensors["zb_c"])
@@ -75,7 +76,7 @@ def _steps(layers, normalize, mask, tensors):
         sizes["r"] = 1
     sequences = {"x": tensors["x"], "mask": mask}
     history, kept = loops.forward_loop(step, {"h": tensors["h"]}, sequences, sizes)
-    gradient = functools.partial(_gradient, layers, mask, tensors, history["h"], kept)
+    gradient = functools.partial(_backward, layers, mask, tensors, history["h"], kept)
     return [kept["d"], history["h"]], gradient
 
 
@@ -83,7 +84,7 @@ def _normalized(a, r):
     return a if r is None else a * r
 
 
-def _gradient(layers, mask, tensors, h, kept, d_d, d_h):
+def _backward(layers, mask, tensors, h, kept, d_d, d_h):
     """Gradients {name: gradient} of the tensors from those of d and of the state history.
 
     h: the state history. kept: what each step of the forward loop has kept.

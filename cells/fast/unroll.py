@@ -96,6 +96,7 @@ def _run_stack(cells, path, inputs, states, masks, lengths):
     ends = []
     for layer, (cell, state, mask) in enumerate(zip(cells, states, masks)):
         with tf.variable_scope("layer_%d" % layer):
+            # Here, as dynamic_rnn would put the variables under rnn/.
             cell.build(inputs.shape.as_list()[-1], inputs.dtype)
             inputs, end = run(cell, inputs, state, mask, lengths)
         ends.append(end)
