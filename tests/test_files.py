@@ -206,10 +206,9 @@ def test_what_data_files_hold_is_read_as_plain_values(tmp_path, protocol):
 
 # --- Arrays ---
 
-def with_header(text, version=1):
+def with_header(text):
     """A .npy of one number with any text as its header."""
-    length = struct.pack("<H" if version == 1 else "<I", len(text))
-    return b"\x93NUMPY" + bytes([version, 0]) + length + text.encode() + bytes(8)
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode() + bytes(8)
 
 
 def header(**changed):
