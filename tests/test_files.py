@@ -206,9 +206,10 @@ def test_what_data_files_hold_is_read_as_plain_values(tmp_path, protocol):
 
 # --- Arrays ---
 
-def with_header(text):
+def with_header(text, version=1):
     """A .npy of one number with any text as its header."""
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode() + bytes(8)
+    length = struct.pack("<H" if version == 1 else "<I", len(text))
+    return b"\x93NUMPY" + bytes([version, 0]) + length + text.encode() + bytes(8)
 
 
 def header(**changed):
@@ -228,6 +229,8 @@ DAMAGED_ARRAYS = {
     "two negative sizes": header(shape=(-1, -1)),
     "a shape of texts": header(shape=("1",)),
     "too many dimensions": header(shape=(1,) * 100),
+    "a deep header": with_header("(" * 9000),
+    "a deep sum": with_header("{'shape': (%s1,)}" % ("1+" * 300000), 2),
     "a long header": with_header("[" * 60000),
     "a header cut short": b"\x93NUMPY\x01\x00\xff\x0f{",
     "another version": b"\x93NUMPY\x09\x00" + bytes(80),
@@ -275,6 +278,18 @@ def test_texts_among_numbers_are_named_and_those_that_belong_there_are_read(tmp_
         arrays.load_arrays(path, texts=["progress", "weights"])
     with pytest.raises(UserError, match="it has no biases"):
         arrays.load_arrays(path, ["biases"])
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_an_archive_that_unpacks_to_far_more_is_refused(tmp_path, packing):
+    path = tmp_path / "bomb.npz"
+    content = io.BytesIO()
+    np.save(content, np.zeros(4000000))
+    with zipfile.ZipFile(str(path), "w", packing) as file:
+        file.writestr("x.npy", content.getvalue())
+    assert path.stat().st_size * 200 < 32000000
+    with pytest.raises(UserError, match="more than 100 times its size"):
+        arrays.load_arrays(str(path))
 
 
 # --- Reading ---

@@ -530,6 +530,15 @@ def test_a_member_is_unpacked_to_its_published_size_and_no_further(run, server, 
     assert contents(tmp_path / "data") == {SONGS: MUSIC}
 
 
+@pytest.mark.parametrize("extra, problem", [
+    ([("other", bytes(40000000))], "it unpacks to far more than it should"),
+    ([("x" * 30000000, b"")], "its records are too long")])
+def test_an_archive_that_unpacks_to_far_more_is_left_early(run, server, tmp_path, extra, problem):
+    server.files["/one/simple.tgz"] = tgz(WORDS, extra=extra + [("last", b"")])
+    status, output = run("--only", "words")
+    assert status == 0 and "no: " + problem in output
+
+
 def linked(kind):
     """An archive with a link in place of the folder of its files, or of one of its files."""
     buffer = io.BytesIO()

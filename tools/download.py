@@ -1,6 +1,7 @@
 """The steps of tools/get_data.py with one file: fetch, unpack, tell whether it is the right one."""
 
 import contextlib
+import gzip
 import json
 import os
 import re
@@ -19,6 +20,8 @@ from files.writing import open_own, save_json
 TIMEOUT = 20  # seconds without a byte
 CHUNK = 1 << 16  # bytes
 MIRROR_RECORD = "taken_from_mirror.json"  # {file name: SHA-256} of what a mirror vouches for
+MOST_UNPACKED = 64  # bytes that an archive may hold in all, for each byte of the files we want
+MOST_AT_ONCE = 1 << 24  # bytes of an archive's own records, which are held in memory
 
 
 class Rejected(Exception):
@@ -141,7 +144,27 @@ class _Redirects(HTTPRedirectHandler):
     http_error_301 = http_error_303 = http_error_307 = http_error_302
 
 
-def _members(path, name):
+class _Bounded(object):
+    """A packed file for reading, of which neither much is read at once nor too much in all."""
+
+    def __init__(self, file, most):
+        self._file, self._most = file, most
+        self.tell = file.tell
+
+    def read(self, size):
+        """Read up to `size` bytes. Raises Rejected."""
+        if size > MOST_AT_ONCE:
+            raise Rejected("its records are too long")
+        return self._file.read(size)
+
+    def seek(self, position):
+        """Go to a position. Raises Rejected."""
+        if position > self._most:
+            raise Rejected("it unpacks to far more than it should")
+        return self._file.seek(position)
+
+
+def _members(path, name, most):
     """Yield (name, is a link, function that opens it) of all in the archive `name`, which is a
     .zip or a .tgz."""
     if name.endswith(".zip"):
@@ -150,7 +173,8 @@ def _members(path, name):
                 is_link = stat.S_ISLNK(info.external_attr >> 16)
                 yield info.filename, is_link, lambda info=info: archive.open(info)
     else:
-        with tarfile.open(path, "r:gz") as archive:
+        with gzip.open(path) as packed:
+            archive = tarfile.open(fileobj=_Bounded(packed, most), mode="r:")
             for info in archive:
                 is_link = not (info.isfile() or info.isdir())
                 yield info.name, is_link, lambda info=info: archive.extractfile(info)
@@ -165,8 +189,9 @@ def unpack(download, part, folder):
     if download.files[0].member is None:
         return [(download.files[0], part)]
     wanted, unpacked = {file.member: file for file in download.files}, []
+    most = MOST_UNPACKED * sum(file.size for file in download.files) + MOST_AT_ONCE
     try:
-        for name, is_link, source in _members(part, download.name):
+        for name, is_link, source in _members(part, download.name, most):
             name = os.path.normpath(name)
             if is_link and any((member + "/").startswith(name + "/") for member in wanted):
                 raise Rejected("%s in it is a link" % name)

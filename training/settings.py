@@ -45,15 +45,17 @@ class Settings(object):
     def command(self):
         """The command line that makes this run, or sweep, again."""
         chosen = {"data_set_name": self.data_set_name, "cell_name": self.cell_name}
+        in_table = self.published()
         chosen.update((name, value) for name, value in self.values.items()
-                      if value not in ("", {}) and self._is_in_command(name))
+                      if value not in ("", {}) and name not in in_table
+                      and self._is_in_command(name))
         return command_line(self.script, dict(chosen, **self.unpublished()))
 
     def _is_in_command(self, name):
-        """Whether the command has a setting, be it the published one or not."""
+        """Whether the command has a setting without a published value; others: unpublished()."""
         constant = self.constants[name]
-        if name == "cell_hyperparameters" or name in self.published():
-            return False  # those that differ are in unpublished()
+        if name == "cell_hyperparameters":
+            return False
         if constant.group == "Sweep":
             return self.values.get("do_hyperparameter_optimization")
         return constant.changes_numbers and constant.applies_to(self.data_set_name)
