@@ -2,6 +2,7 @@
 
 import pytest
 
+from files.errors import UserError
 from training.early_stopping import EarlyStopping
 
 
@@ -45,18 +46,30 @@ def test_continues_from_its_state():
     assert first.reason == second.reason and first.reason is not None
 
 
+def test_the_longest_wait_is_kept_in_the_state():
+    stopping = EarlyStopping(5, 100, lower_is_better=True)
+    feed(stopping, [3.0, 3.5, 3.5, 2.0, 2.5])
+    again = EarlyStopping(5, 100, lower_is_better=True)
+    again.restore(stopping.state())
+    assert stopping.longest_wait == again.longest_wait == 2
+    again.check_limits("run")
+    again.patience = 1
+    with pytest.raises(UserError, match="patience is 1, but run has waited 2 epochs"):
+        again.check_limits("run")
+
+
 def test_what_overflowed_is_never_the_best():
     stopping = EarlyStopping(3, 100, lower_is_better=True)
     assert feed(stopping, [float("inf"), float("inf"), 900.0]) == [False, False, True]
     assert (stopping.best, stopping.best_epoch, stopping.reason) == (900.0, 3, None)
 
 
-STATE = {"best": 1.0, "best_epoch": 1, "epochs_done": 1, "pruned": None}
+STATE = {"best": 1.0, "best_epoch": 1, "epochs_done": 1, "longest_wait": 0, "pruned": None}
 
 
 @pytest.mark.parametrize("state", [
     {}, [], {"best": 1.0}, dict(STATE, best="1"), dict(STATE, best_epoch=-1),
-    dict(STATE, epochs_done=True), dict(STATE, pruned=1)])
+    dict(STATE, epochs_done=True), dict(STATE, pruned=1), dict(STATE, longest_wait=None)])
 def test_what_is_no_state_is_refused(state):
     stopping = EarlyStopping(3, 100, lower_is_better=True)
     stopping.restore(STATE)

@@ -435,6 +435,21 @@ def test_a_damaged_best_checkpoint_is_not_repaired_by_a_resume(finished, tmp_pat
         assert "--resume" not in str(caught.value)
 
 
+def test_less_patience_than_a_run_had_is_refused(finished, tmp_path, monkeypatch):
+    def worse(trainer, split):
+        return {name: 9.0 + trainer.stopping.epochs_done * (trainer.stopping.epochs_done < 3)
+                for name in ("window_nll", "frame_nll", "batch_nll")}
+
+    with monkeypatch.context() as patch:  # 9, 10, 11, and from the fourth epoch on 9 again, or less
+        patch.setattr(trainer_module.Trainer, "evaluate", worse)
+        mm_main.main(arguments(tmp_path, "waited", "--epochs", "4", "--patience", "5"))
+    path = folder(tmp_path, "waited")
+    before = read(path, "settings.json")
+    with pytest.raises(UserError, match="patience is 2, but .* has waited 3 epochs .*as many"):
+        mm_main.main(["--resume", path, "--patience", "2", "--epochs", "9"])
+    assert read(path, "settings.json") == before
+
+
 def test_a_lost_best_checkpoint_is_told_before_training_continues(finished, tmp_path, monkeypatch):
     path = copy_of(finished, tmp_path)
     os.remove(os.path.join(path, "checkpoints", "best.npz"))

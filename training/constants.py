@@ -20,6 +20,7 @@ The comment above a group of constants, such as `# ---- Training`, says what may
 
 import ast
 import operator
+import os
 import re
 import struct
 
@@ -29,6 +30,10 @@ _CONDITIONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": oper
 _EXPECTED = {"bool": "True or False", "dict": "a dict, such as {'relu_layers': 2}",
              "text": "text", "path": "the path of a file or folder",
              "paths": "the path of a file or folder"}
+LONGEST_DICT = 10000  # characters; more can exhaust the stack of Python's parser
+_TOO_DEEP = re.compile(r"([\[({][^\[({\])}]*){20}|([-+~]\s*){3}|(not\s+){3}")
+LONGEST_PATH = 1000  # bytes; file systems allow 4096, and the names of files come after it
+MOST_FOLDERS = 50  # in one path: os.makedirs calls itself for each
 _TEXTS = ("text", "path", "paths")
 _TYPES = {"int": int, "float": (int, float), "bool": bool, "dict": dict,
           **dict.fromkeys(_TEXTS, str)}
@@ -144,6 +149,9 @@ def _converted(kind, value):
         value.encode("utf-8")  # a ValueError for what no file of a run could hold
         if "\0" in value:
             raise ValueError
+    if kind == "path" and (len(value.encode("utf-8")) > LONGEST_PATH
+                           or value.count(os.sep) > MOST_FOLDERS):
+        raise ValueError
     if kind == "float" and not is_finite(value):
         raise ValueError
     return float(value) if kind == "float" else value
@@ -162,4 +170,6 @@ def _read(kind, text):
             return float(text)  # 1e6
     if kind == "bool":
         return {"True": True, "False": False}[text]
+    if len(text) > LONGEST_DICT or _TOO_DEEP.search(text):
+        raise ValueError
     return ast.literal_eval(text)
