@@ -35,15 +35,15 @@ transpose = None  # shift windows by up to this many semitones, new in each epoc
 cell_name = "RRU"  # the recurrent cell, see cells/registry.py [cell]
 number_of_parameters = None  # model size; as many hidden units as fit are used [int >= 1]
 number_of_layers = None  # cells on top of one another [int >= 1, <= 1000]
-dropout = None  # probability of dropping a feature [float >= 0, < 1]
+dropout = None  # probability of dropping: RRU middle layer, others' candidate [float >= 0, < 1]
 cell_hyperparameters = {}  # the cell's own, as {"relu_layers": 2}; others published [dict]
 
 # ---- Training
 batch_size = None  # windows in a training step [int >= 1]
 learning_rate = None  # step size of the optimizer [float > 0]
 linear_decay = None  # lower learning_rate in equal steps, to 1/epochs of it in the last [bool]
-clip_gradients = None  # clip by the usual norm of the gradient, see training/optimizer.py [bool]
-clip_multiplier = None  # clipping norm / usual norm of the gradient [float > 0]
+clip_gradients = None  # clip each variable's gradient by its usual norm: optimizer.py [bool]
+clip_multiplier = None  # clipping norm / usual norm of that gradient [float > 0]
 mixed_precision = None  # float16 if it is safe, by TensorFlow's automatic mixed precision [bool]
 seed = 1  # of initial values, shuffling and dropout [int >= 0]
 
@@ -75,9 +75,9 @@ evaluate_on_test = True  # evaluate on the test split at the end; trials of a sw
 checkpoint_minutes = 5.0  # time between checkpoints within an epoch [float > 0]
 summary_steps = 20  # steps between TensorBoard's scalars within an epoch [int >= 1]
 temperature = 1.0  # of sampling: < 1 more deterministic, > 1 more random [float >= 0.01]
-prompt = ""  # a MIDI file that the sample continues; empty: a song of the test split [path]
+prompt = ""  # a MIDI file that the sample continues; empty: a song of the test data [path]
 prompt_steps = 16  # the first steps of the prompt, which are continued [int >= 1]
-sample_steps = 0  # time steps to sample; 0: up to 100 with those of the prompt [int >= 0]
+sample_steps = 0  # time steps to sample; 0: to the song's end, 100 with the prompt [int >= 0]
 
 # ---- GPU
 gpu = ""  # its number, "0" for the first; empty: TensorFlow's choice, or none [text]

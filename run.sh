@@ -3,10 +3,6 @@
 # Options are those of mm_main.py (python -u mm_main.py --help lists them), and win over the two given here:
 # bash run.sh --epochs 3 --cell_name GRU
 # bash run.sh --environment_only makes the environment and trains nothing.
-if [[ ${1:-} == --help || ${1:-} == -h ]]; then
-    grep '^# ' "${BASH_SOURCE[0]}" | cut -c 3-
-    exit
-fi
 source "$(dirname -- "${BASH_SOURCE[0]}")/tools/environment.sh"
 prepare_environment
 if [[ ${1:-} == --environment_only ]]; then

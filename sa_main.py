@@ -29,7 +29,7 @@ cell_name = "RRU"  # the recurrent cell, see cells/registry.py [cell]
 number_of_parameters = None  # model size; as many hidden units as fit are used [int >= 1]
 number_of_layers = None  # cells on top of one another [int >= 1, <= 1000]
 embedding_size = None  # features of an embedded word [int >= 1]
-dropout = None  # probability of dropping a feature [float >= 0, < 1]
+dropout = None  # probability of dropping: RRU middle layer, others' candidate [float >= 0, < 1]
 cell_hyperparameters = {}  # the cell's own, as {"relu_layers": 2}; others published [dict]
 
 # ---- Training
@@ -38,8 +38,8 @@ bucket_by_length = None  # batches of reviews of similar length: faster, not as 
 learning_rate = None  # step size of the optimizer [float > 0]
 linear_decay = None  # lower learning_rate in equal steps, to 1/epochs of it in the last [bool]
 label_smoothing = None  # fraction of a label that is spread over all classes [float >= 0, < 1]
-clip_gradients = None  # clip by the usual norm of the gradient, see training/optimizer.py [bool]
-clip_multiplier = None  # clipping norm / usual norm of the gradient [float > 0]
+clip_gradients = None  # clip each variable's gradient by its usual norm: optimizer.py [bool]
+clip_multiplier = None  # clipping norm / usual norm of that gradient [float > 0]
 mixed_precision = None  # float16 if it is safe, by TensorFlow's automatic mixed precision [bool]
 seed = 1  # of initial values, shuffling and dropout [int >= 0]
 

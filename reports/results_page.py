@@ -37,11 +37,12 @@ def page(runs, root=None):
         parts += ["## What to expect on the way",
                   "Validation after the first epochs and at the best one, for a run with the "
                   "published settings and seed 1 (or the lowest there is). With the same commit, "
-                  "versions and number of cores the numbers come out the same to the last digit. "
+                  "versions, processor and number of cores the numbers come out the same to the "
+                  "last digit. "
                   "Otherwise music differs by up to 5 % after the first epoch, and later as much "
                   "as two seeds do; a classifier's first accuracies can differ widely, as it "
-                  "leaves chance an epoch sooner or later.",
-                  check_table(runs, with_command=bool(root))]
+                  "leaves chance an epoch sooner or later. GB: the most memory the run took.",
+                  check_table(runs)]
     if others and root:
         parts += ["## Short trials and other settings",
                   "They show that a script learns, how long an epoch takes, or what one setting "
@@ -81,13 +82,10 @@ def _table(runs, root, with_name=False):
     if not with_name:
         titles, rows = titles[1:], [row[1:] for row in rows]
     if root:
-        return "\n".join(markdown(titles + ["command"], _with_commands(rows, runs)))
+        rows = [row + ["`%s`" % run.command] for row, run in zip(rows, runs)]
+        return "\n".join(markdown(titles + ["command"], rows))
     commands = ["%s:\n    %s" % (shown_path(run.folder), run.command) for run in runs]
     return "\n".join(markdown(titles, rows) + [""] + commands)
-
-
-def _with_commands(rows, runs):
-    return [row + ["`%s`" % run.command] for row, run in zip(rows, runs)]
 
 
 def _place(run):
@@ -118,17 +116,14 @@ def _link(text, path, root):
     return "[%s](%s)" % (text, quote(relative.replace(os.sep, "/")))
 
 
-def check_table(runs, with_command=True):
-    """For each data set and cell: validation on the way, epochs, time an epoch, and the command."""
+def check_table(runs):
+    """For each data set and cell: validation on the way, epochs, time an epoch, and memory."""
     titles = ["data set", "cell", "metric"] + ["epoch %d" % epoch for epoch in CHECKED_EPOCHS]
-    titles += ["best", "epochs", "s an epoch", "TensorFlow"]
+    titles += ["best", "epochs", "s an epoch", "GB", "TensorFlow"]
     firsts = {}
     for run in sorted((run for run in runs if run.kind == "untuned"), key=_place):
         firsts.setdefault((run.results["data_set"], run.results["cell"]), run)
-    rows = list(map(_check_line, firsts.values()))
-    if with_command:
-        titles, rows = titles + ["command"], _with_commands(rows, firsts.values())
-    return "\n".join(markdown(titles, rows))
+    return "\n".join(markdown(titles, list(map(_check_line, firsts.values()))))
 
 
 def _check_line(run):
@@ -138,6 +133,7 @@ def _check_line(run):
     wanted = CHECKED_EPOCHS + (results["best_epoch"],)
     values = [in_table(metric, by_epoch.get(epoch)) for epoch in wanted]
     seconds = "%.1f" % (results["seconds"] / results["epochs"])
+    memory = results.get("peak_memory_gb", "-")  # of earlier versions' runs it is not known
     return [results["data_set"], CELL_TITLES.get(results["cell"], results["cell"]),
-            unit(metric).label, *values, str(results["epochs"]), seconds,
+            unit(metric).label, *values, str(results["epochs"]), seconds, str(memory),
             "%s, %s" % (run.tensorflow, counted(results["environment"]["cores"], "core"))]

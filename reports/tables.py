@@ -178,8 +178,8 @@ def for_readme(runs):
     if TENSORFLOW_2 in used:
         legend.append("%s: with TensorFlow 2.x." % TENSORFLOW_2)
     if EXACT in used:
-        legend.append("%s: the exact mean over all examples, of runs of earlier versions; without "
-                      "it music NLLs and accuracies are means of batch means, as theirs." % EXACT)
+        legend.append("%s (runs of earlier versions): the exact mean over all examples; all other "
+                      "music NLLs and accuracies are means of batch means, as theirs." % EXACT)
     parts = [
         "**Untuned**: the published settings. Theirs are the paper's, or, for Nottingham and penn, "
         "the range of the authors' own untuned runs.", table(untuned, False),

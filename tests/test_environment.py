@@ -145,6 +145,9 @@ def test_the_environment_can_be_made_without_a_training_and_help_without_either(
     launcher.add_python()
     status, out, _ = launcher.run("--help")
     assert status == 0 and "--environment_only" in out and not launcher.calls()
+    status, out, _ = launcher.run("--help", script="test.sh")
+    assert status == 0 and not launcher.calls()
+    assert out.startswith("Runs all tests") and out.endswith("bash test.sh -x -k optimizer\n")
     assert launcher.run("--environment_only")[0] == 0
     assert launcher.calls("-m|venv|.venv") and not launcher.calls("mm_main.py")
 

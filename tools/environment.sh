@@ -1,11 +1,19 @@
 # Sourced by run.sh and test.sh. It goes to the repository root; prepare_environment then sets environment_python
 # to the interpreter of an environment with the packages of requirements.txt, or of requirements-tf2.txt where no
 # Python for TensorFlow 1.15 can be had, and makes that where it is missing. RRU_TF=1 or 2 forces one of the two.
+# With --help they print the comment at their top, and end.
 #
 # The last step of making an environment records the checksum of its list of packages. A folder without this record
 # is half-made, one with another record is out of date; both are removed and made again.
 
 set -euo pipefail
+
+if [[ ${1:-} == --help || ${1:-} == -h ]]; then
+    while read -r mark line && [[ $mark == "#"* ]]; do
+        [[ $mark != "#" ]] || printf '%s\n' "$line"
+    done < "$0"
+    exit
+fi
 
 if [[ ${PYTHON:-} == */* && $PYTHON != /* ]]; then
     PYTHON=$PWD/$PYTHON
@@ -153,7 +161,7 @@ choose_generation() {
 make_venv() {
     local log=$venv_folder/pip.log
     local pip=("$venv_folder/bin/python" -m pip --disable-pip-version-check --no-input install)
-    say "Making the Python environment in $venv_folder with $1: once, about 2 GB, one to a few" \
+    say "Making the Python environment in $venv_folder with $1: once, 2 to 3 GB, one to a few" \
         "minutes (longer on a slow connection) ..."
     rm -rf -- "$venv_folder"
     "$1" -m venv "$venv_folder" ||

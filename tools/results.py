@@ -50,9 +50,10 @@ def collect(folders):
     for group in groups.values():
         kept, repeated = one_for_each_seed(group)
         chosen += kept
-        for run in repeated:
-            print("left out: %s: another run has its settings and seed" % run.folder,
-                  file=sys.stderr)
+        if PUBLISHED not in folders:  # there these are the sweeps' own runs of their winners
+            for run in repeated:
+                print("left out: %s: another run has its settings and seed" % run.folder,
+                      file=sys.stderr)
     if not chosen:
         raise UserError("no finished run is below %s" % ", ".join(folders), "give other folders")
     return chosen
