@@ -14,7 +14,7 @@ import numpy as np
 
 from data_preparation.sources import DOWNLOADS
 from files.project import project_path
-from files.reading import load_json
+from files.reading import load_json, new_digest
 
 # fingerprint: a SHA-256, as hex, of the content of a data set's sources, so that other data have
 # another one. fraction: 1 for the published data, less for a beginning of them, None for any other
@@ -70,9 +70,12 @@ def beginnings(name):
 def _fraction(name, content):
     """1 for a published file, less for a beginning of one, None for another."""
     files = itertools.chain.from_iterable(source.files for source in DOWNLOADS)
-    published, = [file for file in files if file.name == name]
-    algorithm = {32: "md5", 64: "sha256"}[len(published.checksum)]
-    if hashlib.new(algorithm, content).hexdigest() == published.checksum:
+    published = next((file for file in files if file.name == name), None)
+    if published is None:
+        return None
+    digest = new_digest(len(published.checksum))
+    digest.update(content)
+    if digest.hexdigest() == published.checksum:
         return 1
     known = {size: digest for size, digest in beginnings(name).items() if size <= len(content)}
     if not known or len(content) >= published.size:

@@ -12,12 +12,12 @@ from data_preparation.prepared import SPLITS
 from data_preparation.sources import DOWNLOADS
 from files.errors import OneLineParser, UserError, hint
 from files.output import print_error, print_line
-from files.project import project_path
+from files.project import call_of, project_path, shown_path
 from files.writing import lock_folder
 
 # One data set on its way: its sources {name: path}, the options that its preparation depends on,
 # the folder of its ready files, and the advice if a source or a ready file is missing or damaged.
-Paths = namedtuple("Paths", "sources options folder fetch_hint prepare_hint")
+Place = namedtuple("Place", "sources options folder fetch_hint prepare_hint")
 
 
 class Task(object):
@@ -154,14 +154,14 @@ class Task(object):
         folder = os.path.join(folder, self._folder)
         option = ("" if settings.data_folder == "data"
                   else " --data_folder " + shlex.quote(settings.data_folder))
-        prepare = "python -u %s_utils.py%s" % (self._folder, option)
+        prepare = call_of(self._folder + "_utils.py") + option
         if self._is_own(name):
             return self._own_place(settings, os.path.join(folder, "ready"), prepare)
         sources = {os.path.basename(file): os.path.join(folder, "unchanged", file)
                    for file in self._sources[name]}
         ready = os.path.join(folder, "ready", self._ready.get(name, name))
         fetch_hint = self._fetch_hint(name, sources, option)
-        return Paths(sources, {}, ready, fetch_hint, "run `%s`" % prepare)
+        return Place(sources, {}, ready, fetch_hint, "run `%s`" % prepare)
 
     def _own_place(self, settings, folder, prepare):
         given = getattr(settings, self._own.option, "")
@@ -173,26 +173,32 @@ class Task(object):
         words = ["--%s %s" % (name, shlex.quote(str(value)))
                  for name, value in dict({self._own.option: given}, **options).items()]
         folder = os.path.join(folder, own.ready_name(settings, options))
-        sources = {}
+        sources = self._own_sources(given, os.path.exists(folder))
+        if sources:
+            options = dict(options, files=list(sources))
+        command = "run `%s %s`" % (prepare, " ".join(words))
+        return Place(sources, options, folder, "give another --" + self._own.option, command)
+
+    def _own_sources(self, given, prepared):
+        """The user's files, {name: path}; may be none if they are `prepared` already."""
         try:
             sources = self._own.find(given)
         except own.NoFiles:
-            if not os.path.exists(folder):  # what was prepared is enough
+            if not prepared:
                 raise
-        if not sources and not os.path.exists(folder):
+            return {}
+        if not (sources or prepared):
             raise UserError("%s is %r, but there is no such file or folder" % (
                 self._own.option, given), "give a path that exists")
-        if sources:
-            options["files"] = list(sources)
-        command = "run `%s %s`" % (prepare, " ".join(words))
-        return Paths(sources, options, folder, "give another --" + self._own.option, command)
+        return sources
 
     def _fetch_hint(self, name, sources, option):
         """The advice if sources are missing or damaged; it never overwrites what is there."""
         for download in DOWNLOADS:
             if set(sources) & {file.name for file in download.files}:
                 wanted = name if name in download.sets else download.sets[0]
-                command = "run `bash get_data.sh --only %s%s`" % (shlex.quote(wanted), option)
+                program = shlex.quote(shown_path(project_path("get_data.sh")))
+                command = "run `bash %s --only %s%s`" % (program, shlex.quote(wanted), option)
                 if not all(map(os.path.exists, sources.values())):
                     return command
                 if not self._own:

@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import os
+import shlex
 import sys
 
 from files.output import print_error, silent_standard_error
@@ -21,8 +22,10 @@ def need(package):
     except KeyboardInterrupt:
         sys.exit(130)
     except ImportError as error:
-        made = [name for name in (".venv", ".venv.tf2") if os.path.exists(os.path.join(ROOT, name))]
-        activate = "source %s" % os.path.join(ROOT, (made or [".venv"])[0], "bin", "activate")
+        made = [name for name in (".venv", ".conda", ".venv.tf2")
+                if os.path.exists(os.path.join(ROOT, name))] or [".venv"]
+        activate = "conda activate %s" if made[0] == ".conda" else "source %s/bin/activate"
+        activate %= shlex.quote(os.path.join(ROOT, made[0]))
         make = "" if made else "`bash run.sh` makes the environment; "
         problem = "%s has no %s that can be used (%s)" % (sys.executable, package, error)
         print_error("error: %s: %srun `%s`, then this again" % (problem, make, activate))

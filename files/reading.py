@@ -37,9 +37,14 @@ def load_json(path):
         return json.loads(file.read().decode("utf-8"))
 
 
+def new_digest(digits=64):
+    """A hashlib object for digests of so many hex digits: SHA-256, or MD5 for 32."""
+    return hashlib.new({32: "md5", 64: "sha256"}[digits])
+
+
 def file_digest(path, digits=64):
-    """The hex digest of a file, read in pieces: SHA-256, or MD5 for 32 digits."""
-    digest = hashlib.new({32: "md5", 64: "sha256"}[digits])
+    """The hex digest of a file, read in pieces, see new_digest."""
+    digest = new_digest(digits)
     with open(path, "rb") as file:
         for piece in iter(lambda: file.read(1 << 20), b""):
             digest.update(piece)

@@ -54,14 +54,16 @@ def trial_name(number):
     return "trial-%03d" % number
 
 
+def begun_trials(folder):
+    """The numbers of the trials that have a folder with settings.json in that of their sweep."""
+    names = [name for name in os.listdir(folder) if re.match(r"trial-\d+$", name)]
+    return sorted(int(name[len("trial-"):]) for name in names
+                  if has_settings(os.path.join(folder, name)))
+
+
 def winner_name(number, seed):
     """The name of the folder of a sweep's winner, a trial, with a further seed."""
     return "winner-%03d-seed-%d" % (number, seed)
-
-
-def is_of_sweep(name):
-    """Whether a run's name, such as sweep/trial-001, is one of the above in a sweep's folder."""
-    return re.match(r".+/(trial-\d+|winner-\d+-seed-\d+)$", name) is not None
 
 
 def load_settings(folder):

@@ -1,5 +1,6 @@
 """Rows of the paper's table as reproduce.py shows them, and how long they take."""
 
+import collections
 import os
 import statistics
 
@@ -22,9 +23,9 @@ def lines(folders):
     for run in runs:
         if run.kind == "other" or run.results["data_set"] not in PAPER_RESULTS:
             others.setdefault(run.group, []).append(run)
-    without_data = [(data_set, rest) for data_set, _, *rest in others]
-    return tables(runs) + [_other(group, without_data.count(alike) > 1)
-                           for group, alike in zip(others.values(), without_data)]
+    alike = collections.Counter(group._replace(fingerprint=None) for group in others)
+    return tables(runs) + [_other(own, alike[group._replace(fingerprint=None)] > 1)
+                           for group, own in others.items()]
 
 
 def tables(runs):

@@ -23,6 +23,9 @@ the winner's settings is not the published value.
 """
 
 
+Group = collections.namedtuple("Group", "data_set fingerprint cell kind differences")
+
+
 class Run(object):
     """A finished run that was tested.
 
@@ -49,7 +52,8 @@ class Run(object):
     def group(self):
         """What runs share whose values are averaged: data, cell, kind and other settings."""
         others = tuple(self.differences()) if self.kind == "other" else ()
-        return (self.results["data_set"], self.fingerprint, self.results["cell"], self.kind, others)
+        return Group(self.results["data_set"], self.fingerprint, self.results["cell"], self.kind,
+                     others)
 
     @property
     def kind(self):
@@ -72,8 +76,6 @@ class Run(object):
 
 def _unpublished(saved, results):
     settings, found = saved["settings"], dict(saved["unpublished"])
-    if settings.get("mixed_precision"):
-        found["mixed_precision"] = True
     if results["epochs"] < settings["epochs"] and not settings.get("linear_decay"):
         found.pop("epochs", None)  # early stopping came first, so the limit made no difference
     return found

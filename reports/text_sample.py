@@ -57,7 +57,7 @@ def given_prompt(settings):
         return settings.prompt
     if settings.prompt:
         raise UserError("prompt and prompt_file are both given", "give one of them")
-    with hint('give another --prompt_file, or "" for none'):
+    with hint("give another prompt_file, or none"):
         return "".join(own_text.pieces([existing_path(settings.prompt_file)])).rstrip("\n")
 
 

@@ -12,21 +12,14 @@ from sweeps.records import read_records
 from sweeps.summary import summary
 
 
-class Grid(collections.namedtuple("Grid", "data_set cell names metric part values epochs pruned",
-                                  defaults=[frozenset()])):
-    """The values of a metric at each combination of two settings.
+Grid = collections.namedtuple("Grid", "data_set cell names metric part values epochs pruned",
+                              defaults=[frozenset()])
+Grid.__doc__ = """The values of a metric at each combination of two settings.
 
-    cell: its title. names: of the two settings, the first going across. part: of the data that the
-    metric is of, "validation" or "test". values, epochs: {(across, down): number}; a value is None
-    if the training failed, with any of its seeds. pruned: the places where one was pruned.
-    """
-
-    @property
-    def has_values(self):
-        """Whether there is a point that did not fail."""
-        return set(self.values.values()) != {None}
-
-
+cell: its title. names: of the two settings, the first going across. part: of the data that the
+metric is of, "validation" or "test". values, epochs: {(across, down): number}; a value is None
+if the training failed, with any of its seeds. pruned: the places where one was pruned.
+"""
 NOT_NORMALISED = "RRU-nonorm"  # the cell of the RRU's grids with normalize False
 _PAPER_NAMES = "learning_rate", "number_of_parameters"
 _PAPER_METRICS = {"Nottingham": "window_nll", "penn": "perplexity"}
@@ -50,20 +43,22 @@ def _varies(name, points):
 
 
 def grid_of_records(records, data_set, cell):
-    """The Grid of a sweep over two settings on validation; the mean over seeds, if they vary."""
+    """The Grid of a sweep on validation; the mean over seeds, if they vary.
+
+    None if it is not over two settings, or has no value: each of its points failed with some seed.
+    """
     names = two_settings([record["point"] for record in records])
-    values, epochs, pruned = {}, {}, set()
-    for record in records:
-        place = tuple(record["point"][name] for name in names)
-        value = None if record["loss"] is None else record["value"]
-        values.setdefault(place, []).append(value)
-        epochs.setdefault(place, []).append(record.get("epochs", 0))
-        if record.get("pruned"):
+    by_place, values, epochs, pruned = {}, {}, {}, set()
+    for record in records if names else ():
+        by_place.setdefault(tuple(record["point"][name] for name in names), []).append(record)
+    for place, alike in by_place.items():
+        failed = any(record["loss"] is None for record in alike)
+        values[place] = None if failed else sum(record["value"] for record in alike) / len(alike)
+        epochs[place] = round(sum(record.get("epochs", 0) for record in alike) / len(alike))
+        if any(record.get("pruned") for record in alike):
             pruned.add(place)
-    for place, found in values.items():
-        values[place] = None if None in found else sum(found) / len(found)
-    for place, found in epochs.items():
-        epochs[place] = round(sum(found) / len(found))
+    if not set(values.values()) - {None}:
+        return None
     metric = next(record["metric"] for record in records if record["loss"] is not None)
     return Grid(data_set, cell, names, metric, "validation", values, epochs, pruned)
 
@@ -76,12 +71,10 @@ def load_grid(folder):
     with hint("give the folder of a sweep over two settings"):
         settings = load_settings(folder)["settings"]
         records = read_records(os.path.join(folder, "trials.jsonl"))
-        names = two_settings([record["point"] for record in records])
         plain = settings["cell_hyperparameters"].get("normalize", True)
         cell = settings["cell_name"] if plain else NOT_NORMALISED
-        succeeded = names and any(record["loss"] is not None for record in records)
-        grid = grid_of_records(records, settings["data_set_name"], cell) if succeeded else None
-        if not (grid and grid.has_values):
+        grid = grid_of_records(records, settings["data_set_name"], cell)
+        if grid is None:
             raise UserError("%s is not a sweep over two settings that has results" % folder)
     return grid
 

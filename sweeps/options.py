@@ -1,15 +1,11 @@
 """The command lines by which a sweep calls its script, and what makes two calls one sweep."""
 
-import glob
 import json
-import os
-import re
 import shlex
 
 from cells.registry import CELLS, published_hyperparameters
 from files.errors import UserError, hint
-from files.project import call_of
-from files.run_files import is_sweep, load_settings, trial_name
+from files.run_files import begun_trials, is_sweep, load_settings, trial_name
 from sweeps.search_space import search_space
 from sweeps.trial import Trial
 from training.options import option_words
@@ -30,7 +26,7 @@ def make_trial(sweep, number, point, name=None, evaluate_on_test=False, **change
         name="%s/%s" % (sweep.settings.sweep_name, name), do_hyperparameter_optimization=False,
         search={}, evaluate_on_test=evaluate_on_test, **changed)
     folder = sweep.run.file(name)
-    begin = all_options(settings.changed(**_at(settings, point)))
+    begin = all_options(_at(settings, point))
     return Trial(number, point, folder, sweep.script, begin, later_options(settings, resume=folder))
 
 
@@ -51,34 +47,23 @@ def later_options(settings, **more):
 
 def command_of(settings, point):
     """The command that trains a point again, whatever is edited at the top of the script."""
-    values = dict(_at(settings, point), do_hyperparameter_optimization=False)
-    return settings.changed(**values).command()
+    return _at(settings, point).changed(do_hyperparameter_optimization=False).command()
 
 
 def continuing_command(settings):
     """The command that continues a sweep here, with what was given that changes no number, too."""
     words = option_words({name: settings.values[name] for name in sorted(settings.given)
                           if settings.constants[name].group in ("Run", "GPU") and name != "name"})
-    elsewhere = "python -u " + settings.script
-    command = settings.command().replace(elsewhere, call_of(settings.script), 1)
-    return " ".join([command] + [shlex.quote(word) for word in words])
+    return " ".join([settings.command(here=True)] + [shlex.quote(word) for word in words])
 
 
 def _at(settings, point):
-    """The values of all settings at a point."""
+    """The settings at a point."""
     own = CELLS[settings.cell_name].hyperparameters
     hyperparameters = dict(settings.cell_hyperparameters)
     hyperparameters.update((name, point[name]) for name in point if name in own)
-    values = dict(settings.values, cell_hyperparameters=hyperparameters)
-    values.update((name, point[name]) for name in point if name not in own)
-    return values
-
-
-def begun_trials(path):
-    """The numbers of the trials that have a folder with settings.json in that of their sweep."""
-    found = glob.glob(os.path.join(glob.escape(path), "trial-*", "settings.json"))
-    names = [os.path.basename(os.path.dirname(file)) for file in found]
-    return sorted(int(name[6:]) for name in names if re.match(r"trial-\d+$", name))
+    others = {name: point[name] for name in point if name not in own}
+    return settings.changed(cell_hyperparameters=hyperparameters, **others)
 
 
 def point_of_folder(folder, space):

@@ -13,7 +13,7 @@ from files.progress import counted
 from files.writing import atomic_write
 from reports.pictures import pyplot, save, whole_numbers
 from sweeps import heat_map
-from sweeps.grids import grid_of_records, two_settings
+from sweeps.grids import grid_of_records
 from sweeps.search_space import LISTS, bounds_or_values
 
 _COLUMNS = ["metric", "value", "best_so_far", "epochs_done", "best_epoch", "parameters",
@@ -79,8 +79,7 @@ def write(run, records, space):
     trials = _Trials(rows, best["metric"])
     _best_so_far(run, trials, title)
     _dimensions(run, trials, space, title)
-    lists = all(dimension[0] in LISTS for dimension in space.values())
-    if lists and two_settings([record["point"] for record in records]):
+    if all(dimension[0] in LISTS for dimension in space.values()):
         _heat_maps(run, records, title)
 
 
@@ -208,7 +207,7 @@ def _log_ticks(low, high):
 
 def _heat_maps(run, records, title):
     grid = grid_of_records(records, run.settings.data_set_name, run.settings.cell_name)
-    if not grid.has_values:
+    if grid is None:
         return
     columns, rows = map(set, zip(*grid.values))
     size = 2.5 + 0.6 * len(columns), 1.8 + 0.4 * len(rows)

@@ -11,6 +11,7 @@ import logging
 import os
 import platform
 import re
+import shlex
 import signal
 import socket
 import sys
@@ -20,7 +21,7 @@ import warnings
 from hyperopt import STATUS_FAIL, STATUS_OK, SparkTrials, fmin, hp
 
 from files.errors import UserError
-from files.project import ROOT
+from files.project import ROOT, project_path, python_command, shown_path
 from files.writing import open_own
 from sweeps.trial import Trial, train
 
@@ -145,9 +146,10 @@ def _connect(master, log):
         from pyspark.java_gateway import launch_gateway
         from pyspark.sql import SparkSession
     except ImportError:
-        raise UserError("spark_master needs pyspark: python -m pip install -r "
-                        "requirements-spark.txt (with TensorFlow 2.x: python -m pip install "
-                        "pyspark==4.0.4)")
+        install = python_command() + " -m pip install"
+        packages = shlex.quote(shown_path(project_path("requirements-spark.txt")))
+        raise UserError("spark_master needs pyspark", "{0} -r {1} (with TensorFlow 2.x: {0} "
+                        "pyspark==4.0.4)".format(install, packages))
     _check_address(master)
     os.environ["PYSPARK_PYTHON"] = sys.executable
     try:

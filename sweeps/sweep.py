@@ -12,7 +12,7 @@ import sys
 
 from files.errors import UserError
 from files.progress import counted
-from files.run_files import has_settings, is_begun, remove, trial_name
+from files.run_files import begun_trials, has_settings, is_begun, remove, trial_name
 from files.writing import save_json_lines
 from sweeps import options, spark, winner
 from sweeps.progress import SweepProgress
@@ -53,7 +53,7 @@ class Sweep(object):
     """The folder of a sweep, held by one process at a time, and what is in it.
 
     records: of the trials that ended, in that order. size: how many there are to be in all.
-    progress: its SweepProgress.
+    progress: its SweepProgress. log(text) prints a line above its bar and keeps it in log.txt.
     """
 
     def __init__(self, settings, space, script, data):
@@ -80,6 +80,7 @@ class Sweep(object):
         self._in_a_row = []  # of the last trials that told nothing of their points: kind, reason
         self.size = max(self._size(), len(self.records))
         self.progress = SweepProgress(self)
+        self.log = self.progress.log
         self._keep_best()
 
     def __enter__(self):
@@ -141,7 +142,7 @@ class Sweep(object):
                 return self._retry(record)
         if len(taken) >= self.size:
             return None
-        for number in options.begun_trials(self.run.path):
+        for number in begun_trials(self.run.path):
             if number not in taken:
                 folder = self.run.file(trial_name(number))
                 point = options.point_of_folder(folder, self.space)
@@ -222,10 +223,6 @@ class Sweep(object):
             if record is not best:
                 folder = self.run.file(trial_name(record["trial"]))
                 shutil.rmtree(os.path.join(folder, "checkpoints"), ignore_errors=True)
-
-    def log(self, text):
-        """Print a line above the progress bar and keep it in log.txt."""
-        self.progress.log(text)
 
 
 def _is_empty(path):

@@ -185,7 +185,7 @@ def test_test_data_are_opened_only_when_asked_for(prepared):
     data = mm_utils.load(settings_for(prepared[0]))
     (prepared[0] / "mm" / "ready" / NAME / "test.npz").write_bytes(b"not an archive")
     assert data.batches("train")[0] and data.stats("valid") and data.baseline("valid")
-    message = r"test\.npz cannot be read .* run `python -u mm_utils\.py --data_folder"
+    message = r"test\.npz cannot be read .* run `\S*python -u mm_utils\.py --data_folder"
     with pytest.raises(UserError, match=message):
         data.batches("test")
 
@@ -196,7 +196,7 @@ def test_ready_file_with_other_content_is_refused(prepared):
     data = mm_utils.load(settings_for(prepared[0]))
     np.savez(path, **dict(arrays, steps=arrays["steps"][:-1]))
     with pytest.raises(UserError,
-                       match="is not what mm_utils.py writes: run `python -u mm_utils.py"):
+                       match=r"is not what mm_utils.py writes: run `\S*python -u mm_utils.py"):
         data.batches("valid")
 
 

@@ -163,7 +163,7 @@ def test_missing_and_cut_files_name_the_command(tmp_path):
     data = mnist_utils.load(settings(tmp_path))
     (tmp_path / "mnist" / "ready" / "MNIST" / "train.npz").write_bytes(b"half a file")
     with pytest.raises(UserError,
-                       match="train.npz cannot be read .* run `python -u mnist_utils.py"):
+                       match=r"train.npz cannot be read .* run `\S*python -u mnist_utils.py"):
         data.batches("train")
 
 

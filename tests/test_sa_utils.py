@@ -258,7 +258,7 @@ def test_missing_and_cut_files_name_the_command(tmp_path):
     archive.write_bytes(whole)
     data = sa_utils.load(settings(tmp_path))
     (tmp_path / "sa" / "ready" / "IMDB" / "valid.npz").write_bytes(b"half a file")
-    with pytest.raises(UserError, match="valid.npz cannot be read .* run `python -u sa_utils.py"):
+    with pytest.raises(UserError, match=r"valid.npz cannot be read .* run `\S*python -u sa_ut"):
         data.batches("valid")
 
 

@@ -6,6 +6,7 @@ import pytest
 
 import lm_main
 from files.errors import UserError
+from sweeps.options import all_options
 from training.constants import Constant
 from training.options import command_line
 from training.read_settings import read_settings
@@ -29,6 +30,9 @@ _own = 8
 def build():
     hidden = 3  # not a constant [int >= 1]
 '''
+
+
+NOT_IN_TABLE = {"batch_size": 4, "quick": False, "epochs": 3}  # so nobody knows what is published
 
 
 def script_of(folder, text):
@@ -237,7 +241,7 @@ def test_a_sweep_is_neither_resumed_nor_evaluated_as_a_run(script, tmp_path):
 
 
 def test_a_command_line_is_read_as_it_was_meant():
-    line = command_line("toy_main.py", {
+    line = command_line("python -u toy_main.py", {
         "data_set_name": "JSB Chorales", "forget_bias": -5.1e-05, "seed": 1})
     assert line == (
         "python -u toy_main.py --data_set_name 'JSB Chorales' --forget_bias=-5.1e-05 --seed 1")
@@ -266,18 +270,23 @@ def test_the_group_says_what_may_be_done_with_a_constant(script):
 
 def test_the_command_makes_the_same_settings_whatever_is_edited_at_the_top(script):
     settings = read_settings(script, ["--dropout", "0.125", "--relu_layers", "3"])
-    assert settings.unpublished() == {"dropout": 0.125, "relu_layers": 3}
+    assert settings.unpublished() == dict(NOT_IN_TABLE, dropout=0.125, relu_layers=3)
     line = settings.command()
     assert line.startswith("python -u some_main.py --data_set_name small --cell_name RRU")
     script.update(dropout=0.5, batch_size=99, cell_hyperparameters={"relu_layers": 5})
     again = read_settings(script, line.split()[3:])
     assert again.values == settings.values
-    assert read_settings(script, ["--dropout", "None", "--relu_layers", "None"]).unpublished() == {}
+    script.update(batch_size=4)
+    as_published = read_settings(script, ["--dropout", "None", "--relu_layers", "None"])
+    assert as_published.unpublished() == NOT_IN_TABLE
+    script["PUBLISHED"]["small"].update(NOT_IN_TABLE)
+    assert as_published.unpublished() == {}
 
 
 def test_what_settings_json_holds_of_the_settings(script, tmp_path):
     saved = read_settings(script, ["--dropout", "0.125"]).record()
-    assert saved["given"] == ["dropout"] and saved["unpublished"] == {"dropout": 0.125}
+    assert saved["given"] == ["dropout"]
+    assert saved["unpublished"] == dict(NOT_IN_TABLE, dropout=0.125)
     assert saved["command"].endswith("--dropout 0.125") and "changed_on_resume" not in saved
     (tmp_path / "settings.json").write_text(json.dumps(dict(saved, environment={})))
     again = read_settings(script, ["--resume", str(tmp_path), "--epochs", "9"]).record(7)
@@ -343,13 +352,32 @@ def test_an_option_of_a_sweep_without_a_sweep_is_refused():
     with pytest.raises(UserError, match="sweep_trials is given, but no sweep is made: add --do_hy"):
         read_settings(vars(lm_main), words)
     assert read_settings(vars(lm_main), words + switch).sweep_trials == 5
-    assert read_settings(vars(lm_main), words + ["--name", "sweep/trial-001"]).sweep_trials == 5
-    for words in (words + ["--name", "night/mine"],
+    for words in (words + ["--name", "night/trial-001"], words + ["--resume=", "--evaluate="],
                   words + ["--name", "mine", "--resume", "auto"]):
-        with pytest.raises(UserError, match="sweep_trials is given, but no sweep is made"):
+        with pytest.raises(UserError, match="is given, but no sweep|resume is given, but empty"):
             read_settings(vars(lm_main), words)
     with pytest.raises(UserError, match="name is given, .* is its sweep_name: give --sweep_name"):
         read_settings(vars(lm_main), switch + ["--name", "night"])
+
+
+def test_trainings_of_a_sweep_stay_the_same_whatever_is_edited_at_the_top():
+    settings = read_settings(vars(lm_main), [])
+    edited = dict(vars(lm_main), gpu="1", prompt="Once", sweep_trials=7, spark_master="local",
+                  search={"seed": None}, resume="old", dropout=0.3, name="mine")
+    assert read_settings(edited, all_options(settings)).values == settings.values
+
+
+def test_options_without_effect_on_a_run_are_refused_and_not_offered(tmp_path):
+    write_run(tmp_path, read_settings(vars(lm_main), []).values, task="language")
+    for action, names in (("--evaluate", ["gpu", "other_data"]), ("--resume", ["gpu", "epochs"])):
+        with pytest.raises(UserError, match="own_text cannot be changed in a run") as error:
+            read_settings(vars(lm_main), [action, str(tmp_path), "--own_text", "novel.txt"])
+        offered = str(error.value).split("; only ")[1]
+        assert all(name in offered for name in names)
+        assert "own_text" not in offered and ("other_data" in offered) == ("other_data" in names)
+    edited = dict(vars(lm_main), own_text="novel.txt", data_set_name="OwnText")
+    notes = read_settings(edited, ["--resume", str(tmp_path)]).notes
+    assert notes == ["data_set_name is OwnText in lm_main.py, but the run keeps penn"]
 
 
 def test_a_run_stays_in_its_folder(tmp_path):

@@ -169,8 +169,8 @@ def summarize(results):
     for problems, alike in itertools.groupby(failed, lambda result: result.problems):
         names = ", ".join(result.file.name for result in alike)
         log("\n    ".join(["  %s, because of" % names] + problems))
-    log("Run it again to continue; or get %s in another way into a folder, and run\n"
-        "RRU_DATA_MIRROR=<folder> bash get_data.sh"
+    log("The same command continues; or get %s in another way into a folder,\n"
+        "and put RRU_DATA_MIRROR=<folder> before the command"
         % ", ".join(sorted({result.download.name for result in failed})))
     return 1
 

@@ -23,7 +23,7 @@ from reports.runs import PUBLISHED, find_runs, find_winners
 from sweeps.options import all_options, later_options
 from sweeps.trial import Trial
 from training.options import option_words
-from training.settings import run_path
+from training.settings import FOLDERS, run_path
 from training.read_settings import read_settings
 
 SCRIPTS = (mm_main, lm_main, sa_main, mnist_main)
@@ -31,8 +31,8 @@ _TASKS = {"music": mm_utils.TASK, "language": lm_utils.TASK, "sentiment": sa_uti
           "mnist": mnist_utils.TASK}
 _AS_LONG = {"P-MNIST": "SequentialMNIST"}  # the same digits: an epoch takes as long
 # Constants of the scripts that have these values in each run, whatever is edited at the top.
-FIXED = {"do_hyperparameter_optimization": False, "evaluate_on_test": True, "resume": "",
-         "evaluate": "", "sample": ""}
+FIXED = dict(dict.fromkeys(FOLDERS, ""), do_hyperparameter_optimization=False,
+             evaluate_on_test=True)
 
 Job = collections.namedtuple("Job", "settings trial state")
 Job.__doc__ = """A run of the plan. state: "finished", "cut off" or "new"."""

@@ -14,8 +14,11 @@ The comment above a group of constants, such as `# ---- Training`, says what may
                             one's own are prepared
     Stopping                may be changed when a run is resumed; a sweep may vary them
     Sweep                   of a sweep only
-    Run, GPU                may be changed on resume and evaluation; the same in all trials
+    Run, GPU                may be changed on resume and evaluation (not `name` and `runs_folder`,
+                            of a new run); the same in all trials
     Cell ..                 the hyperparameters of a cell (from the registry), like Model
+
+One whose meaning begins with `of OwnText: ` or the like matters for that data set only.
 """
 
 import ast
@@ -35,6 +38,9 @@ _TOO_DEEP = re.compile(r"([\[({][^\[({\])}]*){20}|([-+~]\s*){3}|(not\s+){3}")
 LONGEST_PATH = 1000  # bytes; file systems allow 4096, and the names of files come after it
 MOST_FOLDERS = 50  # in one path: os.makedirs calls itself for each
 _TEXTS = ("text", "path", "paths")
+_CONDITION = r"(>=|<=|>|<) [-+.\de]+"
+_ALLOWED = re.compile(r"(int|float)( {0}(, {0})*)?|bool|dict|text|paths?|data set|cell".format(
+    _CONDITION))
 _TYPES = {"int": int, "float": (int, float), "bool": bool, "dict": dict,
           **dict.fromkeys(_TEXTS, str)}
 LARGEST_FLOAT = 3e38  # float32, in which TensorFlow computes, holds no larger one
@@ -46,6 +52,9 @@ class Constant(object):
     def __init__(self, name, value, meaning, allowed, group):
         self.name, self.value, self.meaning = name, value, meaning
         self.allowed, self.group = allowed, group
+        if not _ALLOWED.fullmatch(allowed):
+            raise UserError("the comment of the constant %s ends with [%s]" % (name, allowed),
+                            "give a kind and range as training/constants.py explains them")
 
     def may_change(self, evaluate):
         """Whether a run that is resumed, or only evaluated, may have another value than before.

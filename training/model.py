@@ -152,7 +152,7 @@ def session_config(settings):
     if settings.gpu and settings.gpu not in map(str, range(present)):
         found = counted(present, "GPU")
         raise UserError("gpu is %r, but TensorFlow finds %s here" % (settings.gpu, found),
-                        "give --gpu \"\" for none, or its number, from 0")
+                        "give its number, from 0, or leave gpu empty: TensorFlow then chooses")
     config = tf.ConfigProto()
     config.gpu_options.visible_device_list = settings.gpu
     config.gpu_options.allow_growth = settings.allow_growth

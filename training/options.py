@@ -57,12 +57,12 @@ def option_words(values):
     return ["--%s=%s" % item for item in values.items()]
 
 
-def command_line(script, options):
-    """The command, quoted for a shell, that calls a script with `options`, {name: value}."""
+def command_line(call, options):
+    """The command that adds `options`, {name: value}, to a shell's `call` of a script."""
     words = []
     for name, value in options.items():
         if str(value).startswith("-"):  # argparse takes a word such as -5e-05 for an option
             words += ["--%s=%s" % (name, value)]
         else:
             words += ["--" + name, str(value)]
-    return " ".join(["python", "-u", script] + [shlex.quote(word) for word in words])
+    return " ".join([call] + [shlex.quote(word) for word in words])

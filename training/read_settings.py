@@ -11,7 +11,7 @@ from data_preparation.own import absolute
 from files.errors import UserError, did_you_mean, hint
 from files.project import existing_path
 from files.reading import reading
-from files.run_files import is_begun, is_of_sweep, load_settings
+from files.run_files import is_begun, load_settings
 from training.options import parse
 from training.settings import FOLDERS, NEW_RUN, Settings, run_path
 from training.script_constants import cell_constants, read_constants
@@ -29,7 +29,8 @@ def read_settings(script_globals, arguments=None):
     for name, value in parse(script_globals, list(reader.constants.values()), arguments).items():
         published = value == "None" and name in reader.published_names
         given[name] = None if published else reader.check(name, value)
-    _refuse_empty(given, reader.defaults)
+    if not _is_by_program(given, reader.defaults):
+        _refuse_empty(given, reader.defaults)
     folders = {name: given.get(name, reader.defaults.get(name)) for name in FOLDERS}
     wanted = [name for name in FOLDERS if folders[name]]
     if len(wanted) > 1:
@@ -45,15 +46,18 @@ def read_settings(script_globals, arguments=None):
     return reader.new(given)
 
 
-def _refuse_empty(given, defaults):
-    """Refuse an option that is empty, as from a shell's variable that is not set.
+def _is_by_program(given, defaults):
+    """Whether a sweep or reproduce.py makes this call: they give all options, empty ones, too.
 
-    Trials are given all of FOLDERS, whatever is edited at the top by then.
+    So the trainings under way stay the same, whatever is edited at the top meanwhile.
     """
-    of_a_run = [name for name in FOLDERS if name in given]
+    return all(name in given for name in FOLDERS if name in defaults)
+
+
+def _refuse_empty(given, defaults):
+    """Refuse an option of a user's that is empty, as from a shell's variable that is not set."""
     for name, value in given.items():
-        by_a_user = of_a_run == [name] if name in FOLDERS else defaults.get(name)
-        if value == "" and by_a_user:
+        if value == "" and (name in FOLDERS or defaults.get(name)):
             raise UserError("%s is given, but empty" % name, "give a value, or leave it out")
 
 
@@ -110,17 +114,14 @@ class _Reader(object):
         return self.settings(values, given)
 
     def _check_sweep(self, values, given):
-        """Raise UserError for an option of a sweep in a call that makes none, or the other way.
-
-        Trials are given the options of their sweep.
-        """
+        """Raise UserError for an option of a sweep in a call that makes none, or the other way."""
         switch = "do_hyperparameter_optimization"
         if values.get(switch):
             if given.get("name"):
                 raise UserError("name is given, but the folder of a sweep is its sweep_name",
                                 "give --sweep_name")
             return
-        if is_of_sweep(values.get("name", "")):
+        if _is_by_program(given, self.defaults):
             return
         for name in sorted(set(given) - {switch}):
             if self.constants[name].group == "Sweep" and given[name] != self.defaults[name]:
@@ -190,13 +191,17 @@ class _Reader(object):
                 changes[name] = [before[name], value]
         return changes
 
-    def _may_change(self, name, evaluate):
-        return name not in FOLDERS + NEW_RUN and self.constants[name].may_change(evaluate)
+    def _may_change(self, name, evaluate, data_set_name):
+        constant = self.constants[name]
+        if name in FOLDERS + NEW_RUN or (name == "other_data" and not evaluate):
+            return False
+        return constant.may_change(evaluate) and constant.applies_to(data_set_name)
 
     def _check_change(self, name, before, evaluate):
         """Refuse to change a setting of a run, unless its group allows it."""
-        if not self._may_change(name, evaluate):
-            able = [other for other in self.constants if self._may_change(other, evaluate)]
+        of_run = evaluate, before["data_set_name"]
+        if not self._may_change(name, *of_run):
+            able = [other for other in self.constants if self._may_change(other, *of_run)]
             raise UserError("%s cannot be changed in a run that %s; only %s can" % (
                 name, "is only evaluated" if evaluate else "exists", ", ".join(able)))
         if name == "epochs" and before.get("linear_decay"):
@@ -205,15 +210,18 @@ class _Reader(object):
 
     def _kept(self, given, saved, evaluate):
         """Yield lines that name the constants whose value at the top the run does not have."""
-        table, left_out = self._table[saved["data_set_name"]], given.union(FOLDERS, NEW_RUN)
+        data_set_name, left_out = saved["data_set_name"], given.union(FOLDERS, NEW_RUN)
         for name, top in self.defaults.items():
-            now = table.get(name) if top is None else top
-            kept = saved[name]
+            now = self._table[data_set_name].get(name) if top is None else top
+            kept, constant = saved[name], self.constants[name]
+            if name in left_out or constant.group == "Sweep" or (
+                    not constant.applies_to(data_set_name)):
+                continue
             if isinstance(now, dict):
                 kept = {key: value for key, value in kept.items() if key in now}
-            if now != kept and name not in left_out and self.constants[name].group != "Sweep":
+            if now != kept:
                 line = "%s is %s in %s, but the run keeps %s" % (name, now, self._script, kept)
-                may_change = self._may_change(name, evaluate)
+                may_change = self._may_change(name, evaluate, data_set_name)
                 yield line + "; give --%s to change it" % name if may_change else line
 
     def _saved(self, folder, content):

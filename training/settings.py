@@ -5,7 +5,7 @@ import os
 from cells import registry
 from data_preparation.own import data_set_title
 from files.errors import UserError
-from files.project import project_path, shown_path
+from files.project import call_of, project_path, shown_path
 from training.options import command_line
 
 FOLDERS = ("resume", "evaluate", "sample")  # of a run that exists; for one call only
@@ -25,6 +25,9 @@ class Settings(object):
         self.__dict__.update(values, script=script, task=task, values=dict(values))
         self.constants, self._table, self.given, self.notes = constants, table, given, list(notes)
         self.changes, self.changed_before = changes or {}, list(changed_before)
+        for name in values:
+            if hasattr(Settings, name) or getattr(self, name) is not values[name]:
+                raise UserError("a constant cannot be called %s" % name, "rename it")
 
     def changed(self, **values):
         """A copy with some settings changed."""
@@ -37,19 +40,29 @@ class Settings(object):
         return dict(self._table[self.data_set_name], **own)
 
     def unpublished(self):
-        """{name: value} of the settings that are not the published ones and change the numbers."""
-        values = dict(self.values, **self.cell_hyperparameters)
-        return {name: values[name] for name, value in self.published().items()
-                if values[name] != value and self.constants[name].changes_numbers}
+        """{name: value} of the settings that are not the published ones and change the numbers.
 
-    def command(self):
-        """The command line that makes this run, or sweep, again."""
+        So is one that the table lacks: nobody knows its published value.
+        """
+        values, published = dict(self.values, **self.cell_hyperparameters), self.published()
+        found = {name: values[name] for name, value in published.items()
+                 if values[name] != value and self.constants[name].changes_numbers}
+        found.update((name, value) for name, value in values.items() if name not in published
+                     and self.constants[name].may_be_swept and name != "seed")
+        return found
+
+    def command(self, here=False):
+        """The command line that makes this run, or sweep, again; `here`: for a shell as it is now.
+
+        Otherwise it is for one in the project's folder in which the environment is activated.
+        """
+        call = call_of(self.script) if here else "python -u " + self.script
         chosen = {"data_set_name": self.data_set_name, "cell_name": self.cell_name}
         in_table = self.published()
         chosen.update((name, value) for name, value in self.values.items()
                       if value not in ("", {}) and name not in in_table
                       and self._is_in_command(name))
-        return command_line(self.script, dict(chosen, **self.unpublished()))
+        return command_line(call, dict(chosen, **self.unpublished()))
 
     def _is_in_command(self, name):
         """Whether the command has a setting without a published value; others: unpublished()."""

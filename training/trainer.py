@@ -25,10 +25,10 @@ _LOST_BEST_HINT = "put it back from a copy, or start a new run"
 class Trainer(object):
     """Trains a model.Model on data in a RunFolder; use it in a `with` statement.
 
-    All that changes while training is in the variables, `progress` (numbers) and the carried state,
-    and all of it is in every checkpoint; dropout masks and shuffles are functions of (seed, step)
-    and (seed, epoch). So a run that was resumed, in mid-epoch too, computes what one never
-    interrupted would have.
+    All that decides a step is in the variables, `progress` (numbers) and the carried state, and all
+    of it is in every checkpoint; dropout masks and shuffles are functions of (seed, step) and
+    (seed, epoch). So a run that was resumed, in mid-epoch too, computes what one never interrupted
+    would have. Only the count of skipped steps starts from 0 again.
 
     started: time.monotonic() when the experiment began; until the first step all is start-up.
     """
@@ -69,9 +69,9 @@ class Trainer(object):
         if any(os.path.exists(run.file(name)) for name in (BEST, LAST)):
             return
         if run.begun:
-            raise UserError(
-                "%s has no weights" % run.path, "not every published run has them, and of a "
-                "sweep's trials only the best; train it again: %s" % self.settings.command())
+            why = "not every published run has them, and of a sweep's trials only the best"
+            raise UserError("%s has no weights" % run.path, "%s; train it again: %s" % (
+                why, self.settings.command(here=True)))
         if self.settings.evaluate:
             raise UserError("%s has no weights" % run.path, "--resume it")
 
@@ -114,7 +114,7 @@ class Trainer(object):
         evaluated_alone = self.settings.evaluate and os.path.exists(path)
         if not evaluated_alone:
             self.stopping.check_best(self.model.monitor)
-        with hint("%s: %s" % (_LOST_BEST_HINT, self.settings.command())):
+        with hint("%s: %s" % (_LOST_BEST_HINT, self.settings.command(here=True))):
             progress, _ = self._best.load(self.session, path)
             with reading(path):
                 self.run.check_data(progress.get("data"), path)
