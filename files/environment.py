@@ -22,10 +22,11 @@ def need(package):
     except KeyboardInterrupt:
         sys.exit(130)
     except ImportError as error:
-        made = [name for name in (".venv", ".conda", ".venv.tf2")
-                if os.path.exists(os.path.join(ROOT, name))] or [".venv"]
-        activate = "conda activate %s" if made[0] == ".conda" else "source %s/bin/activate"
-        activate %= shlex.quote(os.path.join(ROOT, made[0]))
+        names = (".venv", ".conda", ".venv.tf2")
+        made = [name for name in names if os.path.exists(os.path.join(ROOT, name))]
+        folder = os.path.join(ROOT, (made or names)[0])
+        activate = ("conda activate " + shlex.quote(folder) if folder.endswith(".conda") else
+                    "source " + shlex.quote(os.path.join(folder, "bin/activate")))
         make = "" if made else "`bash run.sh` makes the environment; "
         problem = "%s has no %s that can be used (%s)" % (sys.executable, package, error)
         print_error("error: %s: %srun `%s`, then this again" % (problem, make, activate))

@@ -226,6 +226,20 @@ def test_a_python_without_tensorflow_is_told_how_to_activate_the_environment(tmp
     assert "has no tensorflow" in done.stderr and "bin/activate" in done.stderr
 
 
+@pytest.mark.parametrize("folders, advice", [
+    ([], "makes the environment; run `source '{}/.venv/bin/activate'`"),
+    ([".venv.tf2"], ": run `source '{}/.venv.tf2/bin/activate'`"),
+    ([".conda", ".venv.tf2"], ": run `conda activate '{}/.conda'`")])
+def test_the_environment_that_is_there_is_to_be_activated(tmp_path, folders, advice):
+    project = tmp_path / "my project"
+    shutil.copytree(str(ROOT / "files"), str(project / "files"))
+    for folder in folders:
+        (project / folder).mkdir()
+    done = subprocess.run([sys.executable, "-S", "-c", "import files.environment"],
+                          cwd=str(project), stderr=subprocess.PIPE, universal_newlines=True)
+    assert done.returncode == 2 and advice.format(project) in done.stderr
+
+
 def test_changed_requirements_remake_the_environment(launcher):
     launcher.add_python()
     launcher.run()

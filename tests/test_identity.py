@@ -337,3 +337,8 @@ def test_what_stands_under_a_published_name_is_never_to_be_overwritten(tmp_path,
         assert "what is your own is read by --data_set_name Own" in message
     if utils is lm_utils:
         assert "is not the published text" in message
+
+
+def test_files_that_nobody_published_are_data_of_their_own():
+    found = identity.identity_of_files({"mine.pickle": b"\x80"})
+    assert found.fraction is None and len(found.fingerprint) == 64

@@ -253,6 +253,10 @@ def test_a_repeated_seed_counts_once(tmp_path, capsys):
         capsys.readouterr().err)
 
 
+def test_the_sweeps_own_runs_of_published_winners_are_left_out_without_a_word(capsys):
+    assert tool.collect([tool.PUBLISHED]) and capsys.readouterr() == ("", "")
+
+
 def test_of_a_repeated_seed_the_run_with_the_papers_average_stays(tmp_path, capsys):
     make_run(tmp_path / "a", test=8.0)
     second = make_run(tmp_path / "b")

@@ -414,6 +414,19 @@ def test_an_assignment_that_is_nearly_a_constant_is_named(tmp_path, line, words)
         assert word in str(error.value)
 
 
+@pytest.mark.parametrize("line, message", [
+    ("width = 3  # mine [integer]", r"the comment of the constant width ends with \[integer\]: giv"),
+    ("width = 3  # mine [int > 1 and < 5]", "constant width ends with"),
+    ("width = 3  # mine [int >= one]", "constant width ends with"),
+    ("width = 3  # mine [list]", "constant width ends with"),
+    ("notes = 3  # mine [int >= 1]", "a constant cannot be called notes: rename it"),
+    ("command = 3  # mine [int >= 1]", "a constant cannot be called command: rename it")])
+def test_a_new_constant_that_cannot_work_is_named(tmp_path, line, message):
+    script = script_of(tmp_path, SCRIPT.replace("LIMIT = 7", line))
+    with pytest.raises(UserError, match=message):
+        read_settings(script, [])
+
+
 def test_a_constant_may_have_a_type(tmp_path):
     script = script_of(tmp_path, SCRIPT.replace("batch_size = 4", "batch_size: int = 6"))
     assert read_settings(script, []).batch_size == 6
