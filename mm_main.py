@@ -77,7 +77,7 @@ summary_steps = 20  # steps between TensorBoard's scalars within an epoch [int >
 temperature = 1.0  # of sampling: < 1 more deterministic, > 1 more random [float >= 0.01]
 prompt = ""  # a MIDI file that the sample continues; empty: a song of the test data [path]
 prompt_steps = 16  # the first steps of the prompt, which are continued [int >= 1]
-sample_steps = 0  # time steps to sample; 0: to the song's end, 100 with the prompt [int >= 0]
+sample_steps = 0  # time steps to sample; 0: to 100 with the prompt, or a test song's end [int >= 0]
 
 # ---- GPU
 gpu = ""  # its number, "0" for the first; empty: TensorFlow's choice, or none [text]

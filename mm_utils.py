@@ -123,7 +123,7 @@ class MusicData(PreparedData):
         """Counts of a split, as plain numbers; notes are MIDI numbers.
 
         `sounding_steps` counts every step of the songs once, `targets` those of all windows:
-        training windows overlap, so those of long songs are in two; the first of one is in none.
+        training windows overlap, so most of a long song are in two; the first of each is in none.
         """
         part = self._open(split)
         keys = np.unpackbits(part.steps, axis=1)

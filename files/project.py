@@ -36,7 +36,7 @@ def call_of(script):
 
 def python_command():
     """How a shell calls this interpreter: `python` if its environment is activated, or its path."""
-    found = shutil.which("python")
+    found = os.path.exists(sys.executable) and shutil.which("python")
     activated = found and os.path.samefile(found, sys.executable) and os.path.samefile(
         os.path.dirname(found), os.path.dirname(sys.executable))
     return "python" if activated else shown_path(sys.executable)

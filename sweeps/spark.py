@@ -146,7 +146,7 @@ def _connect(master, log):
         from pyspark.java_gateway import launch_gateway
         from pyspark.sql import SparkSession
     except ImportError:
-        install = python_command() + " -m pip install"
+        install = shlex.quote(python_command()) + " -m pip install"
         packages = shlex.quote(shown_path(project_path("requirements-spark.txt")))
         raise UserError("spark_master needs pyspark", "{0} -r {1} (with TensorFlow 2.x: {0} "
                         "pyspark==4.0.4)".format(install, packages))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -13,6 +14,7 @@ import pytest
 import lm_utils
 from data_preparation import ready_files, texts
 from files.errors import UserError
+from files.project import call_of
 
 ROOT = os.path.dirname(os.path.abspath(lm_utils.__file__))
 PENN_TRAIN = " the u.s. 's price is $ N \n the <unk> price fell \n"
@@ -199,7 +201,8 @@ def test_ready_files_are_opened_when_asked_for_and_damage_is_named(tmp_path):
     (ready / "test.npy").unlink()
     (ready / "valid.npy").write_bytes((ready / "valid.npy").read_bytes()[:-4])
     assert len(data.batches("train")[0]["lengths"]) == 2 and data.stats("test")["tokens"] == 9
-    with pytest.raises(UserError, match=r"test.npy is missing: run `\S*python -u lm_utils.py"):
+    advice = "run `" + re.escape(call_of("lm_utils.py"))
+    with pytest.raises(UserError, match="test.npy is missing: " + advice):
         data.batches("test")[0]
     with pytest.raises(UserError, match="valid.npy cannot be read"):
         data.tokens("valid")
@@ -214,7 +217,8 @@ def test_ready_files_are_opened_when_asked_for_and_damage_is_named(tmp_path):
         records = ready_files.file_records({"vocabulary.json": str(ready / "vocabulary.json")})
         made_from["ready"].update(records)
         (ready / "made_from.json").write_text(json.dumps(made_from))
-        with pytest.raises(UserError, match=r"vocabulary.json .*run `\S*python -u lm_utils.py"):
+        with pytest.raises(UserError,
+                           match="vocabulary.json .*run `" + re.escape(call_of("lm_utils.py"))):
             lm_utils.load(settings(tmp_path))
 
 

@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import mm_utils
 from tools import make_sample_data
 from data_preparation.ready_files import MADE_FROM
 from files.errors import UserError
+from files.project import call_of
 
 NAME = "Nottingham"
 
@@ -185,7 +187,8 @@ def test_test_data_are_opened_only_when_asked_for(prepared):
     data = mm_utils.load(settings_for(prepared[0]))
     (prepared[0] / "mm" / "ready" / NAME / "test.npz").write_bytes(b"not an archive")
     assert data.batches("train")[0] and data.stats("valid") and data.baseline("valid")
-    message = r"test\.npz cannot be read .* run `\S*python -u mm_utils\.py --data_folder"
+    call = re.escape(call_of("mm_utils.py"))
+    message = r"test\.npz cannot be read .* run `%s --data_folder" % call
     with pytest.raises(UserError, match=message):
         data.batches("test")
 
@@ -196,7 +199,7 @@ def test_ready_file_with_other_content_is_refused(prepared):
     data = mm_utils.load(settings_for(prepared[0]))
     np.savez(path, **dict(arrays, steps=arrays["steps"][:-1]))
     with pytest.raises(UserError,
-                       match=r"is not what mm_utils.py writes: run `\S*python -u mm_utils.py"):
+                       match="what mm_utils.py writes: run `" + re.escape(call_of("mm_utils.py"))):
         data.batches("valid")
 
 

@@ -1,4 +1,5 @@
 import argparse
+import re
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import pytest
 import mnist_utils
 from data_preparation import prepared as data
 from files.errors import UserError
+from files.project import call_of
 
 
 def settings(folder, name="SequentialMNIST", **changes):
@@ -162,8 +164,8 @@ def test_missing_and_cut_files_name_the_command(tmp_path):
     archive.write_bytes(whole)
     data = mnist_utils.load(settings(tmp_path))
     (tmp_path / "mnist" / "ready" / "MNIST" / "train.npz").write_bytes(b"half a file")
-    with pytest.raises(UserError,
-                       match=r"train.npz cannot be read .* run `\S*python -u mnist_utils.py"):
+    message = "train.npz cannot be read .* run `" + re.escape(call_of("mnist_utils.py"))
+    with pytest.raises(UserError, match=message):
         data.batches("train")
 
 

@@ -108,6 +108,13 @@ def test_what_is_edited_at_the_top_of_a_script_is_not_used_and_named(tmp_path, m
     assert [job.state for job in plan(*words)] == ["finished", "new"]
 
 
+def test_a_run_is_known_again_after_a_place_of_other_data_was_edited(tmp_path, monkeypatch):
+    shutil.copytree(CHORALES, str(tmp_path / "music" / "Bach Chorales" / "RRU" / "seed1"))
+    monkeypatch.setattr(mm_main, "own_music", "my songs")
+    job, = plan("Bach Chorales", "--cells", "RRU", "--runs_folder", str(tmp_path))
+    assert job.state == "finished"
+
+
 def test_runs_are_made_shown_and_then_skipped(tmp_path, capsys):
     words = ["SequentialDigits", "--cells", "RRU", "GRU", "--epochs", "1", "--parallel",
              str(min(2, len(parallel.shared_cores(1)[0]))), "--runs_folder", str(tmp_path)]

@@ -257,6 +257,14 @@ def test_the_sweeps_own_runs_of_published_winners_are_left_out_without_a_word(ca
     assert tool.collect([tool.PUBLISHED]) and capsys.readouterr() == ("", "")
 
 
+def test_a_published_run_that_is_repeated_outside_a_sweep_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(tool, "PUBLISHED", str(tmp_path))
+    make_run(tmp_path / "a", test=8.0)
+    make_run(tmp_path / "b", test=8.0)
+    tool.collect([str(tmp_path)])
+    assert "left out: %s: another run" % (tmp_path / "b") in capsys.readouterr().err
+
+
 def test_of_a_repeated_seed_the_run_with_the_papers_average_stays(tmp_path, capsys):
     make_run(tmp_path / "a", test=8.0)
     second = make_run(tmp_path / "b")

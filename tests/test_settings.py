@@ -5,6 +5,7 @@ import json
 import pytest
 
 import lm_main
+import mnist_main
 from files.errors import UserError
 from sweeps.options import all_options
 from training.constants import Constant
@@ -352,17 +353,19 @@ def test_an_option_of_a_sweep_without_a_sweep_is_refused():
     with pytest.raises(UserError, match="sweep_trials is given, but no sweep is made: add --do_hy"):
         read_settings(vars(lm_main), words)
     assert read_settings(vars(lm_main), words + switch).sweep_trials == 5
-    for words in (words + ["--name", "night/trial-001"], words + ["--resume=", "--evaluate="],
-                  words + ["--name", "mine", "--resume", "auto"]):
-        with pytest.raises(UserError, match="is given, but no sweep|resume is given, but empty"):
-            read_settings(vars(lm_main), words)
+    for script in (lm_main, mnist_main):
+        for more in (["--name", "night/trial-001"], ["--name", "mine", "--resume", "auto"]):
+            with pytest.raises(UserError, match="sweep_trials is given, but no sweep is made"):
+                read_settings(vars(script), words + more)
+        with pytest.raises(UserError, match="resume is given, but empty"):
+            read_settings(vars(script), words + ["--resume=", "--evaluate="])
     with pytest.raises(UserError, match="name is given, .* is its sweep_name: give --sweep_name"):
         read_settings(vars(lm_main), switch + ["--name", "night"])
 
 
 def test_trainings_of_a_sweep_stay_the_same_whatever_is_edited_at_the_top():
     settings = read_settings(vars(lm_main), [])
-    edited = dict(vars(lm_main), gpu="1", prompt="Once", sweep_trials=7, spark_master="local",
+    edited = dict(vars(lm_main), gpu="1", prompt="Once", sweep_trials=7, other_data=True,
                   search={"seed": None}, resume="old", dropout=0.3, name="mine")
     assert read_settings(edited, all_options(settings)).values == settings.values
 
@@ -415,10 +418,10 @@ def test_an_assignment_that_is_nearly_a_constant_is_named(tmp_path, line, words)
 
 
 @pytest.mark.parametrize("line, message", [
-    ("width = 3  # mine [integer]", r"the comment of the constant width ends with \[integer\]: giv"),
-    ("width = 3  # mine [int > 1 and < 5]", "constant width ends with"),
-    ("width = 3  # mine [int >= one]", "constant width ends with"),
-    ("width = 3  # mine [list]", "constant width ends with"),
+    ("width = 3  # mine [integer]", r"the constant width has the kind and range \[integer\]: give"),
+    ("width = 3  # mine [int > 1 and < 5]", "width has the kind and range"),
+    ("width = 3  # mine [int >= 0.5]", "width has the kind and range"),
+    ("width = 3  # mine [list]", "width has the kind and range"),
     ("notes = 3  # mine [int >= 1]", "a constant cannot be called notes: rename it"),
     ("command = 3  # mine [int >= 1]", "a constant cannot be called command: rename it")])
 def test_a_new_constant_that_cannot_work_is_named(tmp_path, line, message):

@@ -161,7 +161,7 @@ choose_generation() {
 make_venv() {
     local log=$venv_folder/pip.log
     local pip=("$venv_folder/bin/python" -m pip --disable-pip-version-check --no-input install)
-    say "Making the Python environment in $venv_folder with $1: once, 2 to 3 GB, one to a few" \
+    say "Making the Python environment in $venv_folder with $1: once, about 2 GB (2.5 with 2.x), one to a few" \
         "minutes (longer on a slow connection) ..."
     rm -rf -- "$venv_folder"
     "$1" -m venv "$venv_folder" ||

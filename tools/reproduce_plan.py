@@ -106,7 +106,8 @@ def _state(script, settings, folder):
         return "new"
     with hint("remove it, or give another --runs_folder"):
         places = {name: value for name, value in settings.values.items()
-                  if settings.constants[name].is_data_path}  # the same data may have been moved
+                  if settings.constants[name].is_data_path  # the same data may have been moved
+                  and settings.constants[name].applies_to(settings.data_set_name)}
         found = read_settings(as_published(script), option_words(dict(places, evaluate=folder)))
         theirs, ours = found.command(), settings.command()
         if theirs != ours:

@@ -50,13 +50,18 @@ def collect(folders):
     for group in groups.values():
         kept, repeated = one_for_each_seed(group)
         chosen += kept
-        if PUBLISHED not in folders:  # there these are the sweeps' own runs of their winners
-            for run in repeated:
+        for run in repeated:
+            if not _is_of_published_sweep(run.folder):  # its winner's runs are there once more
                 print("left out: %s: another run has its settings and seed" % run.folder,
                       file=sys.stderr)
     if not chosen:
         raise UserError("no finished run is below %s" % ", ".join(folders), "give other folders")
     return chosen
+
+
+def _is_of_published_sweep(folder):
+    sweep = os.path.dirname(os.path.abspath(folder))
+    return sweep.startswith(PUBLISHED + os.sep) and is_sweep(sweep)
 
 
 def with_tables(path, text, markdown):

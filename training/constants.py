@@ -38,9 +38,9 @@ _TOO_DEEP = re.compile(r"([\[({][^\[({\])}]*){20}|([-+~]\s*){3}|(not\s+){3}")
 LONGEST_PATH = 1000  # bytes; file systems allow 4096, and the names of files come after it
 MOST_FOLDERS = 50  # in one path: os.makedirs calls itself for each
 _TEXTS = ("text", "path", "paths")
-_CONDITION = r"(>=|<=|>|<) [-+.\de]+"
-_ALLOWED = re.compile(r"(int|float)( {0}(, {0})*)?|bool|dict|text|paths?|data set|cell".format(
-    _CONDITION))
+_BOUNDS = r"( (>=|<=|>|<) {0}(, (>=|<=|>|<) {0})*)?"
+_ALLOWED = re.compile("int%s|float%s|bool|dict|text|paths?|data set|cell" % (
+    _BOUNDS.format(r"-?\d+"), _BOUNDS.format(r"-?\d+(\.\d+)?(e-?\d+)?")))
 _TYPES = {"int": int, "float": (int, float), "bool": bool, "dict": dict,
           **dict.fromkeys(_TEXTS, str)}
 LARGEST_FLOAT = 3e38  # float32, in which TensorFlow computes, holds no larger one
@@ -53,8 +53,8 @@ class Constant(object):
         self.name, self.value, self.meaning = name, value, meaning
         self.allowed, self.group = allowed, group
         if not _ALLOWED.fullmatch(allowed):
-            raise UserError("the comment of the constant %s ends with [%s]" % (name, allowed),
-                            "give a kind and range as training/constants.py explains them")
+            raise UserError("the constant %s has the kind and range [%s]" % (name, allowed),
+                            "give one that training/constants.py explains")
 
     def may_change(self, evaluate):
         """Whether a run that is resumed, or only evaluated, may have another value than before.

@@ -29,14 +29,15 @@ def read_settings(script_globals, arguments=None):
     for name, value in parse(script_globals, list(reader.constants.values()), arguments).items():
         published = value == "None" and name in reader.published_names
         given[name] = None if published else reader.check(name, value)
-    if not _is_by_program(given, reader.defaults):
+    by_program = reader.is_by_program(given)
+    if not by_program:
         _refuse_empty(given, reader.defaults)
     folders = {name: given.get(name, reader.defaults.get(name)) for name in FOLDERS}
     wanted = [name for name in FOLDERS if folders[name]]
     if len(wanted) > 1:
         raise UserError("%s and %s are both given" % tuple(wanted[:2]), "leave one of them out")
     resume, evaluate = folders["resume"], folders["evaluate"] or folders["sample"]
-    if given.get("other_data") and not evaluate:
+    if given.get("other_data") and not (evaluate or by_program):
         raise UserError("other_data is given, but no run is evaluated", "add --evaluate RUN")
     if resume == "auto":
         return reader.resume_or_begin(given)
@@ -44,14 +45,6 @@ def read_settings(script_globals, arguments=None):
         found = reader.of_run(existing_path(resume or evaluate), given, bool(evaluate))
         return found.changed(sample=folders["sample"]) if folders["sample"] else found
     return reader.new(given)
-
-
-def _is_by_program(given, defaults):
-    """Whether a sweep or reproduce.py makes this call: they give all options, empty ones, too.
-
-    So the trainings under way stay the same, whatever is edited at the top meanwhile.
-    """
-    return all(name in given for name in FOLDERS if name in defaults)
 
 
 def _refuse_empty(given, defaults):
@@ -82,6 +75,15 @@ class _Reader(object):
                   if name == "data_set_name" else None):
             value = self.constants[name].check(value, self._choices)
         return absolute(value) if self.constants[name].is_data_path else value
+
+    def is_by_program(self, given):
+        """Whether a sweep or reproduce.py makes the call: they give all that may ever change.
+
+        So the trainings under way stay the same, whatever is edited at the top meanwhile.
+        """
+        return all(name in given for name, constant in self.constants.items()
+                   if constant.may_change(evaluate=True) and not constant.is_data_path
+                   and name not in NEW_RUN)
 
     def settings(self, values, given, **more):
         """The Settings that have these values."""
@@ -121,7 +123,7 @@ class _Reader(object):
                 raise UserError("name is given, but the folder of a sweep is its sweep_name",
                                 "give --sweep_name")
             return
-        if _is_by_program(given, self.defaults):
+        if self.is_by_program(given):
             return
         for name in sorted(set(given) - {switch}):
             if self.constants[name].group == "Sweep" and given[name] != self.defaults[name]:

@@ -10,6 +10,8 @@ from training.options import command_line
 
 FOLDERS = ("resume", "evaluate", "sample")  # of a run that exists; for one call only
 NEW_RUN = ("name", "runs_folder")  # tell where the folder of a new run will be
+# Without a published value: which of the paper's runs it is, and the cell's own, each for itself.
+_WHICH_RUN = ("data_set_name", "cell_name", "seed", "cell_hyperparameters")
 
 
 class Settings(object):
@@ -42,13 +44,15 @@ class Settings(object):
     def unpublished(self):
         """{name: value} of the settings that are not the published ones and change the numbers.
 
-        So is one that the table lacks: nobody knows its published value.
+        One that the table lacks is among them: nobody knows its published value.
         """
         values, published = dict(self.values, **self.cell_hyperparameters), self.published()
         found = {name: values[name] for name, value in published.items()
                  if values[name] != value and self.constants[name].changes_numbers}
-        found.update((name, value) for name, value in values.items() if name not in published
-                     and self.constants[name].may_be_swept and name != "seed")
+        found.update((name, value) for name, value in values.items()
+                     if name not in published and name not in _WHICH_RUN
+                     and self.constants[name].changes_numbers
+                     and not self.constants[name].own_data_set)
         return found
 
     def command(self, here=False):
