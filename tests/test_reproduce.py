@@ -16,9 +16,9 @@ from files.reading import load_json
 from files.run_files import load_metrics, load_results
 from files.writing import save_json
 from reports.runs import find_runs
-from sweeps import check, parallel
+from sweeps import parallel
 from sweeps.options import all_options
-from tools import reproduce, reproduce_plan
+from tools import reproduce, reproduce_check as check, reproduce_plan
 from training.read_settings import read_settings
 
 ROOT = reproduce.ROOT
@@ -286,7 +286,7 @@ def test_a_check_has_all_settings_of_the_run_whatever_is_edited(tmp_path, monkey
     runs, _ = find_runs([os.path.join(ROOT, "results", "music")])
     assert len(runs) > 20
     for run in runs:
-        settings = reproduce_plan.settings_again(
+        settings = check.settings_again(
             mm_main, run.folder, {"runs_folder": str(tmp_path), "data_folder": "/elsewhere"})
         trained = read_settings(vars(mm_main), all_options(settings))
         assert trained.values == settings.values

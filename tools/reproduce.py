@@ -17,28 +17,23 @@ epochs of a published run again and says whether the same numbers come out.
 import argparse
 import os
 import sys
-import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
 import files.environment  # noqa: F401: before packages of the environment
 from cells.registry import CELLS
-from files.errors import OneLineParser, UserError, hint, run_as_script
+from files.errors import OneLineParser, UserError, run_as_script
 from files.output import print_error, print_line
 from files.progress import counted, duration
-from files.project import existing_path
-from files.run_files import is_sweep, load_metrics, load_results, load_settings, remove
+from files.run_files import remove
 from reports import rows
 from reports.paper_results import PAPER_RESULTS
-from sweeps import check, parallel
-from sweeps.options import all_options
-from sweeps.trial import Trial
-from tools.reproduce_plan import (FIXED, SCRIPTS, announce, check_data, plan, script_of,
-                                  settings_again, unknown)
+from sweeps import parallel
+from tools.reproduce_check import check_run
+from tools.reproduce_plan import FIXED, SCRIPTS, announce, check_data, plan, unknown
 from training.options import int_option
 from training.quiet_tensorflow import tf
-from training.settings import run_path
 from training.script_constants import cell_constants, read_constants
 
 # Options of the scripts that this program sets itself.
@@ -74,33 +69,6 @@ def _gpus():
     count = len(tf.config.experimental.list_physical_devices("GPU"))
     named = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
     return named[:count] or [str(number) for number in range(count)]
-
-
-def check_run(folder, count, further):
-    """Train the first epochs of a published run again and print how they compare.
-
-    Returns the exit status, 1 if something is wrong.
-    """
-    folder = existing_path(folder)
-    with hint("give the folder of a published run"):
-        if is_sweep(folder):
-            raise UserError("%s is a sweep" % folder, "give the folder of a run in it")
-        saved, results = load_settings(folder), load_results(folder)
-        published = load_metrics(folder)[:count]
-        if not published:
-            raise UserError("%s has no metrics of any epoch" % folder)
-    differing = check.announce(results, len(published))
-    script = script_of(saved["settings"]["data_set_name"])
-    with tempfile.TemporaryDirectory() as temporary:
-        settings = settings_again(script, folder, dict(further, runs_folder=temporary))
-        trial = Trial("check", {}, run_path(settings, settings.name),
-                      os.path.abspath(script.__file__), all_options(settings), [])
-        ours = check.first_epochs(folder, saved, results["environment"], trial, len(published))
-    for line in check.comparison(published, ours, results["monitor"]):
-        print_line(line)
-    line, is_wrong = check.verdict(published, ours, results["monitor"], differing)
-    print_line(line)
-    return int(is_wrong)
 
 
 def _parser(constants):

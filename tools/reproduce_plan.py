@@ -17,7 +17,7 @@ import sa_utils
 from files.errors import UserError, did_you_mean, hint
 from files.output import print_line
 from files.progress import counted, duration
-from files.run_files import LAST, has_results, has_settings, load_results, load_settings
+from files.run_files import LAST, has_results, has_settings, load_results
 from reports import rows
 from reports.runs import PUBLISHED, find_runs, find_winners
 from sweeps.options import all_options, later_options
@@ -119,21 +119,6 @@ def _state(script, settings, folder):
         raise UserError("%s is finished, but was not tested" % folder,
                         "--evaluate it with --evaluate_on_test True")
     return "finished" if stopped and tested else "cut off"
-
-
-def settings_again(script, folder, further):
-    """The settings to train the run in `folder` again, without the test; `further`: of this call.
-
-    What changes the computation is the run's, whatever is edited at the top of the script.
-    """
-    published = as_published(script)
-    run = read_settings(published, ["--evaluate=" + folder])
-    values = {name: value for name, value in run.values.items()
-              if run.constants[name].changes_numbers
-              and run.constants[name].applies_to(run.data_set_name)}
-    values.update(load_settings(folder)["unpublished"])  # earlier versions left some out
-    again = read_settings(published, option_words(dict(values, **further)))
-    return again.changed(name="check", evaluate_on_test=False)
 
 
 def check_data(jobs):

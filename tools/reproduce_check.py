@@ -1,20 +1,70 @@
-"""Training the first epochs of a published run again, to see whether the same numbers come out."""
+"""Train the first epochs of a published run again: do the same numbers come out?"""
 
 import os
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from files.errors import UserError
+from files.errors import UserError, hint
 from files.output import print_line
 from files.progress import counted, duration
-from files.run_files import has_settings, load_metrics, load_settings
+from files.project import existing_path
+from files.run_files import has_settings, is_sweep, load_metrics, load_results, load_settings
 from files.units import lower_is_better, shown
+from sweeps.options import all_options
 from sweeps.parallel import stop, train_on
+from sweeps.trial import Trial
+from tools.reproduce_plan import as_published, script_of
+from training.options import option_words
 from training.provenance import environment
+from training.read_settings import read_settings
+from training.settings import run_path
 
 # In percent: the most by which published runs of one seed at other commits or on other cores
 # differed in the validation loss of one of their first epochs (music, see docs/results.md).
 NORMAL = 8
+
+
+def check_run(folder, count, further):
+    """Train the first epochs of a published run again and print how they compare.
+
+    Returns the exit status, 1 if something is wrong.
+    """
+    folder = existing_path(folder)
+    with hint("give the folder of a published run"):
+        if is_sweep(folder):
+            raise UserError("%s is a sweep" % folder, "give the folder of a run in it")
+        saved, results = load_settings(folder), load_results(folder)
+        published = load_metrics(folder)[:count]
+        if not published:
+            raise UserError("%s has no metrics of any epoch" % folder)
+    differing = announce(results, len(published))
+    script = script_of(saved["settings"]["data_set_name"])
+    with tempfile.TemporaryDirectory() as temporary:
+        settings = settings_again(script, folder, dict(further, runs_folder=temporary))
+        trial = Trial("check", {}, run_path(settings, settings.name),
+                      os.path.abspath(script.__file__), all_options(settings), [])
+        ours = first_epochs(folder, saved, results["environment"], trial, len(published))
+    for line in comparison(published, ours, results["monitor"]):
+        print_line(line)
+    line, is_wrong = verdict(published, ours, results["monitor"], differing)
+    print_line(line)
+    return int(is_wrong)
+
+
+def settings_again(script, folder, further):
+    """The settings to train the run in `folder` again, without the test; `further`: of this call.
+
+    What changes the computation is the run's, whatever is edited at the top of the script.
+    """
+    published = as_published(script)
+    run = read_settings(published, ["--evaluate=" + folder])
+    values = {name: value for name, value in run.values.items()
+              if run.constants[name].changes_numbers
+              and run.constants[name].applies_to(run.data_set_name)}
+    values.update(load_settings(folder)["unpublished"])  # earlier versions left some out
+    again = read_settings(published, option_words(dict(values, **further)))
+    return again.changed(name="check", evaluate_on_test=False)
 
 
 def announce(results, count):
