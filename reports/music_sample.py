@@ -64,11 +64,11 @@ def _song(data, split):
 def read_prompt(settings, data):
     """The sounding steps of the MIDI file settings.prompt, uint8 [T, 88]. Raises UserError."""
     with hint("give a MIDI file as prompt"):
-        song = read_song(existing_path(settings.prompt), data.steps_per_quarter,
-                         settings.own_music_outside)
-    if not len(song.sounding):
+        sounding = read_song(existing_path(settings.prompt), data.steps_per_quarter,
+                             settings.own_music_outside).sounding
+    if not len(sounding):
         raise UserError("%s has no notes" % settings.prompt, "give another MIDI file as prompt")
-    return song.sounding
+    return sounding
 
 
 def _choose_notes(logits, random):

@@ -38,10 +38,10 @@ def page(runs, root=None):
                   "Validation after the first epochs and at the best one, for a run with the "
                   "published settings and seed 1 (or the lowest there is). With the same commit, "
                   "versions, processor and number of cores the numbers come out the same to the "
-                  "last digit. "
-                  "Otherwise music differs by up to 5 % after the first epoch, and later as much "
-                  "as two seeds do; a classifier's first accuracies can differ widely, as it "
-                  "leaves chance an epoch sooner or later. GB: the most memory the run took.",
+                  "last digit. Otherwise music differs by up to 5 % after the first epoch, and "
+                  "later as much as two seeds do; a classifier's first accuracies can differ "
+                  "widely, as it leaves chance an epoch sooner or later. GB: the most memory the "
+                  "run took.",
                   check_table(runs)]
     if others and root:
         parts += ["## Short trials and other settings",

@@ -493,10 +493,11 @@ def test_a_published_run_is_evaluated_from_its_best_checkpoint_alone(finished, t
     assert os.path.getsize(os.path.join(path, "log.txt")) == size  # it tells of the training
 
 
-def test_a_run_continues_without_its_metrics(finished, tmp_path):
+def test_lost_metrics_are_named_when_a_run_continues(finished, tmp_path, capsys):
     path = copy_of(finished, tmp_path)
     os.remove(os.path.join(path, "metrics.jsonl"))
     mm_main.main(["--resume", path, "--epochs", "5"])
+    assert "metrics.jsonl has only 0 of the 4 epochs" in capsys.readouterr().out
     assert [line["epoch"] for line in read(path, "metrics.jsonl")] == [5]
 
 

@@ -45,6 +45,13 @@ class Journal(object):
         self._run.log("interrupted at step %d; continue with: %s --resume %s" % (
             step, call_of(self._settings.script), shlex.quote(self._run.path)))
 
+    def lost_epochs(self, epochs_done):
+        """Log that metrics.jsonl does not have all epochs that were done, if so."""
+        found = len([line for line in self._run.metrics() if line["epoch"] <= epochs_done])
+        if found < epochs_done:
+            self._run.log("metrics.jsonl has only %d of the %d epochs that are done" % (
+                found, epochs_done))
+
     def step(self, progress, loss, learning_rate, gradient_norm):
         """Show one step in TensorBoard, now and then."""
         if progress["step"] % self._settings.summary_steps == 0:

@@ -240,6 +240,7 @@ class Trainer(object):
             if self.stopping.best_epoch:  # it is needed at the end, which may be days away
                 with hint(_LOST_BEST_HINT):
                     check_whole(self.run.file(BEST))
+        self.journal.lost_epochs(self.stopping.epochs_done)
 
     def _exit_if_interrupted(self):
         if self.interruption.requested:
