@@ -79,6 +79,7 @@ def load_settings(folder):
         for name in ("data_set_name", "cell_name"):
             check_text(settings[name])
         check_dict(settings["cell_hyperparameters"])
+        _check_environment(content["environment"])
         for name in content.get("given", ()):
             check_text(name)
         for changes in content.get("changed_on_resume", ()):
@@ -107,9 +108,13 @@ def load_results(folder):
         if "data" in results:
             check_text(results["data"]["fingerprint"])
         check_text(results["stop_reason"] or "")
-        check_text(results["environment"]["tensorflow"])
-        check_int(results["environment"]["cores"])
+        _check_environment(results["environment"])
         return results
+
+
+def _check_environment(known):
+    check_text(known["tensorflow"])
+    check_int(known["cores"])
 
 
 def load_sweep(folder):

@@ -97,10 +97,10 @@ def _place(run):
 def _details(run, root):
     """The cells of the table's line of one run."""
     results, metric = run.results, run.results["monitor"]
-    cores = results["environment"]["cores"]
+    cores = run.environment["cores"]
     sign = "" if run.tensorflow.startswith("1.") else TENSORFLOW_2
     values = [in_table(metric, results[split][metric]) for split in ("valid", "test")]
-    commit = results["environment"].get("git_commit") or "unknown"
+    commit = run.environment.get("git_commit") or "unknown"
     return [CELL_TITLES.get(results["cell"], results["cell"]), str(run.seed),
             "{:,}".format(results["parameters"]),
             "%d, %d" % (results["epochs"], results["best_epoch"]),
@@ -136,4 +136,4 @@ def _check_line(run):
     memory = results.get("peak_memory_gb", "-")  # of earlier versions' runs it is not known
     return [results["data_set"], CELL_TITLES.get(results["cell"], results["cell"]),
             unit(metric).label, *values, str(results["epochs"]), seconds, str(memory),
-            "%s, %s" % (run.tensorflow, counted(results["environment"]["cores"], "core"))]
+            "%s, %s" % (run.tensorflow, counted(run.environment["cores"], "core"))]

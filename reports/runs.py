@@ -30,7 +30,9 @@ class Run(object):
     """A finished run that was tested.
 
     folder: its path. results, settings: what results.json holds, and the settings in
-    settings.json. command: what makes it again. tensorflow: the version that trained it.
+    settings.json. command: what makes it again. environment: where it was trained, as in
+    settings.json (results.json of early versions has that of the evaluation). tensorflow: the
+    version that trained it.
     unpublished: {name: value} of settings that changed its numbers and are not the published ones.
     winner: the Winner with these settings, None for none.
     """
@@ -38,7 +40,8 @@ class Run(object):
     def __init__(self, folder, saved, results, winners):
         self.folder, self.results, self.settings = folder, results, saved["settings"]
         self.seed, self.command = results["seed"], saved["command"]
-        self.tensorflow = results["environment"]["tensorflow"]
+        self.environment = saved["environment"]
+        self.tensorflow = self.environment["tensorflow"]
         self.winner = next((winner for winner in winners if _won(winner, saved)), None)
         self.unpublished = _unpublished(saved, results)
 

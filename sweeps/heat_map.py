@@ -61,7 +61,7 @@ def draw(axes, grid, bounds, attribute="values"):
 def label(grid, attribute):
     """The label of the scale of colours."""
     if attribute == "epochs":
-        return "epochs until it stopped"
+        return "epochs"  # of the authors' grids nobody wrote down whether until the end or the best
     better = "lower" if lower_is_better(grid.metric) else "higher"
     return "%s %s\n(%s is better)" % (grid.part, unit(grid.metric).label, better)
 

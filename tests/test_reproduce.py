@@ -13,7 +13,7 @@ import mm_main
 import mnist_main
 from files.errors import UserError
 from files.reading import load_json
-from files.run_files import load_metrics, load_results
+from files.run_files import load_metrics, load_results, load_settings
 from files.writing import save_json
 from reports.runs import find_runs
 from sweeps import parallel
@@ -296,18 +296,18 @@ def test_a_check_has_all_settings_of_the_run_whatever_is_edited(tmp_path, monkey
 
 
 def test_what_differs_from_a_published_run_or_was_not_recorded_is_named(monkeypatch, capsys):
-    results = load_results(JSB)
-    here = dict(results["environment"], tensorflow="2.21.0", git_clean=False)
+    saved, results = load_settings(JSB), load_results(JSB)
+    here = dict(saved["environment"], tensorflow="2.21.0", git_clean=False)
     monkeypatch.setattr(check, "environment", lambda: dict(here))
-    assert check.announce(results, 5) == ["TensorFlow", "commit"]
+    assert check.announce(saved, results, 5) == ["TensorFlow", "commit"]
     out = capsys.readouterr().out
     assert "here: TensorFlow 2.21.0, 1 core, Intel(R) Xeon(R) Processor, 0 GPUs, commit " in out
     assert "with changed files\ndifferent: TensorFlow, commit; not recorded: nothing\n" in out
     assert "training 5 epochs; it took about 2 min 27 s when" in out
     for name in ("processor", "gpus", "git_clean"):
-        del results["environment"][name]
+        del saved["environment"][name]
     here.update(git_commit=None, tensorflow="1.15.0")
-    assert check.announce(results, 1) == ["processor", "GPUs", "commit"]
+    assert check.announce(saved, results, 1) == ["processor", "GPUs", "commit"]
     assert "different: nothing; not recorded: processor, GPUs, commit" in capsys.readouterr().out
 
 

@@ -50,6 +50,7 @@ def make_run(folder, of=JSB, test=None, unpublished=(), settings=(), log="a line
     saved["command"] += "".join(" --%s %s" % item for item in dict(unpublished).items())
     for name in ("data_set", "cell"):
         saved["settings"][name + "_name"] = changes.get(name, results[name])
+    saved["environment"] = changes.get("environment", saved["environment"])
     for split in ("valid", "test"):
         for name in ("batch_nll", "batch_accuracy"):
             results[split].pop(name, None)
@@ -391,6 +392,16 @@ def test_the_check_table_has_the_first_epochs_and_the_best():
              if "JSB" in line]
     assert line == ("| JSB Chorales | RRU | window NLL | 14.956 | 9.170 | 8.016 | 31 | 29.4 | "
                     "0.7 | 1.15.0, 1 core |")
+
+
+def test_the_table_names_where_a_run_was_trained_not_where_it_was_evaluated():
+    folder = os.path.join(ROOT, "results", "music", "JSB Chorales", "GRU", "tuned", "trial-005")
+    with open(os.path.join(folder, "results.json")) as file:
+        evaluated = json.load(file)["environment"]
+    assert evaluated["cores"] == 1 and evaluated["git_commit"].startswith("7b10c80")
+    page = results_page.page(tool.collect([folder]))
+    line, = [line for line in page.splitlines() if "| 4c22582 |" in line]
+    assert " on 2 cores |" in line
 
 
 def test_the_tables_are_shown_in_any_encoding(tmp_path, monkeypatch):

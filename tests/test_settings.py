@@ -50,7 +50,7 @@ def script_of(folder, text):
 def write_run(folder, settings, task="toys"):
     (folder / "settings.json").write_text(json.dumps({
         "task": task, "script": "some_main.py", "command": "", "given": [], "unpublished": {},
-        "environment": {}, "settings": settings}))
+        "environment": {"tensorflow": "1.15.0", "cores": 1}, "settings": settings}))
 
 
 @pytest.fixture
@@ -226,9 +226,10 @@ def test_wrong_settings_of_a_run_are_named(script, tmp_path, changed, named):
 
 @pytest.mark.parametrize("content", [
     "[]", "5", "null", '{"task": "toys"}', '{"task": "toys", "settings": 5}',
-    '{"task": "toys", "settings": {}}',
+    '{"task": "toys", "settings": {}}'] + [
     '{"task": "toys", "script": "some_main.py", "command": "", "unpublished": {}, "environment":'
-    ' [], "settings": {"data_set_name": "", "cell_name": "", "cell_hyperparameters": {}}}'])
+    ' %s, "settings": {"data_set_name": "", "cell_name": "", "cell_hyperparameters": {}}}'
+    % environment for environment in ("[]", "{}", '{"tensorflow": "1.15.0", "cores": "1"}')])
 def test_what_is_not_the_settings_of_a_run_is_named(script, tmp_path, content):
     (tmp_path / "settings.json").write_text(content)
     with pytest.raises(UserError, match="settings.json cannot be read .*give the folder of a run"):

@@ -71,7 +71,7 @@ if not (options.get("resume") or options.get("evaluate")):
     values["cell_hyperparameters"] = ast.literal_eval(options["cell_hyperparameters"])
     values.update(data_set_name="toy", cell_name="RRU")
     saved = {"task": "toys", "script": "toy_main.py", "command": "", "unpublished": {},
-             "environment": {}, "settings": values,
+             "environment": {"tensorflow": "none", "cores": 1}, "settings": values,
              "data": {"fingerprint": "of others" if order == "other data" else "that of toys"}}
     json.dump(saved, open(os.path.join(folder, "settings.json"), "w"))
 settings = json.load(open(os.path.join(folder, "settings.json")))["settings"]

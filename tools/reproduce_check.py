@@ -38,13 +38,13 @@ def check_run(folder, count, further):
         published = load_metrics(folder)[:count]
         if not published:
             raise UserError("%s has no metrics of any epoch" % folder)
-    differing = announce(results, len(published))
+    differing = announce(saved, results, len(published))
     script = script_of(saved["settings"]["data_set_name"])
     with tempfile.TemporaryDirectory() as temporary:
         settings = settings_again(script, folder, dict(further, runs_folder=temporary))
         trial = Trial("check", {}, run_path(settings, settings.name),
                       os.path.abspath(script.__file__), all_options(settings), [])
-        ours = first_epochs(folder, saved, results["environment"], trial, len(published))
+        ours = first_epochs(folder, saved, trial, len(published))
     for line in comparison(published, ours, results["monitor"]):
         print_line(line)
     line, is_wrong = verdict(published, ours, results["monitor"], differing)
@@ -67,12 +67,13 @@ def settings_again(script, folder, further):
     return again.changed(name="check", evaluate_on_test=False)
 
 
-def announce(results, count):
+def announce(saved, results, count):
     """Print where a published run was trained, how that differs from here, and how long it took.
 
+    saved, results: what its settings.json and results.json hold. count: how many epochs to train.
     Returns the names of what differs, or may differ as it was not recorded.
     """
-    then, now = results["environment"], environment()
+    then, now = saved["environment"], environment()
     now["cores"] = len(_cores(then))
     there, here = _surroundings(then), _surroundings(now)
     unknown = [name for name in there if None in (there[name], here[name])]
@@ -106,16 +107,15 @@ def _cores(then):
     return sorted(os.sched_getaffinity(0))[:then["cores"]]
 
 
-def first_epochs(folder, saved, then, trial, count):
+def first_epochs(folder, saved, trial, count):
     """Train the first `count` epochs of the published run in `folder` as `trial`.
 
     It is stopped there, not limited to them, as a decay of the learning rate may depend on the
-    limit. saved: the run's settings.json. then: its environment, for the number of cores. Returns
-    what metrics.jsonl of the trial holds. Raises UserError if its data are not the run's, or the
-    training fails.
+    limit, on as many cores. saved: the run's settings.json. Returns what metrics.jsonl of the trial
+    holds. Raises UserError if its data are not the run's, or the training fails.
     """
     with ThreadPoolExecutor(1) as pool:
-        training = pool.submit(train_on, _cores(then), trial)
+        training = pool.submit(train_on, _cores(saved["environment"]), trial)
         try:
             while not training.done() and not has_settings(trial.folder):
                 time.sleep(0.2)
