@@ -47,10 +47,14 @@ def script_of(folder, text):
     return script_globals
 
 
+def save_record(folder, record):
+    environment = {"tensorflow": "1.15.0", "cores": 1}
+    (folder / "settings.json").write_text(json.dumps(dict(record, environment=environment)))
+
+
 def write_run(folder, settings, task="toys"):
-    (folder / "settings.json").write_text(json.dumps({
-        "task": task, "script": "some_main.py", "command": "", "given": [], "unpublished": {},
-        "environment": {"tensorflow": "1.15.0", "cores": 1}, "settings": settings}))
+    save_record(folder, {"task": task, "script": "some_main.py", "command": "", "given": [],
+                         "unpublished": {}, "settings": settings})
 
 
 @pytest.fixture
@@ -73,7 +77,7 @@ def test_data_of_ones_own_at_the_top_are_not_passed_over_in_silence(tmp_path):
         read_settings(tops, [])
     settings = read_settings(tops, ["--data_set_name", "penn"])
     assert settings.data_set_name == "penn"
-    (tmp_path / "settings.json").write_text(json.dumps(dict(settings.record(), environment={})))
+    save_record(tmp_path, settings.record())
     assert read_settings(tops, ["--resume", str(tmp_path)]).data_set_name == "penn"
 
 
@@ -290,10 +294,10 @@ def test_what_settings_json_holds_of_the_settings(script, tmp_path):
     assert saved["given"] == ["dropout"]
     assert saved["unpublished"] == dict(NOT_IN_TABLE, dropout=0.125)
     assert saved["command"].endswith("--dropout 0.125") and "changed_on_resume" not in saved
-    (tmp_path / "settings.json").write_text(json.dumps(dict(saved, environment={})))
+    save_record(tmp_path, saved)
     again = read_settings(script, ["--resume", str(tmp_path), "--epochs", "9"]).record(7)
     assert again["changed_on_resume"] == [{"step": 7, "epochs": [3, 9]}]
-    (tmp_path / "settings.json").write_text(json.dumps(dict(again, environment={})))
+    save_record(tmp_path, again)
     once_more = read_settings(script, ["--resume", str(tmp_path), "--epochs", "11"]).record(8)
     assert once_more["changed_on_resume"][1:] == [{"step": 8, "epochs": [9, 11]}]
     same = read_settings(script, ["--resume", str(tmp_path), "--epochs", "9"])
@@ -313,7 +317,7 @@ def test_epochs_cannot_change_under_a_decayed_learning_rate(tmp_path):
 
 def test_constants_edited_at_the_top_of_a_resumed_run_are_named(script, tmp_path):
     record = read_settings(script, ["--batch_size", "5"]).record()
-    (tmp_path / "settings.json").write_text(json.dumps(dict(record, environment={})))
+    save_record(tmp_path, record)
     assert read_settings(script, ["--resume", str(tmp_path)]).notes == []
     script.update(dropout=0.5, quick=True, batch_size=8)
     resumed = read_settings(script, ["--resume", str(tmp_path)])
@@ -339,7 +343,7 @@ def test_resume_auto_begins_a_run_or_continues_with_it(tmp_path):
     assert (begun.resume, begun.name, begun.batch_size) == ("", "a", 5)
     folder = tmp_path / "toys" / "small" / "RRU" / "a"
     (folder / "checkpoints").mkdir(parents=True)
-    (folder / "settings.json").write_text(json.dumps(dict(begun.record(), environment={})))
+    save_record(folder, begun.record())
     assert read_settings(script, words).resume == ""  # killed before its first checkpoint
     (folder / "checkpoints" / "last.npz").write_text("")
     assert read_settings(script, words + ["--epochs", "7"]).resume == str(folder)
