@@ -5,11 +5,10 @@ import contextlib
 import difflib
 import errno
 import itertools
-import os
 import signal
 import sys
 
-from files.output import open_closed_streams, print_error
+from files.output import drop_output, open_closed_streams, print_error
 
 
 class UserError(Exception):
@@ -124,8 +123,7 @@ def run_as_script(main):
             finally:
                 sys.stdout.flush()  # here, not when Python ends, so that a broken pipe is met below
     except BrokenPipeError:
-        # For what Python would still flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()  # or Python would try to flush it once more
         sys.exit(128 + signal.SIGPIPE)
     except KeyboardInterrupt:
         print_error("interrupted; what was saved is kept")

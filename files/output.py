@@ -25,6 +25,14 @@ def print_line(text=""):
         except OSError as error:
             if error.errno != errno.EIO:
                 raise
+            drop_output()
+
+
+def drop_output():
+    """Send standard output to the null device, with what is still to be flushed: nobody reads it."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
 
 
 def print_error(text):

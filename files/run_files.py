@@ -125,6 +125,7 @@ def load_sweep(folder):
         check_int(content["trials"])
         check_number(content["winner"]["loss"])
         check_int(content["winner"]["trial"])
+        check_dict(content["winner"]["point"])
         for seed in content["seeds"]:
             check_int(seed)
         return content

@@ -10,7 +10,6 @@ an exception or a crash that nobody foresaw.
 import collections
 import contextlib
 import ctypes
-import datetime
 import os
 import platform
 import re
@@ -67,7 +66,7 @@ def train(trial, variables=()):
         ended = Ended(AGAIN, "%s cannot be trained (%s)" % (trial.folder, error))
     record = {"trial": trial.number, "point": trial.point, "loss": None, "reason": ended.reason,
               "machine": platform.node(),
-              "finished": datetime.datetime.now().strftime("%Y-%m-%d %H:%M:%S")}
+              "finished": time.strftime("%Y-%m-%d %H:%M:%S")}
     if ended.reason is None:
         record.update(_outcome(trial.folder))
         seconds = max(time.monotonic() - started, record.pop("run_seconds", 0))
@@ -107,9 +106,10 @@ def is_finished(folder):
 
     Damaged results count as ended, so that they are named and not overwritten.
     """
-    with contextlib.suppress(UserError):
+    try:
         return has_results(folder) and bool(results(folder)["stop_reason"])
-    return True
+    except UserError:
+        return True
 
 
 def results(folder):
@@ -125,33 +125,46 @@ def call(script, words, variables=()):
     interrupted or dies.
     """
     environment = dict(os.environ, **dict(variables))
-    shows_bar = is_terminal(sys.stderr) and BAR_FILE not in environment
-    terminal = [os.dup(sys.stderr.fileno())] if shows_bar else []
-    environment.update((BAR_FILE, str(number)) for number in terminal)
     tail = b""
-    try:
-        process = subprocess.Popen(
-            [sys.executable, "-u", script] + words, env=environment, stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
-            preexec_fn=_end_with_parent, pass_fds=terminal)
-        _PROCESSES.add(process)
+    with _terminal_for_bar(environment) as terminal:
         try:
-            for block in iter(lambda: os.read(process.stderr.fileno(), 65536), b""):
-                tail = (tail + block)[-4096:]
-            return _ended(process.wait(), tail)
-        except BaseException:
-            process.terminate()
-            process.communicate()
-            raise
-        finally:
-            _PROCESSES.discard(process)
-            process.stderr.close()
-    except (OSError, subprocess.SubprocessError) as error:
-        return Ended(AGAIN, "no process can be started (%s)" % error)
+            process = subprocess.Popen(
+                [sys.executable, "-u", script] + words, env=environment, stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
+                preexec_fn=_end_with_parent, pass_fds=terminal)
+            _PROCESSES.add(process)
+            try:
+                for block in iter(lambda: os.read(process.stderr.fileno(), 65536), b""):
+                    tail = (tail + block)[-4096:]
+                return _ended(process.wait(), tail)
+            except BaseException:
+                process.terminate()
+                process.communicate()
+                raise
+            finally:
+                _PROCESSES.discard(process)
+                process.stderr.close()
+        except (OSError, subprocess.SubprocessError) as error:
+            return Ended(AGAIN, "no process can be started (%s)" % error)
+
+
+@contextlib.contextmanager
+def _terminal_for_bar(environment):
+    """Lend a process with `environment` our terminal, if any, for a bar in the row below ours.
+
+    Gives the file descriptors to pass on.
+    """
+    if not is_terminal(sys.stderr) or BAR_FILE in environment:
+        yield ()
+        return
+    number = os.dup(sys.stderr.fileno())
+    environment[BAR_FILE] = str(number)
+    try:
+        yield (number,)
     finally:
-        for number in terminal:
+        with contextlib.suppress(OSError):  # the terminal is gone
             os.write(number, b"\n\x1b[K\x1b[A")  # a bar that a kill left in the row below
-            os.close(number)
+        os.close(number)
 
 
 def _ended(status, tail):

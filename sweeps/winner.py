@@ -127,7 +127,10 @@ def _other_seeds(sweep, best):
 def _has_seed(sweep, best, seed):
     """Whether the winner was trained with a seed. Raises UserError if the results are damaged."""
     folder = sweep.run.file(winner_name(best["trial"], seed))
-    return is_finished(folder) and bool(results(folder))
+    if not is_finished(folder):
+        return False
+    results(folder)  # raises the error of damaged ones
+    return True
 
 
 def check_data(sweep, folder):

@@ -5,6 +5,7 @@ import gzip
 import io
 import os
 import pickle
+import pty
 import struct
 import subprocess
 import sys
@@ -51,11 +52,21 @@ def test_a_line_is_written_in_one_piece_as_several_threads_may_print(monkeypatch
     assert list(filter(None, written)) == ["a line\n"]
 
 
-def test_a_terminal_that_is_gone_stops_nothing(monkeypatch):
+@pytest.mark.parametrize("options", [[], ["-u"]])
+def test_a_terminal_that_is_gone_stops_nothing(options):
+    ours, terminal = pty.openpty()
+    code = ("import sys; from files.errors import run_as_script; from files.output import *\n"
+            "run_as_script(lambda: [sys.stdin.read(), print_line('a'), print_line('b')] and None)")
+    process = subprocess.Popen([sys.executable] + options + ["-c", code], cwd=ROOT, stdout=terminal,
+                               stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    os.close(terminal)
+    os.close(ours)
+    assert process.communicate() == (None, b"") and process.returncode == 0
+
+
+def test_a_pipe_that_nobody_reads_is_an_error(monkeypatch):
     stream = unittest.mock.Mock(closed=False, encoding="utf-8")
     monkeypatch.setattr(sys, "stdout", stream)
-    stream.write.side_effect = OSError(errno.EIO, "Input/output error")
-    print_line("a line")
     stream.write.side_effect = BrokenPipeError()
     with pytest.raises(BrokenPipeError):
         print_line("a line")

@@ -228,7 +228,7 @@ def test_the_winner_on_one_own_text_is_not_that_of_another(tmp_path):
     sweep = tmp_path / "night"
     shutil.copytree(str(tmp_path / "a"), str(sweep / "trial-001"))
     (sweep / "sweep.json").write_text(json.dumps(
-        {"trials": 1, "seeds": [1], "winner": {"trial": 1, "loss": 5.0}}))
+        {"trials": 1, "seeds": [1], "winner": {"trial": 1, "loss": 5.0, "point": {}}}))
     kinds = {os.path.basename(run.folder): run.kind for run in find_runs([str(tmp_path)])[0]}
     assert kinds == {"a": "tuned", "trial-001": "tuned", "b": "other"}
 
@@ -481,9 +481,10 @@ def test_of_the_published_runs_none_may_be_damaged(tmp_path, monkeypatch):
         tool.collect([str(results)])
 
 
-def test_a_damaged_sweep_is_named(tmp_path):
+@pytest.mark.parametrize("winner", ["null", '{"trial": 1, "loss": 5.0}'])
+def test_a_damaged_sweep_is_named(tmp_path, winner):
     make_run(tmp_path / "night" / "run")
-    (tmp_path / "night" / "sweep.json").write_text('{"trials": 3, "winner": null}')
+    (tmp_path / "night" / "sweep.json").write_text('{"trials": 3, "winner": %s}' % winner)
     with pytest.raises(UserError, match="sweep.json cannot be read .*: remove it, or give"):
         find_runs([str(tmp_path)])
 

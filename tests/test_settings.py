@@ -161,6 +161,7 @@ def test_hyperparameters_belong_to_the_cell_and_the_data_set(script):
     (["--batch_size", "[3]"], ["batch_size", "int >= 1"]),
     (["--batch_size", "True"], ["batch_size", "int >= 1"]),
     (["--batch_size", "1e999"], ["batch_size", "int >= 1"]),
+    (["--batch_size", "0x" + 4999 * "f"], ["batch_size", "must be less than 2^31"]),
     (["--batch_size", str(2 ** 31)], ["batch_size", "2147483648", "less than 2^31"]),
     (["--resume", "x\udcff"], ["resume", "text"]),
     (["--dropout", "1e999"], ["dropout", "float >= 0, < 1"]),

@@ -3,9 +3,11 @@
 import errno
 import json
 import os
+import pty
 import re
 import shlex
 import shutil
+import sys
 import types
 
 import pytest
@@ -14,7 +16,7 @@ from matplotlib import pyplot
 import experiment
 import mm_main
 from files.errors import UserError
-from files.progress import counted
+from files.progress import BAR_FILE, counted
 from files.project import call_of
 from reports.publishing import publish_sweep
 from sweeps import progress, spark
@@ -443,3 +445,15 @@ def test_a_sweep_that_grows_has_no_summary_before_its_end(toy):
     with toy.open("--sweep_trials", "2") as sweep:
         sweep.search()  # has nothing to do
         assert os.path.exists(summary)
+
+
+def test_a_trial_ends_well_though_the_terminal_of_its_bar_is_gone(monkeypatch):
+    ours, terminal = pty.openpty()
+    with os.fdopen(terminal, "w") as stream, monkeypatch.context() as patched:
+        patched.setattr(sys, "stderr", stream)
+        environment = {}
+        with trial_module._terminal_for_bar(environment) as numbers:
+            assert environment == {BAR_FILE: str(*numbers)}
+            os.close(ours)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(*numbers)

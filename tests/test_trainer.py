@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import types
+import unittest.mock
 
 import numpy as np
 import pytest
@@ -82,6 +83,7 @@ def assert_same_run(one, other):
 # the machine is, one that comes after its first step meets a run in mid-epoch.
 HELD_IN_EPOCH_2 = """
 import time
+import unittest.mock
 import mm_main
 from files.errors import run_as_script
 from training.trainer import Trainer
@@ -598,6 +600,15 @@ def test_signals_are_noted_and_given_back(number):
     assert signal.getsignal(number) is before
 
 
+def test_a_signal_within_a_write_to_standard_error_is_noted(monkeypatch):
+    stream = unittest.mock.Mock(closed=False)
+    stream.write.side_effect = RuntimeError("reentrant call inside <_io.BufferedWriter>")
+    monkeypatch.setattr(sys, "stderr", stream)
+    interruption = Interruption()
+    interruption.request(signal.SIGTERM)
+    assert interruption.requested
+
+
 def test_a_hangup_that_nohup_ignores_stays_ignored():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
@@ -772,15 +783,17 @@ def test_an_evaluation_by_other_code_is_refused(finished, tmp_path, monkeypatch)
 
 
 def test_tensorboards_full_disk_is_an_error_of_the_disk(tmp_path, monkeypatch):
-    def full():
+    def full(*_):
         raise RuntimeError("events.out.tfevents.1; No space left on device")
 
     events = Events(str(tmp_path))
     events.scalars(1, {"step/loss": 1.0})
-    monkeypatch.setattr(events._writer, "flush", full)
-    with pytest.raises(UserError, match="No space left on device.*: make room"), disk_errors(
-            "make room"):
-        events.flush()
+    for name in ("flush", "add_summary"):
+        monkeypatch.setattr(events._writer, name, full)
+    for call in (events.flush, lambda: events.hyperparameters(1, {"dropout": 0.5}, {})):
+        with pytest.raises(UserError, match="No space left on device.*: make room"), disk_errors(
+                "make room"):
+            call()
     monkeypatch.undo()
     events.close()
 

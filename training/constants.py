@@ -140,7 +140,10 @@ def _float32(number):
 
 
 def _shown(value):
-    shown = repr(value)
+    try:
+        shown = repr(value)
+    except ValueError:
+        return "an integer of more digits than Python prints"
     return shown if len(shown) <= 100 else shown[:80] + ".. (%d characters)" % len(shown)
 
 

@@ -28,6 +28,7 @@ class Events(object):
         self._writer = self._writer or tf.summary.FileWriter(self._folder, tf.get_default_graph())
         return self._writer
 
+    @_as_disk_error()
     def resume(self, step):
         """Have TensorBoard drop what it has from `step` on: a killed run left later curves."""
         self._writer = tf.summary.FileWriter(self._folder)
@@ -39,6 +40,7 @@ class Events(object):
         self._begun().add_summary(tf.Summary(value=[
             tf.Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]), step)
 
+    @_as_disk_error()
     def hyperparameters(self, step, values, metrics):
         """Write what TensorBoard's HParams page compares runs by: settings and final metrics.
 

@@ -1,5 +1,6 @@
 """Signals that end a training, and its clock."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -41,7 +42,8 @@ class Interruption(object):
         if self.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.requested = True
-        print_error("finishing this step; another Ctrl-C ends the process at once")
+        with contextlib.suppress(RuntimeError):  # the signal came within a write to standard error
+            print_error("finishing this step; another Ctrl-C ends the process at once")
 
 
 class Clock(object):
