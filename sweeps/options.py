@@ -9,7 +9,6 @@ from files.run_files import begun_trials, is_sweep, load_settings, trial_name
 from sweeps.search_space import search_space
 from sweeps.trial import Trial
 from training.options import option_words
-from training.settings import NEW_RUN
 
 # The settings of the sweep that must stay as they were when it was begun.
 _OF_SWEEP = ("search", "search_method", "prune_after")
@@ -26,23 +25,8 @@ def make_trial(sweep, number, point, name=None, evaluate_on_test=False, **change
         name="%s/%s" % (sweep.settings.sweep_name, name), do_hyperparameter_optimization=False,
         search={}, evaluate_on_test=evaluate_on_test, **changed)
     folder = sweep.run.file(name)
-    begin = all_options(_at(settings, point))
-    return Trial(number, point, folder, sweep.script, begin, later_options(settings, resume=folder))
-
-
-def all_options(settings):
-    """The options of a call for a new run, whatever is edited at the top of the script by then."""
-    return option_words({name: value for name, value in settings.values.items()
-                         if settings.constants[name].applies_to(settings.data_set_name)})
-
-
-def later_options(settings, **more):
-    """The options of a call for a run that exists: those that may change, and `more`."""
-    constants = settings.constants
-    values = {name: value for name, value in settings.values.items()
-              if constants[name].may_change(evaluate=True) and name not in NEW_RUN
-              and constants[name].applies_to(settings.data_set_name)}
-    return option_words(dict(values, **more))
+    return Trial(number, point, folder, sweep.script, _at(settings, point).all_options(),
+                 settings.later_options(resume=folder))
 
 
 def command_of(settings, point):

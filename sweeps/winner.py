@@ -91,7 +91,7 @@ def _can_be_tested(folder):
 def _tested(sweep, folder):
     """The results of the winner's run in `folder`, with the test split."""
     if "test" not in results(folder):
-        words = options.later_options(sweep.settings, evaluate=folder, evaluate_on_test=True)
+        words = sweep.settings.later_options(evaluate=folder, evaluate_on_test=True)
         reason = call(sweep.script, words).reason
         if reason:
             raise UserError("the winner, %s, could not be tested: %s" % (folder, reason),

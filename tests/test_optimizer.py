@@ -30,6 +30,11 @@ def numpy_steps(w, gradients, learning_rate, clip_multiplier):
         yield w
 
 
+def loss_with(gradients, variables):
+    """A loss that has the given gradients, one for each variable."""
+    return tf.add_n([tf.reduce_sum(g * w) for g, w in zip(gradients, variables)])
+
+
 @pytest.mark.parametrize("clip_multiplier", [None, 1.5])
 @pytest.mark.parametrize("dtype, tolerance", [(tf.float64, 1e-9), (tf.float32, 1e-3)])
 def test_equals_numpy_over_a_thousand_steps(clip_multiplier, dtype, tolerance):
@@ -49,7 +54,7 @@ def test_equals_numpy_over_a_thousand_steps(clip_multiplier, dtype, tolerance):
                                    initializer=tf.constant(start, dtype)) for start in starts]
         fed = [tf.placeholder(dtype, shape) for shape in shapes]
         optimizer = RectifiedAdam(0.01, clip_multiplier is not None, clip_multiplier or 1.0)
-        step = optimizer.apply(fed, weights)
+        step = optimizer.minimize(loss_with(fed, weights), weights)
         session.run(tf.global_variables_initializer())
         for i in range(STEPS):
             session.run(step, {placeholder: given[i] for placeholder, given in zip(fed, gradients)})
@@ -61,7 +66,8 @@ def test_equals_numpy_over_a_thousand_steps(clip_multiplier, dtype, tolerance):
 def test_first_clipped_gradient_has_norm_one_hundredth():
     with tf.Graph().as_default(), tf.Session() as session:
         w = tf.get_variable("w", [50], initializer=tf.zeros_initializer())
-        step = RectifiedAdam(0.01, True, 1.5).apply([tf.random.normal([50])], [w])
+        loss = loss_with([tf.random.normal([50])], [w])
+        step = RectifiedAdam(0.01, True, 1.5).minimize(loss, [w])
         session.run(tf.global_variables_initializer())
         session.run(step)
         v = [variable for variable in tf.global_variables() if variable.op.name.endswith("/v")]

@@ -17,7 +17,6 @@ from files.run_files import load_metrics, load_results, load_settings
 from files.writing import save_json
 from reports.runs import find_runs
 from sweeps import parallel
-from sweeps.options import all_options
 from tools import reproduce, reproduce_check as check, reproduce_plan
 from training.read_settings import read_settings
 
@@ -288,7 +287,7 @@ def test_a_check_has_all_settings_of_the_run_whatever_is_edited(tmp_path, monkey
     for run in runs:
         settings = check.settings_again(
             mm_main, run.folder, {"runs_folder": str(tmp_path), "data_folder": "/elsewhere"})
-        trained = read_settings(vars(mm_main), all_options(settings))
+        trained = read_settings(vars(mm_main), settings.all_options())
         assert trained.values == settings.values
         assert sorted(shlex.split(settings.command())) == sorted(shlex.split(run.command))
         assert trained.data_folder == "/elsewhere" and not trained.evaluate_on_test

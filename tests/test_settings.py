@@ -7,7 +7,6 @@ import pytest
 import lm_main
 import mnist_main
 from files.errors import UserError
-from sweeps.options import all_options
 from training.constants import Constant
 from training.options import command_line
 from training.read_settings import read_settings
@@ -373,7 +372,7 @@ def test_trainings_of_a_sweep_stay_the_same_whatever_is_edited_at_the_top():
     settings = read_settings(vars(lm_main), [])
     edited = dict(vars(lm_main), gpu="1", prompt="Once", sweep_trials=7, other_data=True,
                   search={"seed": None}, resume="old", dropout=0.3, name="mine")
-    assert read_settings(edited, all_options(settings)).values == settings.values
+    assert read_settings(edited, settings.all_options()).values == settings.values
 
 
 def test_options_without_effect_on_a_run_are_refused_and_not_offered(tmp_path):

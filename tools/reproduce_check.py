@@ -11,7 +11,6 @@ from files.progress import counted, duration
 from files.project import existing_path
 from files.run_files import has_settings, is_sweep, load_metrics, load_results, load_settings
 from files.units import lower_is_better, shown
-from sweeps.options import all_options
 from sweeps.parallel import stop, train_on
 from sweeps.trial import Trial
 from tools.reproduce_plan import as_published, script_of
@@ -43,7 +42,7 @@ def check_run(folder, count, further):
     with tempfile.TemporaryDirectory() as temporary:
         settings = settings_again(script, folder, dict(further, runs_folder=temporary))
         trial = Trial("check", {}, run_path(settings, settings.name),
-                      os.path.abspath(script.__file__), all_options(settings), [])
+                      os.path.abspath(script.__file__), settings.all_options(), [])
         ours = first_epochs(folder, saved, trial, len(published))
     for line in comparison(published, ours, results["monitor"]):
         print_line(line)
@@ -59,9 +58,7 @@ def settings_again(script, folder, further):
     """
     published = as_published(script)
     run = read_settings(published, ["--evaluate=" + folder])
-    values = {name: value for name, value in run.values.items()
-              if run.constants[name].changes_numbers
-              and run.constants[name].applies_to(run.data_set_name)}
+    values = run.applicable(lambda constant: constant.changes_numbers)
     values.update(load_settings(folder)["unpublished"])  # earlier versions left some out
     again = read_settings(published, option_words(dict(values, **further)))
     return again.changed(name="check", evaluate_on_test=False)

@@ -20,7 +20,6 @@ from files.progress import counted, duration
 from files.run_files import LAST, has_results, has_settings, load_results
 from reports import rows
 from reports.runs import PUBLISHED, find_runs, find_winners
-from sweeps.options import all_options, later_options
 from sweeps.trial import Trial
 from training.options import option_words
 from training.settings import FOLDERS, run_path
@@ -96,8 +95,8 @@ def _job(script, further, fixed):
     folder = run_path(settings, settings.name)
     state = _state(script, settings, folder)
     path = os.path.abspath(script.__file__)
-    trial = Trial(settings.name, {}, folder, path, all_options(settings),
-                  later_options(settings, resume=folder))
+    trial = Trial(settings.name, {}, folder, path, settings.all_options(),
+                  settings.later_options(resume=folder))
     return Job(settings, trial, state)
 
 
@@ -105,9 +104,8 @@ def _state(script, settings, folder):
     if not has_settings(folder):
         return "new"
     with hint("remove it, or give another --runs_folder"):
-        places = {name: value for name, value in settings.values.items()
-                  if settings.constants[name].is_data_path  # the same data may have been moved
-                  and settings.constants[name].applies_to(settings.data_set_name)}
+        # The same data may have been moved.
+        places = settings.applicable(lambda constant: constant.is_data_path)
         found = read_settings(as_published(script), option_words(dict(places, evaluate=folder)))
         theirs, ours = found.command(), settings.command()
         if theirs != ours:

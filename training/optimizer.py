@@ -43,10 +43,6 @@ class RectifiedAdam(object):
         finite = [tf.reduce_all(tf.is_finite(tensor)) for tensor in [loss] + gradients]
         return tf.cond(tf.reduce_all(finite), step, lambda: tf.constant(False))
 
-    def apply(self, gradients, variables):
-        """One step with given dense gradients, one for each variable."""
-        return self._step(gradients, variables, *_variables_of_optimizer(variables))
-
     def _step(self, gradients, variables, steps_done, slots):
         # No variable may change before every gradient, which may still have to read it, is there.
         with tf.control_dependencies(gradients):

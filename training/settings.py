@@ -6,7 +6,7 @@ from cells import registry
 from data_preparation.own import data_set_title
 from files.errors import UserError
 from files.project import call_of, project_path, shown_path
-from training.options import command_line
+from training.options import command_line, option_words
 
 FOLDERS = ("resume", "evaluate", "sample")  # of a run that exists; for one call only
 NEW_RUN = ("name", "runs_folder")  # tell where the folder of a new run will be
@@ -76,6 +76,22 @@ class Settings(object):
         if constant.group == "Sweep":
             return self.values.get("do_hyperparameter_optimization")
         return constant.changes_numbers and constant.applies_to(self.data_set_name)
+
+    def applicable(self, condition=lambda constant: True):
+        """{name: value} of the settings that matter for the data set, of Constants with `condition`."""
+        return {name: value for name, value in self.values.items()
+                if self.constants[name].applies_to(self.data_set_name)
+                and condition(self.constants[name])}
+
+    def all_options(self):
+        """The options of a call for a new run, whatever is edited at the script's top by then."""
+        return option_words(self.applicable())
+
+    def later_options(self, **more):
+        """The options of a call for a run that exists: those that may change, and `more`."""
+        may_change = self.applicable(lambda constant: constant.may_change(evaluate=True)
+                                     and constant.name not in NEW_RUN)
+        return option_words(dict(may_change, **more))
 
     def record(self, step=None):
         """The settings' part of settings.json; `step`: at which a resumed run has `changes`."""
