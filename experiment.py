@@ -14,13 +14,13 @@ from training.read_settings import read_settings
 from training.trainer import Trainer
 
 
-def run(script_globals, load, build_model, show, arguments=None, check_prompt=None):
+def run(script_globals, load, build_model, write_samples, arguments=None, check_prompt=None):
     """Train (or resume, or only evaluate) a model and report it, or sweep over many.
 
     script_globals, arguments: see read_settings. load(settings) gives the data,
-    build_model(settings, data) the Model in the default graph, show(trainer) leaves samples in the
-    run's folder, check_prompt(settings, data) refuses what they cannot start from, before the
-    training. Raises UserError.
+    build_model(settings, data) the Model in the default graph, write_samples(trainer)
+    leaves samples in the run's folder, check_prompt(settings, data) refuses what they cannot start
+    from, before the training. Raises UserError.
     """
     started = time.monotonic()
     keep_freed_memory()
@@ -32,10 +32,10 @@ def run(script_globals, load, build_model, show, arguments=None, check_prompt=No
             return sweep.run(settings, data, script_globals)
         if check_prompt:
             check_prompt(settings, data)
-        _run_one(settings, data, build_model, show, started)
+        _run_one(settings, data, build_model, write_samples, started)
 
 
-def _run_one(settings, data, build_model, show, started):
+def _run_one(settings, data, build_model, write_samples, started):
     with tf.Graph().as_default():
         tf.set_random_seed(settings.seed)
         model = build_model(settings, data)
@@ -51,12 +51,12 @@ def _run_one(settings, data, build_model, show, started):
                         trainer.stopping.median_at = median_rule(
                             folder.path, settings.prune_after)
                         trainer.fit()
-                    _report(trainer, show)
+                    _report(trainer, write_samples)
         except (tf.errors.ResourceExhaustedError, MemoryError):
             raise out_of_memory(settings)
 
 
-def _report(trainer, show):
+def _report(trainer, write_samples):
     """Report a run that has been trained, or only make its samples."""
     settings = trainer.settings
     if settings.values.get("sample"):
@@ -64,4 +64,4 @@ def _report(trainer, show):
     elif not report.final(trainer):
         return
     if settings.evaluate_on_test or settings.evaluate:
-        show(trainer)
+        write_samples(trainer)

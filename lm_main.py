@@ -13,7 +13,7 @@ docs/own_data.md:
 import experiment
 import lm_utils
 from files.errors import run_as_script
-from reports.text_sample import check_prompt, text
+from reports.text_sample import check_prompt, sample_text
 from training.metrics import Metric
 from training.model import Model, Network, outputs_for_sampling
 from training.quiet_tensorflow import tf
@@ -154,7 +154,8 @@ def build_model(settings, data):
 
 def main(arguments=None):
     """Train (or resume, or only evaluate) a model and report it, or sweep over many."""
-    return experiment.run(globals(), lm_utils.load, build_model, text, arguments, check_prompt)
+    return experiment.run(globals(), lm_utils.load, build_model, sample_text, arguments,
+                          check_prompt)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Language modelling data: texts become token ids, and ids become batches of windows.
 
 `python -u lm_utils.py` turns the texts in data/lm/unchanged into data/lm/ready/<data set>: the ids
-of each split, {train,valid,test}.npy (see data_preparation/texts.py), and vocabulary.json (symbols
-of the training part, stats). It prints an analysis; --own_text does the same to a text of your own.
+of each split, {train,valid,test}.npy (see data_preparation/texts.py; of a text of your own, with
+--own_text, one tokens.npy), and vocabulary.json (symbols of the training part, stats). It prints an
+analysis.
 `load(settings)` is what lm_main.py works with.
 """
 
@@ -121,7 +122,7 @@ class LanguageData(PreparedData):
 
     def _mapped(self, file, count):
         ids = map_array(self._path(file))
-        if ids.shape != (count,) or ids.dtype != np.min_scalar_type(self.vocabulary_size - 1):
+        if ids.shape != (count,) or ids.dtype != texts.id_type(self.vocabulary_size):
             raise UserError("%s does not fit the vocabulary.json beside it" % self._path(file))
         return ids
 

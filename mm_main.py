@@ -13,7 +13,7 @@ your own, see docs/own_data.md:
 import experiment
 import mm_utils
 from files.errors import run_as_script
-from reports.music_sample import check_prompt, music
+from reports.music_sample import check_prompt, sample_music
 from training.metrics import Metric
 from training.model import Model, Network, outputs_for_sampling
 from training.quiet_tensorflow import tf
@@ -133,7 +133,8 @@ def build_model(settings, data):
 
 def main(arguments=None):
     """Train (or resume, or only evaluate) a model and report it, or sweep over many."""
-    return experiment.run(globals(), mm_utils.load, build_model, music, arguments, check_prompt)
+    return experiment.run(globals(), mm_utils.load, build_model, sample_music, arguments,
+                          check_prompt)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ Data: bash get_data.sh --only IMDB.
 import experiment
 import sa_utils
 from files.errors import run_as_script
-from reports.confusion import confusion_matrix
+from reports.confusion import draw_confusion_matrix
 from training.classifier import classifier
 from training.model import Network
 from training.quiet_tensorflow import tf
@@ -93,7 +93,8 @@ def build_model(settings, data):
 
 def main(arguments=None):
     """Train (or resume, or only evaluate) a model and report it, or sweep over many."""
-    return experiment.run(globals(), sa_utils.load, build_model, confusion_matrix, arguments)
+    return experiment.run(globals(), sa_utils.load, build_model, draw_confusion_matrix,
+                          arguments)
 
 
 if __name__ == "__main__":

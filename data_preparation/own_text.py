@@ -88,8 +88,8 @@ def make(paths, unit, limit):
         stats["source_bytes"] = sum(map(os.path.getsize, paths.values()))
         return {"symbols": symbols, "stats": stats}
 
-    kind = np.min_scalar_type(len(symbols) - 1)
-    return {"tokens.npy": ArrayInPieces(kind, total, ids()), "vocabulary.json": vocabulary}
+    tokens = ArrayInPieces(texts.id_type(len(symbols)), total, ids())
+    return {"tokens.npy": tokens, "vocabulary.json": vocabulary}
 
 
 class Text(object):

@@ -59,9 +59,14 @@ def make_symbols(counts, limit=None):
     return SPECIAL_SYMBOLS + [chr(code) for code in np.sort(commonest)]
 
 
+def id_type(symbols):
+    """The type of the ids of so many symbols: the smallest unsigned one that fits them all."""
+    return np.min_scalar_type(symbols - 1)
+
+
 def make_ids(tokens, symbols):
-    """The id of every token, as an array of the smallest unsigned type that fits all ids."""
-    kind = np.min_scalar_type(len(symbols) - 1)
+    """The id of every token, as an array of id_type."""
+    kind = id_type(len(symbols))
     known = range(len(SPECIAL_SYMBOLS), len(symbols))
     if isinstance(tokens, list):
         table = {symbols[i]: i for i in known}

@@ -29,7 +29,7 @@ def print_line(text=""):
 
 
 def drop_output():
-    """Send standard output to the null device, with what is still to be flushed: nobody reads it."""
+    """Send standard output, with what is still to be flushed, to the null device."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
     os.close(null)

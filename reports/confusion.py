@@ -5,7 +5,7 @@ import numpy as np
 from reports.pictures import save
 
 
-def confusion_matrix(trainer):
+def draw_confusion_matrix(trainer):
     """Write confusion_matrix.png: how often test examples of each class were taken for each.
 
     Nothing is written if the test part is not to be read.

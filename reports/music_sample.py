@@ -17,7 +17,7 @@ MUSIC_STEPS = 100  # of prompt and continuation together, at least half of them 
 TICKS_PER_STEP = 480  # a quarter note lasts MIDI's own half a second, as the data have no tempo
 
 
-def music(trainer):
+def sample_music(trainer):
     """Write sample.mid and pianoroll.png: what the model plays after the first steps of a song.
 
     The song is the MIDI file settings.prompt, or else one of the test part (of validation, if test

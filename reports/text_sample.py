@@ -18,7 +18,7 @@ TEXT_LENGTH = {"characters": 500, "words": 200}
 SHOWN_LINES = 3  # of a sample, on the screen
 
 
-def text(trainer):
+def sample_text(trainer):
     """Write sample.txt: how the model continues settings.prompt, or the beginning of a split."""
     data, settings = trainer.data, trainer.settings
     unit = "characters" if data.characters else "words"

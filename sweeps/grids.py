@@ -2,13 +2,12 @@
 
 import collections
 import csv
-import os
 
 from files.errors import UserError, hint
 from files.reading import reading
 from files.run_files import load_settings
 from files.units import lower_is_better
-from sweeps.records import read_records
+from sweeps.records import load_records
 from sweeps.summary import summary
 
 
@@ -70,7 +69,7 @@ def load_grid(folder):
     """
     with hint("give the folder of a sweep over two settings"):
         settings = load_settings(folder)["settings"]
-        records = read_records(os.path.join(folder, "trials.jsonl"))
+        records = load_records(folder)
         plain = settings["cell_hyperparameters"].get("normalize", True)
         cell = settings["cell_name"] if plain else NOT_NORMALISED
         grid = grid_of_records(records, settings["data_set_name"], cell)

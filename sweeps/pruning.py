@@ -12,7 +12,7 @@ import statistics
 
 from files.run_files import load_metrics, trial_name
 from files.units import lower_is_better
-from sweeps.records import read_records
+from sweeps.records import load_records
 
 FIRST_TRIALS = 5  # these must be finished before any is pruned
 
@@ -20,16 +20,15 @@ FIRST_TRIALS = 5  # these must be finished before any is pruned
 def median_rule(folder, prune_after):
     """Return a function of the epochs done: the median of the earlier trials' best values by then.
 
-    It gives None before prune_after epochs, and while fewer than FIRST_TRIALS have finished.
-    The function is None if prune_after is 0. folder: of a trial; the sweep's is
-    the one that it is in. What the earlier trials reached is read from their metrics.jsonl. Trials
-    that failed or were pruned do not count. Raises UserError for damaged files.
+    It gives None before prune_after epochs, and while fewer than FIRST_TRIALS have finished. The
+    function is None if prune_after is 0. folder: of a trial; the sweep's is the one that it is in.
+    What the earlier trials reached is read from their metrics.jsonl. Trials that failed or were
+    pruned do not count. Raises UserError for damaged files.
     """
     if not prune_after:
         return None
     sweep = os.path.dirname(os.path.abspath(folder))
-    records = read_records(os.path.join(sweep, "trials.jsonl"))
-    finished = [record for record in records
+    finished = [record for record in load_records(sweep)
                 if record["loss"] is not None and not record.get("pruned")]
     courses = [_best_by_epoch(os.path.join(sweep, trial_name(record["trial"])),
                               record["metric"]) for record in finished]

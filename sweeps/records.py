@@ -9,13 +9,13 @@ from files.run_files import check_int, check_number, check_text
 from sweeps.search_space import check_value
 
 
-def read_records(path, space=()):
-    """The records in trials.jsonl; none if it is missing.
+def load_records(sweep, space=()):
+    """The records in trials.jsonl of the sweep in the folder `sweep`; none if it is missing.
 
     space: {name: dimension} that the points must be of; empty: points are not checked. Raises
     UserError for a line that is no record, or is the second one of a trial.
     """
-    records = []
+    records, path = [], os.path.join(sweep, "trials.jsonl")
     if not os.path.exists(path):
         return records
     with hint("fix or remove the line"), reading(path), open(path, "rb") as file:

@@ -16,7 +16,7 @@ from files.run_files import begun_trials, has_settings, is_begun, remove, trial_
 from files.writing import save_json_lines
 from sweeps import options, spark, winner
 from sweeps.progress import SweepProgress
-from sweeps.records import read_records
+from sweeps.records import load_records
 from sweeps.search_space import points_in, search_space
 from sweeps.suggestions import next_point
 from sweeps.trial import AGAIN, DONE, UNCLEAR, train
@@ -67,9 +67,9 @@ class Sweep(object):
         try:
             if exists:
                 self.run.save_settings()  # with what may change from call to call
-            found = read_records(self.run.file("trials.jsonl"), space)
-        except BaseException as error:
-            self.run.__exit__(error)
+            found = load_records(self.run.path, space)
+        except BaseException:
+            self.run.close(failed=True)
             raise
         # Trials that are tried again; their records stay in the file until new ones replace them.
         self._failed_before = [
@@ -90,7 +90,7 @@ class Sweep(object):
         if error:  # also an interruption: else the winner's report is there
             self.progress.report()
         self.progress.close()
-        self.run.__exit__(error)
+        self.run.close(failed=bool(error))
 
     @property
     def best(self):

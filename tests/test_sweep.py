@@ -28,7 +28,7 @@ from sweeps import trial as trial_module
 from files.errors import UserError
 from files.writing import lock_folder, save_json
 from sweeps import parallel, winner
-from sweeps.records import read_records
+from sweeps.records import load_records
 from sweeps.search_space import check_value, bounds_or_values, search_space
 from sweeps.suggestions import suggest
 from sweeps.sweep import Sweep
@@ -186,7 +186,7 @@ def test_killed_trials_and_sweeps_lose_nothing_and_the_test_split_is_the_winners
     with pytest.raises(UserError, match="could not be tested: .*test.npz cannot be read"):
         mm_main.main(words)
     assert parent_of(orphan) is None
-    records = read_records(str(path / "trials.jsonl"))
+    records = load_records(str(path))
     assert [(record["trial"], record["reason"]) for record in records] == [
         (1, None), (2, "killed by signal 9 (out of memory?)"), (3, None)]
     log = (path / "trial-003" / "log.txt").read_text()
@@ -403,7 +403,7 @@ def test_a_winner_whose_run_is_gone_is_trained_again(toy):
     with toy.open("--sweep_trials", "3") as sweep:
         winner.finish(sweep)
         assert sweep.best["value"] == first["value"] and len(sweep.records) == 3
-        assert read_records(sweep.run.file("trials.jsonl"), sweep.space) == sweep.records
+        assert load_records(sweep.run.path, sweep.space) == sweep.records
     again = toy.calls()[-2:]
     assert [call.get("resume") or call.get("evaluate") for call in again] == ["", path]
 

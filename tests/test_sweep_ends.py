@@ -23,7 +23,7 @@ from sweeps import progress, spark
 from sweeps import sweep as sweep_module
 from sweeps import trial as trial_module
 from sweeps import winner
-from sweeps.records import read_records
+from sweeps.records import load_records
 from sweeps.suggestions import next_point
 from sweeps.trial import AGAIN, DONE
 from test_sweep import Toy, folder_of
@@ -39,7 +39,7 @@ def toy(tmp_path):
 
 
 def recorded(toy):
-    return read_records(str(folder_of(toy.folder) / "trials.jsonl"))
+    return load_records(str(folder_of(toy.folder)))
 
 
 @pytest.mark.parametrize("order, reason", [

@@ -23,7 +23,7 @@ from test_sweep import ROOT, SEARCH, Toy, folder_of, parent_of, wait_for
 from sweeps import sweep as sweep_module
 from files.errors import UserError
 from sweeps.spark import check_master
-from sweeps.records import read_records
+from sweeps.records import load_records
 
 has_java = shutil.which("java")
 try:
@@ -98,12 +98,12 @@ def test_a_sweep_killed_on_spark_continues(tmp_path):
     wait_for(lambda: sum(map(has_begun, range(1, 5))) >= 3, "the third trial does not train")
     process.kill()
     process.wait()
-    before = read_records(str(path / "trials.jsonl"))
+    before = load_records(str(path))
     assert 1 <= len(before) <= 2
 
     ended = subprocess.run(command, cwd=ROOT, env=environment, check=True, stderr=subprocess.PIPE)
     assert b"Python 3.7 support" not in ended.stderr
-    records = read_records(str(path / "trials.jsonl"))
+    records = load_records(str(path))
     assert records[:len(before)] == before and numbers(records) == [1, 2, 3, 4]
     assert [record["reason"] for record in records] == [None] * 4
     logs = [(path / ("trial-%03d" % number) / "log.txt").read_text() for number in range(1, 5)]
@@ -115,9 +115,9 @@ def test_a_sweep_killed_on_spark_continues(tmp_path):
 
 def search_until(toy, ended, *more):
     """Search, and press Ctrl-C when so many trials have ended."""
-    trials = str(folder_of(toy.folder) / "trials.jsonl")
+    sweep = str(folder_of(toy.folder))
     timer = threading.Thread(target=lambda: (
-        wait_for(lambda: len(read_records(trials)) == ended, "%d trials do not end" % ended),
+        wait_for(lambda: len(load_records(sweep)) == ended, "%d trials do not end" % ended),
         os.kill(os.getpid(), signal.SIGINT)))
     timer.start()
     before = signal.getsignal(signal.SIGINT)
@@ -290,7 +290,7 @@ def test_a_sweep_survives_the_death_of_a_worker(toy, tmp_path, monkeypatch):
         killer.join()
     finally:
         cluster.stop()
-    written = read_records(str(folder_of(tmp_path) / "trials.jsonl"))
+    written = load_records(str(folder_of(tmp_path)))
     assert numbers(records) == numbers(written) == [1, 2, 3, 4, 5]
     assert {record["trial"]: record["reason"] for record in records} == {
         1: None, 2: "killed by signal 9 (out of memory?)", 3: None, 4: None, 5: None}

@@ -14,7 +14,6 @@ nothing else run meanwhile. The rows are written to benchmarks/latest.json.
 import argparse
 import contextlib
 import datetime
-import importlib
 import itertools
 import json
 import os
@@ -45,8 +44,10 @@ REST = 0.1  # seconds before a turn: the threads of the path before still spin f
 
 def tensorflow():
     """Import TensorFlow as the scripts do, and keep freed memory as they do."""
-    importlib.import_module("training.memory").keep_freed_memory()
-    return importlib.import_module("training.quiet_tensorflow").tf
+    from training.memory import keep_freed_memory
+    from training.quiet_tensorflow import tf
+    keep_freed_memory()
+    return tf
 
 
 def fetching(tf, tensors, feed=None):
@@ -231,8 +232,10 @@ def main():
     if sys.argv[1:2] == ["--worker"]:
         return work(json.loads(sys.argv[2]))
     options, rows = read_options(), []
-    importlib.import_module("files.environment")  # before packages of the environment
-    machine = importlib.import_module("training.provenance").environment()
+    import files.environment  # noqa: F401: before packages of the environment
+    from training.provenance import environment
+
+    machine = environment()
     machine.update(load_before=os.getloadavg()[0], date=datetime.date.today().isoformat())
     for shape in options.shapes:
         for cell in options.cells:

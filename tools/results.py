@@ -118,7 +118,8 @@ def main(arguments=None):
         raise UserError("--publish names no run", "give the folders of the runs to copy")
     if options.publish:
         for folder in options.folders:
-            print_line((publish_sweep if is_sweep(folder) else publish)(folder, PUBLISHED))
+            copy = publish_sweep if is_sweep(folder) else publish
+            print_line(copy(folder, PUBLISHED))
         return
     if options.readme and options.folders:
         raise UserError("--readme is given with folders", "leave them out: README.md shows the "

@@ -22,9 +22,10 @@ def parse(script_globals, constants, arguments):
     parser = OneLineParser(prog=script, description=script_globals["__doc__"], allow_abbrev=False,
                            epilog=_published_values(script_globals["PUBLISHED"]) + _FOOT,
                            formatter_class=argparse.RawDescriptionHelpFormatter)
-    groups = {constant.group: None for constant in constants}
-    groups = {name: parser.add_argument_group(name) for name in groups}
+    groups = {}
     for constant in constants:
+        if constant.group not in groups:
+            groups[constant.group] = parser.add_argument_group(constant.group)
         default = "" if constant.value is None else ", now %r" % (constant.value,)
         text = "%s [%s%s]" % (constant.meaning, constant.allowed, default)
         groups[constant.group].add_argument("--" + constant.name, metavar="X",

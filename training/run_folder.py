@@ -41,13 +41,13 @@ class RunFolder(object):
             settings.resume or settings.evaluate) if self.existing else self._make()
         self.begun = is_begun(self.path)
         self.weights_only = bool(settings.evaluate) and has_only_best(self.path)
-        self._place = _place(self.path)
+        self._inode = _inode(self.path)
         self._lock = self._log_file = None
         self.events = Events(self.path)
         try:
             self._open()
-        except BaseException as error:
-            self.__exit__(error)
+        except BaseException:
+            self.close(failed=True)
             raise
 
     def save_settings(self, trained_in=None, step=None):
@@ -147,19 +147,23 @@ class RunFolder(object):
     def __enter__(self):
         return self
 
-    def __exit__(self, error=None, *_):
+    def __exit__(self, error, *_):
+        self.close(failed=error is not None)
+
+    def close(self, failed=False):
+        """Close the files; remove a new folder if it failed before anything had begun in it."""
         try:
             self.events.close()
         except OSError:
-            if not error:  # else that is told
+            if not failed:  # else that is told
                 raise
         finally:
-            self._close(error)
+            self._close_folder(failed)
 
-    def _close(self, error):
+    def _close_folder(self, failed):
         if self._log_file:
             self._log_file.close()
-        if error and not self.existing and _place(self.path) == self._place:
+        if failed and not self.existing and _inode(self.path) == self._inode:
             if self._lock and not is_begun(self.path):
                 shutil.rmtree(self.path, ignore_errors=True)
             elif not os.listdir(self.path):
@@ -169,7 +173,7 @@ class RunFolder(object):
 
     def file(self, name):
         """The path of a file of this run. Raises UserError if the folder is no longer there."""
-        if _place(self.path) != self._place:
+        if _inode(self.path) != self._inode:
             raise UserError("%s was moved or removed while it was in use" % self.path,
                             "continue with --resume and the folder's new name")
         return os.path.join(self.path, name)
@@ -210,7 +214,7 @@ class RunFolder(object):
             return load_metrics(self.path)
 
 
-def _place(path):
+def _inode(path):
     """A folder's device and inode, which another folder of its name has not; None if it is gone."""
     try:
         found = os.stat(path)

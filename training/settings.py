@@ -78,7 +78,7 @@ class Settings(object):
         return constant.changes_numbers and constant.applies_to(self.data_set_name)
 
     def applicable(self, condition=lambda constant: True):
-        """{name: value} of the settings that matter for the data set, of Constants with `condition`."""
+        """{name: value} of what matters for the data set and whose Constant meets `condition`."""
         return {name: value for name, value in self.values.items()
                 if self.constants[name].applies_to(self.data_set_name)
                 and condition(self.constants[name])}

@@ -91,7 +91,7 @@ def _backward(layers, mask, tensors, h, kept, d_d, d_h):
     """
     # Transposed once, before the loop: products that transpose are far slower.
     transposed = {name: tf.transpose(tensor) for name, tensor in tensors.items()
-              if name.startswith(("W_", "zW_"))}
+                  if name.startswith(("W_", "zW_"))}
 
     def step(now, gradients):
         dh, found = gradients["h"], {"dh": gradients["h"]}
