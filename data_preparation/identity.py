@@ -17,8 +17,8 @@ from files.project import project_path
 from files.reading import load_json, new_digest
 
 # fingerprint: a SHA-256, as hex, of the content of a data set's sources, so that other data have
-# another one. fraction: 1 for the published data, less for a beginning of them, None for any other
-# data.
+# another one. fraction: 1 for the published data and a user's own, less for a beginning of the
+# published ones, None for any other data.
 Identity = namedtuple("Identity", "fingerprint fraction")
 
 # Fingerprints of the published data sets that are known by what is in their archives:

@@ -72,7 +72,7 @@ def make(paths, steps_per_quarter, outside):
 def split_by_name(names):
     """{split: names} by a hash of each name, 80/10/10, so that a new file moves no other.
 
-    If a part would have none, it gets the nearest of the training part.
+    If a part would have none, it gets the nearest of the part beside it.
     """
     hashes = {name: int(hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:8], 16)
               for name in names}

@@ -134,7 +134,7 @@ class Getter(object):
     def _check_word(self, url, download, part, file, problem):
         """Raise Rejected unless the user's mirror vouches for a file that is not the published one.
 
-        In an archive that can only be a prefix: nothing else needs to differ from the published.
+        In an archive that is meant for a prefix: nothing else needs to differ from the published.
         """
         vouched = self._is_mirror(url) and self._sums.get(download.name) == file_digest(part)
         if not vouched or not (file.member is None or of_use_in_part(file)):
