@@ -15,9 +15,10 @@ Grid = collections.namedtuple("Grid", "data_set cell names metric part values ep
                               defaults=[frozenset()])
 Grid.__doc__ = """The values of a metric at each combination of two settings.
 
-cell: its name, or NOT_NORMALISED. names: of the two settings, the first going across. part: of the data that the
-metric is of, "validation" or "test". values, epochs: {(across, down): number}; a value is None
-if the training failed, with any of its seeds. pruned: the places where one was pruned.
+cell: its name, or NOT_NORMALISED. names: of the two settings, the first going across. part: of the
+data that the metric is of, "validation" or "test". values, epochs: {(across, down): number}; a
+value is None if the training failed, with any of its seeds. pruned: the places where one was
+pruned.
 """
 NOT_NORMALISED = "RRU-nonorm"  # the cell of the RRU's grids with normalize False
 _PAPER_NAMES = "learning_rate", "number_of_parameters"

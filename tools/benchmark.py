@@ -234,7 +234,6 @@ def main():
     options, rows = read_options(), []
     import files.environment  # noqa: F401: before packages of the environment
     from training.provenance import environment
-
     machine = environment()
     machine.update(load_before=os.getloadavg()[0], date=datetime.date.today().isoformat())
     for shape in options.shapes:

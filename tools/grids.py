@@ -91,7 +91,7 @@ def draw(shown, path, attribute):
 
 def _most_values(shown, axis):
     """The most values that any grid has of its setting across (axis 0) or down (1)."""
-    return max(len({place[axis] for place in grid.values}) for grid in shown)
+    return max(len(set(list(zip(*grid.values))[axis])) for grid in shown)
 
 
 def table(shown):
