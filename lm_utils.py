@@ -3,8 +3,7 @@
 `python -u lm_utils.py` turns the texts in data/lm/unchanged into data/lm/ready/<data set>: the ids
 of each split, {train,valid,test}.npy (see data_preparation/texts.py; of a text of your own, with
 --own_text, one tokens.npy), and vocabulary.json (symbols of the training part, stats). It prints an
-analysis.
-`load(settings)` is what lm_main.py works with.
+analysis. `load(settings)` is what lm_main.py works with.
 """
 
 import platform

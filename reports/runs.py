@@ -32,9 +32,8 @@ class Run(object):
     folder: its path. results, settings: what results.json holds, and the settings in
     settings.json. command: what makes it again. environment: where it was trained, as in
     settings.json (results.json of early versions has that of the evaluation). tensorflow: the
-    version that trained it.
-    unpublished: {name: value} of settings that changed its numbers and are not the published ones.
-    winner: the Winner with these settings, None for none.
+    version that trained it. unpublished: {name: value} of settings that changed its numbers and are
+    not the published ones. winner: the Winner with these settings, None for none.
     """
 
     def __init__(self, folder, saved, results, winners):

@@ -105,11 +105,11 @@ def _cores(then):
 
 
 def first_epochs(folder, saved, trial, count):
-    """Train the first `count` epochs of the published run in `folder` as `trial`.
+    """Train the first `count` epochs of the published run in `folder` as `trial`, on its number of cores.
 
     It is stopped there, not limited to them, as a decay of the learning rate may depend on the
-    limit, on as many cores. saved: the run's settings.json. Returns what metrics.jsonl of the trial
-    holds. Raises UserError if its data are not the run's, or the training fails.
+    limit. saved: the run's settings.json. Returns what metrics.jsonl of the trial holds. Raises
+    UserError if its data are not the run's, or the training fails.
     """
     with ThreadPoolExecutor(1) as pool:
         training = pool.submit(train_on, _cores(saved["environment"]), trial)
