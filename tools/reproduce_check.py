@@ -105,7 +105,7 @@ def _cores(then):
 
 
 def first_epochs(folder, saved, trial, count):
-    """Train the first `count` epochs of the published run in `folder` as `trial`, on its number of cores.
+    """Train `count` epochs of the published run in `folder` as `trial`, on its number of cores.
 
     It is stopped there, not limited to them, as a decay of the learning rate may depend on the
     limit. saved: the run's settings.json. Returns what metrics.jsonl of the trial holds. Raises
