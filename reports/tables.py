@@ -129,20 +129,30 @@ def outcome(tuned, untuned):
     judged = [_judged(tuned, untuned, data_set, cell) for data_set, cell in run]
     compared = [(name, miss) for name, miss in judged if miss is not None]
     missed = ["%s (%s)" % (name, miss) for name, miss in compared if miss]
-    alone = len(judged) - len(compared)
+    alone = [pair for pair, (_, miss) in zip(run, judged) if miss is None]
     words = ["Of the paper's %d results %d were run here." % (
         sum(len(row.values) for row in PAPER_RESULTS.values()), len(run))]
-    text = ("%d of them have a published value of the same kind beside them, tuned or untuned; %d "
-            "of these are within %g %% of it (accuracies: %g points) or better.")
+    text = ("%d of them have a published value of the same kind, tuned or untuned; %d are "
+            "within %g %% of it or its range (accuracies: %g points) or better.")
     words.append(text % (
         len(compared), len(compared) - len(missed), 100 * CLOSE, CLOSE_POINTS))
     if missed:
         words.append("Not so: %s; [why](%s#where-ours-differ)." % (", ".join(missed), PAGE))
-    if alone:
-        others = "one was" if alone == 1 else "%d were" % alone
-        words.append(
-            "The other %s run untuned; only tuned values are published." % others)
+    words += _beside_tuned([
+        100 * (untuned[data_set][cell].mean / PAPER_RESULTS[data_set].values[cell] - 1)
+        for data_set, cell in alone if cell in untuned.get(data_set, {})])
     return " ".join(words)
+
+
+def _beside_tuned(above):
+    """The sentence on untuned results, `above` percent worse than tuned ones; [] for none."""
+    if not above:
+        return []
+    if len(above) == 1:
+        return ["The other one was run untuned and is %.1f %% above the published, tuned value." %
+                above[0]]
+    return ["The other %d were run untuned and are %.1f to %.1f %% above the published, tuned "
+            "values." % (len(above), min(above), max(above))]
 
 
 def _judged(tuned, untuned, data_set, cell):
@@ -173,12 +183,11 @@ def for_readme(runs):
     for row in itertools.chain(tuned.values(), untuned.values()):
         used += "".join(map(signs, row.values()))
     legend = ["Ours ± standard deviation over n seeds (theirs in brackets), on the test part, with "
-              "the weights of the best validation epoch; -: not run. If n differs within a row, it "
-              "is given for each cell."]
+              "the weights of the best validation epoch; -: not run."]
     if TENSORFLOW_2 in used:
         legend.append("%s: with TensorFlow 2.x." % TENSORFLOW_2)
     if EXACT in used:
-        legend.append("%s (runs of earlier versions): the exact mean over all examples; all other "
+        legend.append("%s (earlier versions): the exact mean over all examples; all other "
                       "music NLLs and accuracies are means of batch means, as theirs." % EXACT)
     parts = [
         "**Untuned**: the published settings. Theirs are the paper's, or, for Nottingham and penn, "
