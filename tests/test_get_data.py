@@ -7,6 +7,7 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
@@ -324,7 +325,9 @@ def test_any_half_fetched_file_ends_well(run, server, tmp_path, held, ranges):
 
 
 def test_an_unreachable_host_is_tried_once(run, downloads, tmp_path, monkeypatch, capsys):
-    closed = "http://127.0.0.1:9/"  # the discard port: nothing listens there
+    with socket.socket() as listener:  # nothing listens at its port afterwards
+        listener.bind(("127.0.0.1", 0))
+        closed = "http://127.0.0.1:%d/" % listener.getsockname()[1]
     dead = [download._replace(urls=(closed + "x",)) for download in downloads]
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.delenv("RRU_DATA_MIRROR", raising=False)

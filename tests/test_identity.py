@@ -22,6 +22,7 @@ import test_mnist_utils
 import test_sa_utils
 from data_preparation import identity, prepared, ready_files, sources
 from files.errors import UserError
+from reports.runs import find_runs
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CORPUS = "the cat sat on the mat and saw a dog " * 40
@@ -47,6 +48,18 @@ def publish(monkeypatch, name, content):
 
 
 # --- Fingerprints and fractions ---
+
+def test_published_runs_had_the_data_that_get_data_fetches():
+    files = {download.sets[0]: [file.checksum for file in download.files]
+             for download in sources.DOWNLOADS if download.task == "mm"}
+    expected = {name: identity.fingerprint_of(digests) for name, digests in files.items()}
+    expected["SequentialMNIST"] = identity.PUBLISHED_CONTENT["MNIST"]
+    runs, _ = find_runs([os.path.join(ROOT, "results")])
+    found = {run.results["data_set"]: run.results["data"]["fingerprint"] for run in runs
+             if "data" in run.results}
+    assert len(expected) == 5
+    assert {name: found[name] for name in expected} == expected
+
 
 def test_other_songs_under_a_published_name_are_other_data(tmp_path, monkeypatch):
     path = test_mm_utils.write_source(tmp_path, test_mm_utils.made_up_splits())

@@ -22,7 +22,7 @@ import test_lm_utils
 import test_mm_utils
 import test_mnist_utils
 import test_sa_utils
-from data_preparation import identity
+from data_preparation import identity, ready_files
 from reports import report
 from training import trainer
 from files.errors import UserError, run_as_script
@@ -160,6 +160,13 @@ def test_a_part_of_a_text_is_shown_as_one(folder, capsys, monkeypatch):
     whole = "\n".join(lines)
     assert "not comparable" not in whole
     assert re.search(r"paper \(test\) +1.35, our BPC differs by \+0.05\n", whole)
+
+
+def test_the_whole_text_is_set_beside_the_paper(folder, capsys, monkeypatch):
+    identity_of = ready_files.identity
+    monkeypatch.setattr(ready_files, "identity", lambda ready: (identity_of(ready)[0], 1))
+    assert train(folder, "text8", "GRU", "--seed", "3")["paper"] == 1.55
+    assert "paper (test)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("data_set", DOWNLOADED)

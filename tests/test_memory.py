@@ -11,8 +11,9 @@ SCRIPT = ("import numpy; %s; a = numpy.ones(%d, numpy.uint8); del a; "
 
 
 def resident_after_freeing(first):
+    variables = dict(os.environ, LD_PRELOAD="")  # glibc's own allocator
     output = subprocess.run([sys.executable, "-c", SCRIPT % (first, FREED)], cwd=ROOT,
-                            stdout=subprocess.PIPE,
+                            env=variables, stdout=subprocess.PIPE,
                             universal_newlines=True, check=True).stdout
     return int(output.split()[1]) * os.sysconf("SC_PAGE_SIZE")
 

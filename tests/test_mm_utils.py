@@ -242,7 +242,7 @@ def test_preparing_again_repairs_and_changes_nothing_else(prepared, monkeypatch,
 
 class Hostile(object):
     def __reduce__(self):
-        return os.system, ("touch /tmp/should_never_exist",)
+        return os.system, ("touch should_never_exist",)
 
 
 WRONG = [
@@ -281,7 +281,7 @@ def test_wrong_sources_are_named_and_leave_the_others_alone(tmp_path, monkeypatc
     status, output, errors = run(monkeypatch, capsys, tmp_path)
     assert status == 2 and errors.startswith("error: ") and errors.count("\n") == 1
     assert sorted(os.listdir(str(tmp_path / "mm" / "ready"))) == ["Bach Chorales", "Piano-midi.de"]
-    assert "Piano-midi.de in" in output and not os.path.exists("/tmp/should_never_exist")
+    assert "Piano-midi.de in" in output and not os.path.exists("should_never_exist")
 
 
 def test_missing_sets_are_one_line_each_and_the_sample_is_prepared(tmp_path, monkeypatch, capsys):

@@ -100,6 +100,10 @@ def test_what_the_guide_to_the_code_names_is_where_it_says():
         assert name in names_in(path), (path, name)
 
 
+def test_the_commands_of_the_pages_are_found():
+    assert sum(len(list(commands(page))) for page in PAGES) > 80
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_and_option_exists(page):
     for script, words in commands(page):

@@ -140,6 +140,7 @@ def test_the_authors_untuned_range_is_of_the_four_points_of_their_grid_around_th
 def test_the_tables_of_the_grids_are_in_step_with_the_published_sweeps():
     page = read("docs", "sweeps.md")
     ours = glob.glob(os.path.join(ROOT, "results", "music", "JSB Chorales", "*", "grid*"))
+    assert len(ours) == 5
     for shown in (grids.load_paper_grids(PAPER), list(map(grids.load_grid, ours))):
         for line in grid_tool.table(shown):
             assert line in page
@@ -165,12 +166,6 @@ def test_every_row_leads_to_its_part_of_the_page():
                 if line.startswith("#")]
     found = re.findall(r"\(docs/results.md#([^)]+)\)", read("README.md"))
     assert set(found) <= set(headings) and len(set(found)) >= 11
-
-
-def test_every_link_of_the_page_leads_somewhere():
-    for link in re.findall(r"\]\((\.\./[^)]+)\)", read("docs", "results.md")):
-        path = os.path.join(ROOT, "docs", link.replace("%20", " "))
-        assert os.path.exists(path), link
 
 
 def test_every_published_run_says_what_makes_it_again():
@@ -233,17 +228,26 @@ def test_the_winner_on_one_own_text_is_not_that_of_another(tmp_path):
     assert kinds == {"a": "tuned", "trial-001": "tuned", "b": "other"}
 
 
-def test_a_publication_that_is_cut_off_leaves_nothing(tmp_path, monkeypatch):
-    run = make_run(tmp_path / "seed1")
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(publishing, "_copy", interrupted)
-        publish(run, tmp_path)
-    assert not list((tmp_path / "results").glob("**/seed1*"))
-    assert os.path.isdir(publish(run, tmp_path))
+@pytest.mark.parametrize("files", [0, 1, 2])
+def test_a_publication_that_is_cut_off_leaves_nothing(tmp_path, monkeypatch, files):
+    run, sweep = make_run(tmp_path / "seed1"), make_sweep(tmp_path / "night")
+    for copy, folder in ((publish, run), (publish_sweep, sweep)):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(publishing.shutil, "copyfileobj", interrupted_after(files))
+            copy(folder, tmp_path)
+        assert not list((tmp_path / "results").rglob("*%s*" % folder.name))
+        assert os.path.isdir(copy(folder, tmp_path))
 
 
-def interrupted(*_):
-    raise KeyboardInterrupt
+def interrupted_after(files):
+    """shutil.copyfileobj, which Ctrl-C ends after so many files."""
+    copy, left = shutil.copyfileobj, iter(range(files))
+
+    def copied(*words):
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        copy(*words)
+    return copied
 
 
 def test_a_repeated_seed_counts_once(tmp_path, capsys):

@@ -73,6 +73,16 @@ def test_evaluating_again_gives_the_same_sample_and_another_temperature_another(
     assert (music_run / "sample.mid").read_bytes() != first
 
 
+def test_the_temperature_divides_the_logits(text_run, monkeypatch):
+    logits, choose = [], text_sample._choose_token
+    monkeypatch.setattr(text_sample, "_choose_token",
+                        lambda values, random: logits.append(values) or choose(values, random))
+    for temperature in ("1", "0.5"):
+        lm_main.main(["--sample", str(text_run), "--sample_steps", "1",
+                      "--temperature", temperature])
+    np.testing.assert_allclose(logits[1], 2 * logits[0], rtol=1e-6)
+
+
 def test_midi_holds_notes_that_go_on(tmp_path):
     keys = np.array([[1, 0], [1, 1], [0, 1]], np.uint8)
     music_sample._save_midi(str(tmp_path / "a.mid"), keys, 1)

@@ -319,8 +319,13 @@ def test_a_trial_whose_results_are_damaged_failed(toy, text, reason):
 def test_an_interrupted_trial_is_continued(toy):
     toy.orders(t2="wait")
     with toy.open("--sweep_trials", "2") as sweep:
-        timer = threading.Timer(2, os.kill, (os.getpid(), signal.SIGINT))
-        timer.start()
+        last = sweep.run.file("trial-002/checkpoints/last.npz")
+
+        def interrupt():
+            wait_for(lambda: os.path.exists(last), "trial 2 does not train")
+            os.kill(os.getpid(), signal.SIGINT)
+
+        threading.Thread(target=interrupt).start()
         with pytest.raises(KeyboardInterrupt):
             sweep.search()
         assert len(sweep.records) == 1
@@ -410,21 +415,23 @@ def test_a_winner_whose_run_is_gone_is_trained_again(toy):
 
 @pytest.mark.parametrize("lost", ["", "checkpoints"])
 def test_a_winner_that_is_worse_when_trained_again_stays_the_winner(toy, capsys, lost):
-    with toy.open("--sweep_trials", "3") as sweep:
+    words = ["--sweep_trials", "3", "--prune_after", "2", "--final_seeds", "2"]
+    with toy.open(*words) as sweep:
         sweep.search()
         first, records = sweep.best, list(sweep.records)
         shutil.rmtree(sweep.run.file("trial-%03d/%s" % (first["trial"], lost)))
     toy.orders(**{"t%d" % first["trial"]: "worse"})
     for _ in range(2):  # the second time nothing is trained
-        with toy.open("--sweep_trials", "3") as sweep:
+        with toy.open(*words) as sweep:
             winner.finish(sweep)
             assert sweep.records == records and sweep.best == first
-    again = toy.calls()[3:]
-    assert [bool(call.get("evaluate")) for call in again] == [False, True]
-    assert {call["prune_after"] for call in again if "name" in call} == {"0"}
+    trials, again = toy.calls()[:3], toy.calls()[3:]
+    assert [bool(call.get("evaluate")) for call in again] == [False, False, True]
+    assert [call["prune_after"] for call in trials] == ["2"] * 3
+    assert [call["prune_after"] for call in again if "name" in call] == ["0"] * 2
     report = json.loads((folder_of(toy.folder) / "sweep.json").read_text())
     assert report["winner"] == first
-    assert report["valid"]["nll"]["mean"] == pytest.approx(first["value"] + 1)
+    assert report["valid"]["nll"]["values"][0] == pytest.approx(first["value"] + 1)
     assert "; it won, and stays the winner, by: nll 0." in capsys.readouterr().out
 
 

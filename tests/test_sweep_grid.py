@@ -398,15 +398,15 @@ def test_grids_that_are_missing_are_named(tmp_path, words, named):
 
 # --- Pruning ---
 
-def write_trials(folder, courses, **more):
+def write_trials(folder, courses, metric="nll", **more):
     records = []
     for number, course in enumerate(courses, 1):
         trial = folder / ("trial-%03d" % number)
         trial.mkdir(parents=True)
-        lines = [{"epoch": epoch, "train": {"nll": value}, "valid": {"nll": value}}
+        lines = [{"epoch": epoch, "train": {metric: value}, "valid": {metric: value}}
                  for epoch, value in enumerate(course, 1)]
         (trial / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-        record = {"trial": number, "point": {}, "reason": None, "metric": "nll", "seconds": 1,
+        record = {"trial": number, "point": {}, "reason": None, "metric": metric, "seconds": 1,
                   "loss": min(course), "value": min(course), "epochs": len(course)}
         records.append(dict(record, **more.get("t%d" % number, {})))
     (folder / "trials.jsonl").write_text("".join(json.dumps(line) + "\n" for line in records))

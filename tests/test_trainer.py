@@ -64,6 +64,12 @@ def variables(path, checkpoint="last"):
         return {name: saved[name] for name in saved.files if name.startswith("variable/")}
 
 
+def progress(path):
+    """The progress in a run's last checkpoint."""
+    with np.load(os.path.join(path, "checkpoints", "last.npz")) as saved:
+        return json.loads(str(saved["progress"]))
+
+
 def without_times(lines):
     return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
 
@@ -111,15 +117,14 @@ def start(*words, code=None):
 
 def wait_for_batch(path, epoch, batch):
     """Wait until the last checkpoint is from within `epoch`, `batch` steps or more into it."""
-    for _ in range(1200):
+    for _ in range(6000):
         try:
-            with np.load(os.path.join(path, "checkpoints", "last.npz")) as saved:
-                progress = json.loads(str(saved["progress"]))
+            done = progress(path)
         except OSError:
-            progress = {"epoch": 0}
-        if progress["epoch"] == epoch and progress["batch"] >= batch:
+            done = {"epoch": 0}
+        if done["epoch"] == epoch and done["batch"] >= batch:
             return
-        assert progress["epoch"] <= epoch, "the run was too quick to be interrupted"
+        assert done["epoch"] <= epoch, "the run was too quick to be interrupted"
         time.sleep(0.05)
     raise AssertionError("the run did not get to epoch %d" % epoch)
 
@@ -272,11 +277,13 @@ def test_killed_in_mid_epoch_and_resumed_equals_uninterrupted(finished, number, 
     process.send_signal(number)
     output = process.communicate()[0]
     assert process.returncode == status
+    seconds = progress(folder(tmp_path, name))["seconds"]
     if number != signal.SIGKILL:
         assert "Traceback" not in output
         assert "continue with: %s --resume " % call_of("mm_main.py") in output
     mm_main.main(["--resume", folder(tmp_path, name)])
     assert_same_run(folder(tmp_path, "whole"), folder(tmp_path, name))
+    assert read(folder(tmp_path, name), "metrics.jsonl")[1]["seconds"] > seconds > 0
     with open(os.path.join(folder(tmp_path, name), "log.txt")) as file:
         assert "continuing with epoch 2, after " in file.read()
     for tag in ("step/loss", "valid/window_nll", "epoch/number"):  # once, in order, none missing
@@ -607,6 +614,14 @@ def test_a_signal_within_a_write_to_standard_error_is_noted(monkeypatch):
     interruption = Interruption()
     interruption.request(signal.SIGTERM)
     assert interruption.requested
+
+
+def test_a_second_ctrl_c_ends_at_once_and_a_second_term_does_not():
+    interruption = Interruption()
+    for number in (signal.SIGTERM, signal.SIGTERM):
+        interruption.request(number)
+    with pytest.raises(KeyboardInterrupt):
+        interruption.request(signal.SIGINT)
 
 
 def test_a_hangup_that_nohup_ignores_stays_ignored():

@@ -5,13 +5,19 @@ import sys
 import numpy as np
 import pytest
 
+import experiment
 import mm_main
 import mm_utils
+import mnist_main
 import test_mm_utils
 from test_models import build, settings_for
+from test_sweep_grid import write_trials
 from test_trainer import arguments, folder, read, variables
 from training import model as model_module
+from training.read_settings import read_settings
 from training.trainer import Trainer
+
+pytestmark = pytest.mark.tf2
 
 
 def music_model(session, tmp_path, **changes):
@@ -72,6 +78,40 @@ def test_each_epoch_has_an_order_and_metrics_of_its_own(tmp_path, monkeypatch):
         of_epoch = slice(number * half, (number + 1) * half)
         mean = np.average(losses[of_epoch], weights=sizes[of_epoch])
         np.testing.assert_allclose(line["train"]["window_nll"], mean, rtol=1e-5)
+
+
+def test_of_accuracies_the_highest_is_the_best(tmp_path, monkeypatch):
+    def evaluate(trainer, _):
+        accuracy = {0: 0.9, 1: 0.5, 2: 0.9}[trainer.stopping.epochs_done]
+        return {"accuracy": accuracy, "batch_accuracy": accuracy, "cross_entropy": 2.0}
+
+    monkeypatch.setattr(Trainer, "evaluate", evaluate)
+    mnist_main.main(["--data_set_name", "SequentialDigits", "--number_of_parameters", "20000",
+                     "--epochs", "2", "--batch_size", "600", "--name", "a",
+                     "--data_folder", str(tmp_path), "--runs_folder", str(tmp_path)])
+    path = tmp_path / "mnist" / "SequentialDigits" / "RRU" / "a"
+    assert read(str(path), "results.json")["best_epoch"] == 1
+
+
+def test_a_trial_that_is_worse_than_the_earlier_ones_is_pruned(tmp_path):
+    write_trials(tmp_path / "runs" / "music" / "Bach Chorales" / "RRU" / "night", [[0.1]] * 5,
+                 metric="window_nll")
+    words = arguments(tmp_path, "")[:-2] + [
+        "--epochs", "2", "--do_hyperparameter_optimization", "True", "--sweep_name", "night"]
+    reasons = []
+    for name, epochs in (("night/trial-006", "1"), ("night/trial-007", "0")):
+        settings = read_settings(vars(mm_main), words + ["--prune_after", epochs])
+        mm_main.main(settings.changed(name=name, do_hyperparameter_optimization=False,
+                                      search={}).all_options())
+        results = read(folder(tmp_path, name), "results.json")
+        reasons.append((results["epochs"], results["stop_reason"].split(":")[0]))
+    assert reasons == [(1, "pruned"), (2, "the limit of 2 epochs is reached")]
+
+
+def test_freed_memory_is_kept_in_every_experiment(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment, "keep_freed_memory", lambda: sys.exit(7))
+    with pytest.raises(SystemExit, match="7"):
+        mm_main.main(arguments(tmp_path, "a"))
 
 
 def test_initial_values_follow_from_the_seed(tmp_path, monkeypatch):
