@@ -431,7 +431,9 @@ def test_a_winner_that_is_worse_when_trained_again_stays_the_winner(toy, capsys,
     assert [call["prune_after"] for call in again if "name" in call] == ["0"] * 2
     report = json.loads((folder_of(toy.folder) / "sweep.json").read_text())
     assert report["winner"] == first
-    assert report["valid"]["nll"]["values"][0] == pytest.approx(first["value"] + 1)
+    valid = report["valid"]["nll"]
+    assert valid["values"] == pytest.approx([first["value"] + 1, first["value"]])
+    assert valid["mean"] == pytest.approx(first["value"] + 0.5)
     assert "; it won, and stays the winner, by: nll 0." in capsys.readouterr().out
 
 

@@ -96,7 +96,7 @@ def test_of_accuracies_the_highest_is_the_best(tmp_path, monkeypatch):
 def test_a_trial_that_is_worse_than_the_earlier_ones_is_pruned(tmp_path):
     write_trials(tmp_path / "runs" / "music" / "Bach Chorales" / "RRU" / "night", [[0.1]] * 5,
                  metric="window_nll")
-    words = arguments(tmp_path, "")[:-2] + [
+    words = arguments(tmp_path, "")[:-2] + [  # without --name, which sweeps refuse
         "--epochs", "2", "--do_hyperparameter_optimization", "True", "--sweep_name", "night"]
     reasons = []
     for name, epochs in (("night/trial-006", "1"), ("night/trial-007", "0")):
