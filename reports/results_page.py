@@ -6,7 +6,7 @@ A terminal gets the same of a user's own runs, with the long commands below the 
 import os
 from urllib.parse import quote
 
-from files.progress import counted, duration
+from files.progress import duration
 from files.project import shown_path
 from files.run_files import load_metrics
 from files.units import in_table, unit
@@ -97,14 +97,13 @@ def _place(run):
 def _details(run, root):
     """The cells of the table's line of one run."""
     results, metric = run.results, run.results["monitor"]
-    cores = run.environment["cores"]
     sign = "" if run.tensorflow.startswith("1.") else TENSORFLOW_2
     values = [in_table(metric, results[split][metric]) for split in ("valid", "test")]
     commit = run.environment.get("git_commit") or "unknown"
     return [CELL_TITLES.get(results["cell"], results["cell"]), str(run.seed),
             "{:,}".format(results["parameters"]),
             "%d, %d" % (results["epochs"], results["best_epoch"]),
-            "%s on %s%s" % (duration(results["seconds"]), counted(cores, "core"), sign), values[0],
+            "%s on %s%s" % (duration(results["seconds"]), run.device, sign), values[0],
             "%s %s" % (_link(values[1], run.folder, root), unit(metric).label), commit[:7]]
 
 
@@ -136,4 +135,4 @@ def _check_line(run):
     memory = results.get("peak_memory_gb", "-")  # of earlier versions' runs it is not known
     return [results["data_set"], CELL_TITLES.get(results["cell"], results["cell"]),
             unit(metric).label, *values, str(results["epochs"]), seconds, str(memory),
-            "%s, %s" % (run.tensorflow, counted(run.environment["cores"], "core"))]
+            "%s, %s" % (run.tensorflow, run.device)]

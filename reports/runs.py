@@ -7,6 +7,7 @@ import types
 
 from data_preparation.own import data_set_title
 from files.errors import UserError, hint
+from files.progress import counted
 from files.project import project_path
 from files.run_files import (has_settings, is_sweep, load_metrics, load_results, load_settings,
                              load_sweep, trial_name)
@@ -43,6 +44,16 @@ class Run(object):
         self.tensorflow = self.environment["tensorflow"]
         self.winner = next((winner for winner in winners if _won(winner, saved)), None)
         self.unpublished = _unpublished(saved, results)
+
+    @property
+    def on_gpu(self):
+        return bool(self.environment.get("gpus"))  # early versions recorded none, and had none
+
+    @property
+    def device(self):
+        """On what it was trained, "1 GPU" or "2 cores"."""
+        return counted(*((self.environment["gpus"], "GPU") if self.on_gpu else
+                         (self.environment["cores"], "core")))
 
     @property
     def fingerprint(self):

@@ -151,7 +151,23 @@ def test_runs_of_other_sizes_are_no_estimate(tmp_path, capsys):
     reproduce_plan.announce(plan("penn", "JSB Chorales", "--runs_folder", str(tmp_path)), 1)
     out = capsys.readouterr().out
     assert re.search(r"estimate, from published runs .*: \d", out)
-    assert "without an estimate, as no whole run of this size is published: penn\n" in out
+    assert ("without an estimate, as no whole run of this size on one or two cores of a CPU is "
+            "published: penn\n") in out
+
+
+def test_the_estimate_on_a_gpu_is_of_runs_on_a_gpu(tmp_path, monkeypatch, capsys):
+    jobs = plan("JSB Chorales", "--runs_folder", str(tmp_path))
+    found, _ = find_runs([reproduce_plan.PUBLISHED])
+    own = [run for run in found if run.results["data_set"] == "JSB Chorales"]
+    monkeypatch.setattr(reproduce_plan, "find_runs", lambda folders: (own, []))
+    reproduce_plan.announce(jobs, 1, on_gpu=True)
+    assert ("without an estimate, as no whole run of this size on a GPU is published: JSB Chorales"
+            "\n") in capsys.readouterr().out
+    for run in own:
+        run.environment["gpus"] = 1
+    reproduce_plan.announce(jobs, 1, on_gpu=True)
+    assert re.search(r"\nestimate, from published runs on a GPU: \d", capsys.readouterr().out)
+    assert {run.device for run in own} == {"1 GPU"}
 
 
 def test_the_estimate_is_of_the_time_side_by_side(tmp_path, monkeypatch, capsys):
@@ -219,7 +235,7 @@ def test_one_gpu_cannot_be_chosen_for_trainings_side_by_side(tmp_path, monkeypat
 def test_what_is_left_has_all_cores(tmp_path, monkeypatch):
     numbers = []
     monkeypatch.setattr(parallel, "shared_cores", lambda number: [])
-    monkeypatch.setattr(reproduce, "train", lambda left, number: numbers.append(number))
+    monkeypatch.setattr(reproduce, "train", lambda left, number, gpus: numbers.append(number))
     words = ["SequentialDigits", "--parallel", "2", "--runs_folder", str(tmp_path)]
     reproduce.main(words + ["--cells", "GRU"])
     reproduce.main(words + ["--cells", "GRU", "RRU"])
@@ -303,6 +319,10 @@ def test_what_differs_from_a_published_run_or_was_not_recorded_is_named(monkeypa
     assert "here: TensorFlow 2.21.0, 1 core, Intel(R) Xeon(R) Processor, 0 GPUs, commit " in out
     assert "with changed files\ndifferent: TensorFlow, commit; not recorded: nothing\n" in out
     assert "training 5 epochs; it took about 2 min 27 s when" in out
+    here.update(gpus=1, gpu_names=["NVIDIA H100 80GB HBM3"])
+    assert check.announce(saved, results, 5) == ["TensorFlow", "GPUs", "commit"]
+    assert ", 1 GPU (NVIDIA H100 80GB HBM3), commit" in capsys.readouterr().out
+    here.update(gpus=0, gpu_names=[])
     for name in ("processor", "gpus", "git_clean"):
         del saved["environment"][name]
     here.update(git_commit=None, tensorflow="1.15.0")

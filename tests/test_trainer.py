@@ -667,6 +667,24 @@ def test_the_commit_of_a_repository_around_a_copy_is_not_ours(tmp_path, monkeypa
     assert re.match("[0-9a-f]{40}$", found["git_commit"]) and found["git_clean"] is True
 
 
+def test_the_models_of_the_gpus_are_recorded(tmp_path, monkeypatch):
+    assert provenance.environment()["gpu_names"] == []
+    monkeypatch.setattr(provenance.tf.config.experimental, "list_physical_devices",
+                        lambda kind: ["a GPU"] * 2)
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text('#!/bin/sh\necho "model of $*"\necho another\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    asked = "model of --query-gpu=name --format=csv,noheader"
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert provenance.environment()["gpu_names"] == [asked, "another"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,3")
+    found = provenance.environment()
+    assert found["gpus"] == 2 and found["gpu_names"] == [asked + " --id=1,3", "another"]
+    tool.write_text("#!/bin/sh\nexit 9\n")
+    assert provenance.environment()["gpu_names"] is None
+
+
 def test_one_process_at_a_time(finished):
     tmp_path, _ = finished
     process = start(*arguments(tmp_path, "held", "--epochs", "3"), code=HELD_IN_EPOCH_2)

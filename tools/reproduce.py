@@ -40,13 +40,15 @@ from training.script_constants import cell_constants, read_constants
 _OWN = ("data_set_name", "cell_name", "seed", "name") + tuple(FIXED)
 
 
-def train(left, number):
-    """Train the jobs that are left, `number` at a time; returns the lines that name what failed."""
+def train(left, number, gpus):
+    """Train the jobs that are left, `number` at a time; returns the lines that name what failed.
+
+    gpus: their names, if each training is to get one of its own.
+    """
     for job in left:
         remove(job.trial.folder, "results.json")  # of an evaluation on the way, or without the test
     failed = []
     trials = [job.trial for job in left]
-    gpus = _gpus() if number > 1 else []
     if gpus:
         print_line("%d trainings at a time on %s: %s" % (
             number, counted(len(gpus), "GPU"), "each has its own" if number <= len(gpus)
@@ -154,9 +156,10 @@ def main(arguments=None):
             raise UserError("gpu is %r, but with --parallel each training gets a GPU of its own" % (
                 job.settings.gpu,), "leave it empty; CUDA_VISIBLE_DEVICES=0,2 names GPUs for all")
     check_data(jobs)
-    announce(jobs, number)
+    gpus = _gpus()
+    announce(jobs, number, bool(gpus))
     try:
-        failed = train(left, number)
+        failed = train(left, number, gpus if number > 1 else [])
     except KeyboardInterrupt:
         print_error("interrupted; the same command continues")
         return 130

@@ -87,11 +87,12 @@ def announce(saved, results, count):
 def _surroundings(known):
     """{what the last digits of a training depend on: its name, None if it was not recorded}."""
     commit, gpus = known.get("git_commit"), known.get("gpus")
+    models = " (%s)" % ", ".join(known["gpu_names"]) if known.get("gpu_names") else ""
     changed = " with changed files" if known.get("git_clean") is False else ""
     return {"TensorFlow": "TensorFlow " + known["tensorflow"],
             "cores": counted(known["cores"], "core"),
             "processor": known.get("processor") or None,
-            "GPUs": counted(gpus, "GPU") if isinstance(gpus, int) else None,
+            "GPUs": counted(gpus, "GPU") + models if isinstance(gpus, int) else None,
             "commit": "commit %.7s%s" % (commit, changed) if commit else None}
 
 

@@ -142,9 +142,12 @@ def check_data(jobs):
         raise UserError(missing[first].problem, "; ".join(filter(None, advice)))
 
 
-def announce(jobs, number):
-    """Print what will be done, and an estimate of the time from published runs."""
-    published, _ = find_runs([PUBLISHED])
+def announce(jobs, number, on_gpu=False):
+    """Print what will be done, and an estimate of the time from published runs.
+
+    number: of trainings at a time. on_gpu: go by the runs on a GPU, not by those on a CPU.
+    """
+    published = [run for run in find_runs([PUBLISHED])[0] if run.on_gpu == on_gpu]
     ends, without = [0] * number, set()  # when each of the `number` at a time has none left
     for job in jobs:
         settings = job.settings
@@ -161,12 +164,13 @@ def announce(jobs, number):
     print_line("%s, %d of them finished" % (counted(len(jobs), "run"), len(jobs) - left))
     for line in _not_used(jobs):
         print_line(line)
+    device = "a GPU" if on_gpu else "one or two cores of a CPU"
     if max(ends):
-        print_line("estimate, from published runs on one or two cores of a CPU: %s%s" % (
-            duration(max(ends)), ", %d at a time" % number if number > 1 else ""))
+        print_line("estimate, from published runs on %s: %s%s" % (
+            device, duration(max(ends)), ", %d at a time" % number if number > 1 else ""))
     if without:
-        print_line("without an estimate, as no whole run of this size is published: %s" % (
-            ", ".join(sorted(without))))
+        print_line("without an estimate, as no whole run of this size on %s is published: %s" % (
+            device, ", ".join(sorted(without))))
 
 
 def _not_used(jobs):

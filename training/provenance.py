@@ -14,27 +14,40 @@ from files.project import ROOT
 def environment():
     """The versions, the machine, and the commit with whether its files are unchanged.
 
-    The commit is None if the project is not a git repository of its own that tracks this file, as a
-    copy inside another repository is not.
+    gpu_names: the GPUs' models, None if nvidia-smi does not tell them. The commit is None if the
+    project is not a git repository of its own that tracks this file, as a copy inside another
+    repository is not.
     """
     changes = commit = None
     top = _git("rev-parse", "--show-toplevel")
     if top and os.path.samefile(top, ROOT) and _git("ls-files", "--error-unmatch", __file__):
         commit = _git("rev-parse", "HEAD")
         changes = _git("status", "--porcelain", "--untracked-files=no")
+    gpus = len(tf.config.experimental.list_physical_devices("GPU"))
     return {"python": platform.python_version(), "tensorflow": tf.version.VERSION,
             "numpy": np.__version__, "machine": platform.machine(), "processor": _processor(),
             "system": platform.platform(), "cores": len(os.sched_getaffinity(0)),
-            "gpus": len(tf.config.experimental.list_physical_devices("GPU")),
+            "gpus": gpus, "gpu_names": _gpu_names() if gpus else [],
             "git_commit": commit, "git_clean": None if changes is None else changes == ""}
 
 
 def _git(*words):
-    """The output of git, without the last line's end; None if it fails or is not there."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return _output(("git", "-C", ROOT) + words, variables)
+
+
+def _gpu_names():
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = _output(("nvidia-smi", "--query-gpu=name", "--format=csv,noheader") +
+                    (("--id=" + visible,) if visible else ()))
+    return names and names.splitlines()
+
+
+def _output(command, variables=None):
+    """What a command prints, without the last line's end; None if it fails or is not there."""
     try:
-        return subprocess.check_output(("git", "-C", ROOT) + words, env=variables,
-                                       stderr=subprocess.DEVNULL, universal_newlines=True).strip()
+        return subprocess.check_output(command, env=variables, stderr=subprocess.DEVNULL,
+                                       universal_newlines=True).strip()
     except (OSError, subprocess.CalledProcessError):
         return None
 

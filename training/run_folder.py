@@ -69,8 +69,8 @@ class RunFolder(object):
         Files that were changed once have left their trace in the weights: git_clean stays False.
         """
         now = now if before.get("git_clean") else dict(now, git_clean=before.get("git_clean"))
-        for name in ("tensorflow", "numpy", "python", "processor", "cores", "gpus", "git_commit",
-                     "git_clean"):
+        for name in ("tensorflow", "numpy", "python", "processor", "cores", "gpus", "gpu_names",
+                     "git_commit", "git_clean"):
             if name in before and before[name] != now[name]:
                 self.settings.changes[name] = [before[name], now[name]]
                 self.log("%s is %s now, it was %s" % (name, now[name], before[name]))
