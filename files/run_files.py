@@ -84,6 +84,8 @@ def load_settings(folder):
             check_text(name)
         for changes in content.get("changed_on_resume", ()):
             check_dict(changes)
+            for name in {"gpus", "cores"}.intersection(changes):
+                check_int(changes[name][0])
         if "data" in content:
             check_text(content["data"]["fingerprint"])
         return content

@@ -41,7 +41,7 @@ def page(runs, root=None):
                   "last digit. Otherwise music differs by up to 5 % after the first epoch, and "
                   "later as much as two seeds do; a classifier's first accuracies can differ "
                   "widely, as it leaves chance an epoch sooner or later. GB: the most memory the "
-                  "run took.",
+                  "run took, without a GPU's.",
                   check_table(runs)]
     if others and root:
         parts += ["## Short trials and other settings",
@@ -103,7 +103,8 @@ def _details(run, root):
     return [CELL_TITLES.get(results["cell"], results["cell"]), str(run.seed),
             "{:,}".format(results["parameters"]),
             "%d, %d" % (results["epochs"], results["best_epoch"]),
-            "%s on %s%s" % (duration(results["seconds"]), run.device, sign), values[0],
+            "%s on %s%s" % (duration(results["seconds"]), ", then ".join(run.devices), sign),
+            values[0],
             "%s %s" % (_link(values[1], run.folder, root), unit(metric).label), commit[:7]]
 
 
@@ -135,4 +136,4 @@ def _check_line(run):
     memory = results.get("peak_memory_gb", "-")  # of earlier versions' runs it is not known
     return [results["data_set"], CELL_TITLES.get(results["cell"], results["cell"]),
             unit(metric).label, *values, str(results["epochs"]), seconds, str(memory),
-            "%s, %s" % (run.tensorflow, run.device)]
+            ", ".join([run.tensorflow] + run.devices)]

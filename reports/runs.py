@@ -1,6 +1,7 @@
 """Finding the runs in folders: which are finished, which have published or tuned settings."""
 
 import collections
+import itertools
 import os
 import statistics
 import types
@@ -32,8 +33,9 @@ class Run(object):
 
     folder: its path. results, settings: what results.json holds, and the settings in
     settings.json. command: what makes it again. environment: where it was trained, as in
-    settings.json (results.json of early versions has that of the evaluation). tensorflow: the
-    version that trained it. unpublished: {name: value} of settings that changed its numbers and are
+    settings.json (results.json of early versions has that of the evaluation). devices: on what it
+    was trained, in order, as "1 GPU" or "2 cores". tensorflow: the version that trained it.
+    unpublished: {name: value} of settings that changed its numbers and are
     not the published ones. winner: the Winner with these settings, None for none.
     """
 
@@ -41,19 +43,10 @@ class Run(object):
         self.folder, self.results, self.settings = folder, results, saved["settings"]
         self.seed, self.command = results["seed"], saved["command"]
         self.environment = saved["environment"]
+        self.devices = _devices(self.environment, saved.get("changed_on_resume", ()))
         self.tensorflow = self.environment["tensorflow"]
         self.winner = next((winner for winner in winners if _won(winner, saved)), None)
         self.unpublished = _unpublished(saved, results)
-
-    @property
-    def on_gpu(self):
-        return bool(self.environment.get("gpus"))  # early versions recorded none, and had none
-
-    @property
-    def device(self):
-        """On what it was trained, "1 GPU" or "2 cores"."""
-        return counted(*((self.environment["gpus"], "GPU") if self.on_gpu else
-                         (self.environment["cores"], "core")))
 
     @property
     def fingerprint(self):
@@ -77,6 +70,10 @@ class Run(object):
             return "tuned"
         return "other" if self.unpublished else "untuned"
 
+    def only_on(self, gpu):
+        """Whether all of it was trained on a GPU (`gpu` True) or on a CPU (False)."""
+        return all(("GPU" in device) == gpu for device in self.devices)
+
     def differences(self):
         """The differences from a published run, as a list of texts."""
         fraction, found = self.results["data_fraction"], []
@@ -85,6 +82,21 @@ class Run(object):
         elif fraction != 1:
             found.append("%.3g %% of the data" % (100 * fraction))
         return found + ["%s %s" % item for item in sorted(self.unpublished.items())]
+
+
+def _devices(environment, resumed):
+    """Those before each change in `resumed`, oldest first, and that of `environment`, the last."""
+    found = [_device(environment)]
+    for changes in reversed(resumed):
+        before = {name: changes[name][0] for name in ("gpus", "cores") if name in changes}
+        environment = dict(environment, **before)
+        found.insert(0, _device(environment))
+    return [device for device, _ in itertools.groupby(found)]
+
+
+def _device(environment):
+    gpus = environment.get("gpus")  # early versions did not record it, and had none
+    return counted(gpus, "GPU") if gpus else counted(environment["cores"], "core")
 
 
 def _unpublished(saved, results):

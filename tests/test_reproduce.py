@@ -164,10 +164,14 @@ def test_the_estimate_on_a_gpu_is_of_runs_on_a_gpu(tmp_path, monkeypatch, capsys
     assert ("without an estimate, as no whole run of this size on a GPU is published: JSB Chorales"
             "\n") in capsys.readouterr().out
     for run in own:
-        run.environment["gpus"] = 1
+        run.devices = ["1 GPU"]
     reproduce_plan.announce(jobs, 1, on_gpu=True)
     assert re.search(r"\nestimate, from published runs on a GPU: \d", capsys.readouterr().out)
-    assert {run.device for run in own} == {"1 GPU"}
+    for run in own:
+        run.devices = ["1 GPU", "2 cores"]
+    for on_gpu in (True, False):
+        reproduce_plan.announce(jobs, 1, on_gpu)
+        assert "without an estimate" in capsys.readouterr().out
 
 
 def test_the_estimate_is_of_the_time_side_by_side(tmp_path, monkeypatch, capsys):

@@ -33,6 +33,8 @@ PNG = b"\x89PNG"
 
 with open(os.path.join(JSB, "results.json")) as json_file:
     PUBLISHED_RESULTS = json.load(json_file)
+with open(os.path.join(JSB, "settings.json")) as json_file:
+    PUBLISHED_SETTINGS = json.load(json_file)
 
 
 def make_run(folder, of=JSB, test=None, unpublished=(), settings=(), log="a line\n", **changes):
@@ -226,6 +228,20 @@ def test_the_winner_on_one_own_text_is_not_that_of_another(tmp_path):
         {"trials": 1, "seeds": [1], "winner": {"trial": 1, "loss": 5.0, "point": {}}}))
     kinds = {os.path.basename(run.folder): run.kind for run in find_runs([str(tmp_path)])[0]}
     assert kinds == {"a": "tuned", "trial-001": "tuned", "b": "other"}
+
+
+@pytest.mark.parametrize("resumed, shown", [
+    ([], "2 cores"), ([{"gpus": [1, 0]}], "1 GPU, then 2 cores"),
+    ([{"cores": [1, 2], "step": 9}, {"epochs": [3, 9]}, {"cores": [2, 8]}, {"cores": [8, 2]}],
+     "1 core, then 2 cores, then 8 cores, then 2 cores"),
+    ([{"git_commit": ["a", "b"]}], "2 cores")])
+def test_a_run_that_moved_to_another_machine_names_both(tmp_path, resumed, shown):
+    run = make_run(tmp_path / "run")
+    saved = json.loads((run / "settings.json").read_text())
+    change(run / "settings.json", changed_on_resume=resumed,
+           environment=dict(saved["environment"], gpus=0, cores=2))
+    found, _ = find_runs([str(tmp_path)])
+    assert " on %s |" % shown in results_page.page(found)
 
 
 @pytest.mark.parametrize("files", [0, 1, 2])
@@ -459,6 +475,7 @@ def test_unknown_data_sets_are_shown_and_missing_folders_are_named(tmp_path, mon
     ("metrics.jsonl", '{"epoch": 1, "train": {}, "valid": {}}\n{"epoch": 2, "trai'),
     ("settings.json", "{}"), ("settings.json", "[]"),
     ("settings.json", '{"script": "mm_main.py", "settings": {}}'),
+    ("settings.json", json.dumps(dict(PUBLISHED_SETTINGS, changed_on_resume=[{"gpus": 1}]))),
     ("results.json", json.dumps(dict(PUBLISHED_RESULTS, test={"window_nll": "low"})))])
 def test_a_damaged_run_is_left_out_with_a_word(tmp_path, name, content):
     good = make_run(tmp_path / "night" / "good")

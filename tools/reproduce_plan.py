@@ -145,9 +145,9 @@ def check_data(jobs):
 def announce(jobs, number, on_gpu=False):
     """Print what will be done, and an estimate of the time from published runs.
 
-    number: of trainings at a time. on_gpu: go by the runs on a GPU, not by those on a CPU.
+    number: of trainings at a time. on_gpu: go by the runs on a GPU alone, not by those on a CPU.
     """
-    published = [run for run in find_runs([PUBLISHED])[0] if run.on_gpu == on_gpu]
+    published = [run for run in find_runs([PUBLISHED])[0] if run.only_on(on_gpu)]
     ends, without = [0] * number, set()  # when each of the `number` at a time has none left
     for job in jobs:
         settings = job.settings
