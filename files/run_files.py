@@ -117,6 +117,9 @@ def load_results(folder):
 def _check_environment(known):
     check_text(known["tensorflow"])
     check_int(known["cores"])
+    check_int(known.get("gpus", 0))
+    for name in known.get("gpu_names") or ():
+        check_text(name)
 
 
 def load_sweep(folder):

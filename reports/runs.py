@@ -35,8 +35,8 @@ class Run(object):
     settings.json. command: what makes it again. environment: where it was trained, as in
     settings.json (results.json of early versions has that of the evaluation). devices: on what it
     was trained, in order, as "1 GPU" or "2 cores". tensorflow: the version that trained it.
-    unpublished: {name: value} of settings that changed its numbers and are
-    not the published ones. winner: the Winner with these settings, None for none.
+    unpublished: {name: value} of settings that changed its numbers and are not the published ones.
+    winner: the Winner with these settings, None for none.
     """
 
     def __init__(self, folder, saved, results, winners):

@@ -476,6 +476,8 @@ def test_unknown_data_sets_are_shown_and_missing_folders_are_named(tmp_path, mon
     ("settings.json", "{}"), ("settings.json", "[]"),
     ("settings.json", '{"script": "mm_main.py", "settings": {}}'),
     ("settings.json", json.dumps(dict(PUBLISHED_SETTINGS, changed_on_resume=[{"gpus": 1}]))),
+    ("settings.json", json.dumps(dict(PUBLISHED_SETTINGS, environment={
+        "tensorflow": "1.15.0", "cores": 2, "gpus": "two"}))),
     ("results.json", json.dumps(dict(PUBLISHED_RESULTS, test={"window_nll": "low"})))])
 def test_a_damaged_run_is_left_out_with_a_word(tmp_path, name, content):
     good = make_run(tmp_path / "night" / "good")
