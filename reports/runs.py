@@ -33,17 +33,17 @@ class Run(object):
 
     folder: its path. results, settings: what results.json holds, and the settings in
     settings.json. command: what makes it again. environment: where it was trained, as in
-    settings.json (results.json of early versions has that of the evaluation). devices: on what it
-    was trained, in order, as "1 GPU" or "2 cores". tensorflow: the version that trained it.
-    unpublished: {name: value} of settings that changed its numbers and are not the published ones.
-    winner: the Winner with these settings, None for none.
+    settings.json (results.json of early versions has that of the evaluation). machines: "gpus" and
+    "cores" of where it was trained, in order. tensorflow: the version that trained it. unpublished:
+    {name: value} of settings that changed its numbers and are not the published ones. winner: the
+    Winner with these settings, None for none.
     """
 
     def __init__(self, folder, saved, results, winners):
         self.folder, self.results, self.settings = folder, results, saved["settings"]
         self.seed, self.command = results["seed"], saved["command"]
         self.environment = saved["environment"]
-        self.devices = _devices(self.environment, saved.get("changed_on_resume", ()))
+        self.machines = _machines(self.environment, saved.get("changed_on_resume", ()))
         self.tensorflow = self.environment["tensorflow"]
         self.winner = next((winner for winner in winners if _won(winner, saved)), None)
         self.unpublished = _unpublished(saved, results)
@@ -70,9 +70,14 @@ class Run(object):
             return "tuned"
         return "other" if self.unpublished else "untuned"
 
+    @property
+    def devices(self):
+        """On what it was trained, in order, each as "1 GPU" or "2 cores"."""
+        return [device for device, _ in itertools.groupby(map(_device, self.machines))]
+
     def only_on(self, gpu):
         """Whether all of it was trained on a GPU (`gpu` True) or on a CPU (False)."""
-        return all(("GPU" in device) == gpu for device in self.devices)
+        return all(bool(machine["gpus"]) == gpu for machine in self.machines)
 
     def differences(self):
         """The differences from a published run, as a list of texts."""
@@ -84,19 +89,18 @@ class Run(object):
         return found + ["%s %s" % item for item in sorted(self.unpublished.items())]
 
 
-def _devices(environment, resumed):
+def _machines(environment, resumed):
     """Those before each change in `resumed`, oldest first, and that of `environment`, the last."""
-    found = [_device(environment)]
+    gpus = environment.get("gpus", 0)  # early versions did not record it, and had none
+    found = [{"gpus": gpus, "cores": environment["cores"]}]
     for changes in reversed(resumed):
-        before = {name: changes[name][0] for name in ("gpus", "cores") if name in changes}
-        environment = dict(environment, **before)
-        found.insert(0, _device(environment))
-    return [device for device, _ in itertools.groupby(found)]
+        found.insert(0, {name: changes.get(name, [now])[0] for name, now in found[0].items()})
+    return found
 
 
-def _device(environment):
-    gpus = environment.get("gpus")  # early versions did not record it, and had none
-    return counted(gpus, "GPU") if gpus else counted(environment["cores"], "core")
+def _device(machine):
+    return (counted(machine["gpus"], "GPU") if machine["gpus"] else
+            counted(machine["cores"], "core"))
 
 
 def _unpublished(saved, results):

@@ -164,11 +164,11 @@ def test_the_estimate_on_a_gpu_is_of_runs_on_a_gpu(tmp_path, monkeypatch, capsys
     assert ("without an estimate, as no whole run of this size on a GPU is published: JSB Chorales"
             "\n") in capsys.readouterr().out
     for run in own:
-        run.devices = ["1 GPU"]
+        run.machines = [{"gpus": 1, "cores": 4}]
     reproduce_plan.announce(jobs, 1, on_gpu=True)
     assert re.search(r"\nestimate, from published runs on a GPU: \d", capsys.readouterr().out)
     for run in own:
-        run.devices = ["1 GPU", "2 cores"]
+        run.machines.append({"gpus": 0, "cores": 2})
     for on_gpu in (True, False):
         reproduce_plan.announce(jobs, 1, on_gpu)
         assert "without an estimate" in capsys.readouterr().out
