@@ -79,16 +79,24 @@ def load_settings(folder):
         for name in ("data_set_name", "cell_name"):
             check_text(settings[name])
         check_dict(settings["cell_hyperparameters"])
-        _check_environment(content["environment"])
         for name in content.get("given", ()):
             check_text(name)
         for changes in content.get("changed_on_resume", ()):
             check_dict(changes)
-            for name in {"gpus", "cores"}.intersection(changes):
-                check_int(changes[name][0])
+        for known in environments(content):
+            _check_environment(known)
         if "data" in content:
             check_text(content["data"]["fingerprint"])
         return content
+
+
+def environments(saved):
+    """Where a run was trained, oldest first, from its settings.json: each is an environment."""
+    found = [saved["environment"]]
+    for changes in reversed(saved.get("changed_on_resume", ())):
+        found.insert(0, {name: changes[name][0] if name in changes else value
+                         for name, value in found[0].items()})
+    return found
 
 
 def load_results(folder):
@@ -104,8 +112,7 @@ def load_results(folder):
             check_int(results[name], 1)
         for split in {"valid"} | ({"test"} & set(results)):
             check_number(results[split][results["monitor"]])
-        if not 0 <= check_number(results["seconds"]) < 1e12:
-            raise ValueError("%r is not a time in seconds" % results["seconds"])
+        _check_seconds(results["seconds"])
         check_number(results["data_fraction"] or 1)
         if "data" in results:
             check_text(results["data"]["fingerprint"])
@@ -151,6 +158,7 @@ def _entry(line_number, text_of_line):
         for values in (line["train"], line["valid"]):
             for value in values.values():
                 check_number(0 if value is None else value)  # None: it overflowed
+        _check_seconds(line["seconds"])
         return dict(line, epoch=check_int(line["epoch"], 1))
     except Exception as error:
         raise ValueError("line %d: %s" % (line_number, getattr(error, "msg", error)))
@@ -159,6 +167,11 @@ def _entry(line_number, text_of_line):
 def check_text(value):
     """`value`, which must be a text. Raises TypeError."""
     return _of_type(str, value)
+
+
+def _check_seconds(value):
+    if not 0 <= check_number(value) < 1e12:
+        raise ValueError("%r is not a time in seconds" % value)
 
 
 def check_int(value, least=0):

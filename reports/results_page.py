@@ -36,10 +36,10 @@ def page(runs, root=None):
     if any(run.kind == "untuned" for run in runs):
         parts += ["## What to expect on the way",
                   "Validation after the first epochs and at the best one, for a run with the "
-                  "published settings and seed 1 (or the lowest there is). With the same commit, "
-                  "versions, processor and number of cores the numbers come out the same to the "
-                  "last digit. Otherwise music differs by up to 5 % after the first epoch, and "
-                  "later as much as two seeds do; a classifier's first accuracies can differ "
+                  "published settings and seed 1 (or the lowest there is). On a CPU, with the same "
+                  "commit, versions, processor and number of cores, the numbers come out the same "
+                  "to the last digit. Otherwise music differs by up to 5 % after the first epoch, "
+                  "and later as much as two seeds do; a classifier's first accuracies can differ "
                   "widely, as it leaves chance an epoch sooner or later. GB: the most memory the "
                   "run took, without a GPU's.",
                   check_table(runs)]
@@ -133,6 +133,8 @@ def _check_line(run):
     wanted = CHECKED_EPOCHS + (results["best_epoch"],)
     values = [in_table(metric, by_epoch.get(epoch)) for epoch in wanted]
     seconds = "%.1f" % (results["seconds"] / results["epochs"])
+    if len(run.devices) > 1:
+        seconds = "-"  # their mean is the time of neither
     memory = results.get("peak_memory_gb", "-")  # of earlier versions' runs it is not known
     return [results["data_set"], CELL_TITLES.get(results["cell"], results["cell"]),
             unit(metric).label, *values, str(results["epochs"]), seconds, str(memory),

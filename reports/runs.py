@@ -10,8 +10,8 @@ from data_preparation.own import data_set_title
 from files.errors import UserError, hint
 from files.progress import counted
 from files.project import project_path
-from files.run_files import (has_settings, is_sweep, load_metrics, load_results, load_settings,
-                             load_sweep, trial_name)
+from files.run_files import (environments, has_settings, is_sweep, load_metrics, load_results,
+                             load_settings, load_sweep, trial_name)
 from reports.paper_results import PAPER_RESULTS, comparable, is_exact
 
 PUBLISHED = project_path("results")  # the folder of the published runs
@@ -32,18 +32,17 @@ class Run(object):
     """A finished run that was tested.
 
     folder: its path. results, settings: what results.json holds, and the settings in
-    settings.json. command: what makes it again. environment: where it was trained, as in
-    settings.json (results.json of early versions has that of the evaluation). machines: "gpus" and
-    "cores" of where it was trained, in order. tensorflow: the version that trained it. unpublished:
-    {name: value} of settings that changed its numbers and are not the published ones. winner: the
-    Winner with these settings, None for none.
+    settings.json. command: what makes it again. environments: where it was trained, in order, from
+    settings.json (results.json of early versions has that of the evaluation); environment: the
+    last. tensorflow: the version there. unpublished: {name: value} of settings that changed its
+    numbers and are not the published ones. winner: the Winner with these settings, None for none.
     """
 
     def __init__(self, folder, saved, results, winners):
         self.folder, self.results, self.settings = folder, results, saved["settings"]
         self.seed, self.command = results["seed"], saved["command"]
-        self.environment = saved["environment"]
-        self.machines = _machines(self.environment, saved.get("changed_on_resume", ()))
+        self.environments = environments(saved)
+        self.environment = self.environments[-1]
         self.tensorflow = self.environment["tensorflow"]
         self.winner = next((winner for winner in winners if _won(winner, saved)), None)
         self.unpublished = _unpublished(saved, results)
@@ -73,11 +72,11 @@ class Run(object):
     @property
     def devices(self):
         """On what it was trained, in order, each as "1 GPU" or "2 cores"."""
-        return [device for device, _ in itertools.groupby(map(_device, self.machines))]
+        return [device for device, _ in itertools.groupby(map(_device, self.environments))]
 
     def only_on(self, gpu):
         """Whether all of it was trained on a GPU (`gpu` True) or on a CPU (False)."""
-        return all(bool(machine["gpus"]) == gpu for machine in self.machines)
+        return all(bool(known.get("gpus")) == gpu for known in self.environments)
 
     def differences(self):
         """The differences from a published run, as a list of texts."""
@@ -89,18 +88,9 @@ class Run(object):
         return found + ["%s %s" % item for item in sorted(self.unpublished.items())]
 
 
-def _machines(environment, resumed):
-    """Those before each change in `resumed`, oldest first, and that of `environment`, the last."""
-    gpus = environment.get("gpus", 0)  # early versions did not record it, and had none
-    found = [{"gpus": gpus, "cores": environment["cores"]}]
-    for changes in reversed(resumed):
-        found.insert(0, {name: changes.get(name, [now])[0] for name, now in found[0].items()})
-    return found
-
-
-def _device(machine):
-    return (counted(machine["gpus"], "GPU") if machine["gpus"] else
-            counted(machine["cores"], "core"))
+def _device(known):
+    gpus = known.get("gpus")  # early versions did not record it, and had none
+    return counted(gpus, "GPU") if gpus else counted(known["cores"], "core")
 
 
 def _unpublished(saved, results):

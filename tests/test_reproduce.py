@@ -13,7 +13,7 @@ import mm_main
 import mnist_main
 from files.errors import UserError
 from files.reading import load_json
-from files.run_files import load_metrics, load_results, load_settings
+from files.run_files import load_metrics, load_settings
 from files.writing import save_json
 from reports.runs import find_runs
 from sweeps import parallel
@@ -24,6 +24,7 @@ ROOT = reproduce.ROOT
 JSB = os.path.join(ROOT, "results", "music", "JSB Chorales", "RRU", "seed1")
 CHORALES = os.path.join(ROOT, "results", "music", "Bach Chorales", "RRU", "seed1")
 DIGITS = os.path.join(ROOT, "results", "mnist", "SequentialDigits", "RRU", "seed1")
+PENN = os.path.join(ROOT, "results", "language", "penn", "RRU", "seed1")
 EDITED = {"do_hyperparameter_optimization": True, "evaluate_on_test": False, "resume": "old",
           "evaluate": "older", "dropout": 0.3, "cell_hyperparameters": {"relu_layers": 3}}
 
@@ -164,11 +165,11 @@ def test_the_estimate_on_a_gpu_is_of_runs_on_a_gpu(tmp_path, monkeypatch, capsys
     assert ("without an estimate, as no whole run of this size on a GPU is published: JSB Chorales"
             "\n") in capsys.readouterr().out
     for run in own:
-        run.machines = [{"gpus": 1, "cores": 4}]
+        run.environments = [{"gpus": 1, "cores": 4}]
     reproduce_plan.announce(jobs, 1, on_gpu=True)
     assert re.search(r"\nestimate, from published runs on a GPU: \d", capsys.readouterr().out)
     for run in own:
-        run.machines.append({"gpus": 0, "cores": 2})
+        run.environments.append({"gpus": 0, "cores": 2})
     for on_gpu in (True, False):
         reproduce_plan.announce(jobs, 1, on_gpu)
         assert "without an estimate" in capsys.readouterr().out
@@ -284,7 +285,7 @@ def test_a_published_run_can_be_checked(monkeypatch, capsys):
     assert reproduce.main(["--check", DIGITS]) == 0  # unclear at worst
     out = capsys.readouterr().out
     assert out.startswith("published: TensorFlow 1.15.0, 2 cores, Intel(R) Xeon(R) Processor, ")
-    assert "\ntraining 1 epoch; it took about 3 s when it was published\n" in out
+    assert "\ntraining 1 epoch; it took 13 s when it was published\n" in out
     assert re.search(r"epoch 1: validation accuracy \d+\.\d\d %, published 14\.81 %: ", out)
     assert "\nverdict: " in out
 
@@ -315,22 +316,22 @@ def test_a_check_has_all_settings_of_the_run_whatever_is_edited(tmp_path, monkey
 
 
 def test_what_differs_from_a_published_run_or_was_not_recorded_is_named(monkeypatch, capsys):
-    saved, results = load_settings(JSB), load_results(JSB)
-    here = dict(saved["environment"], tensorflow="2.21.0", git_clean=False)
+    then, epochs = load_settings(JSB)["environment"], load_metrics(JSB)[:5]
+    here = dict(then, tensorflow="2.21.0", git_clean=False)
     monkeypatch.setattr(check, "environment", lambda: dict(here))
-    assert check.announce(saved, results, 5) == ["TensorFlow", "commit"]
+    assert check.announce(then, epochs) == ["TensorFlow", "commit"]
     out = capsys.readouterr().out
     assert "here: TensorFlow 2.21.0, 1 core, Intel(R) Xeon(R) Processor, 0 GPUs, commit " in out
     assert "with changed files\ndifferent: TensorFlow, commit; not recorded: nothing\n" in out
-    assert "training 5 epochs; it took about 2 min 27 s when" in out
+    assert "training 5 epochs; it took 3 min 32 s when" in out
     here.update(gpus=1, gpu_names=["NVIDIA H100 80GB HBM3"])
-    assert check.announce(saved, results, 5) == ["TensorFlow", "GPUs", "commit"]
+    assert check.announce(then, epochs) == ["TensorFlow", "GPUs", "commit"]
     assert ", 1 GPU (NVIDIA H100 80GB HBM3), commit" in capsys.readouterr().out
     here.update(gpus=0, gpu_names=[])
     for name in ("processor", "gpus", "git_clean"):
-        del saved["environment"][name]
+        del then[name]
     here.update(git_commit=None, tensorflow="1.15.0")
-    assert check.announce(saved, results, 1) == ["processor", "GPUs", "commit"]
+    assert check.announce(then, epochs) == ["processor", "GPUs", "commit"]
     assert "different: nothing; not recorded: processor, GPUs, commit" in capsys.readouterr().out
 
 
@@ -358,11 +359,23 @@ def test_the_verdict_of_a_check(metric, factor, differing, message):
     assert message in line and is_wrong == ("something is wrong" in message)
 
 
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
 def test_an_interrupted_check_keeps_nothing_and_says_so(monkeypatch, capsys):
-    def interrupt(*_):
-        raise KeyboardInterrupt
     monkeypatch.setattr(check, "first_epochs", interrupt)
     assert reproduce.main(["--check", DIGITS, "--epochs_to_check", "500"]) == 130
     out, err = capsys.readouterr()
     assert err == "interrupted; a check keeps nothing: the same command begins it again\n"
-    assert "\ntraining 150 epochs; it took about " in out  # it has no more
+    assert "\ntraining 150 epochs; it took " in out  # it has no more
+
+
+def test_a_check_of_a_run_that_moved_goes_by_the_machine_of_its_first_epochs(monkeypatch, capsys):
+    monkeypatch.setattr(check, "first_epochs", interrupt)
+    monkeypatch.setattr(check, "environment", lambda: load_settings(PENN)["environment"])
+    assert reproduce.main(["--check", PENN]) == 130
+    out = capsys.readouterr().out
+    assert out.startswith("published: TensorFlow 2.21.0, 4 cores, Intel(R) Xeon(R) Processor, "
+                          "1 GPU (NVIDIA H200), commit b369d2e")
+    assert "\ntraining 1 epoch; it took 37 s when it was published\n" in out

@@ -61,7 +61,7 @@ def make_run(folder, of=JSB, test=None, unpublished=(), settings=(), log="a line
         results["test"][results["monitor"]] = results["valid"][results["monitor"]] = test
     (folder / "settings.json").write_text(json.dumps(saved))
     (folder / "results.json").write_text(json.dumps(results))
-    line = {"epoch": 1, "train": results["valid"], "valid": results["valid"]}
+    line = {"epoch": 1, "seconds": 3.0, "train": results["valid"], "valid": results["valid"]}
     (folder / "metrics.jsonl").write_text(json.dumps(line) + "\n")
     (folder / "learning_curve.png").write_bytes(PNG)
     (folder / "log.txt").write_text(log)
@@ -242,6 +242,8 @@ def test_a_run_that_moved_to_another_machine_names_both(tmp_path, resumed, shown
            environment=dict(saved["environment"], gpus=0, cores=2))
     found, _ = find_runs([str(tmp_path)])
     assert " on %s |" % shown in results_page.page(found)
+    line = results_page.check_table(found).splitlines()[-1].split(" | ")
+    assert (line[-3] == "-") == (", then " in shown)
 
 
 @pytest.mark.parametrize("files", [0, 1, 2])
@@ -472,7 +474,7 @@ def test_unknown_data_sets_are_shown_and_missing_folders_are_named(tmp_path, mon
     ("results.json", '{"test": {}}'), ("results.json", '{"test": {}, "stop_reason": "x"}'),
     ("results.json", json.dumps(dict(PUBLISHED_RESULTS, epochs=0))),
     ("results.json", json.dumps(dict(PUBLISHED_RESULTS, valid={}))),
-    ("metrics.jsonl", '{"epoch": 1, "train": {}, "valid": {}}\n{"epoch": 2, "trai'),
+    ("metrics.jsonl", '{"epoch": 1, "seconds": 1, "train": {}, "valid": {}}\n{"epoch": 2, "trai'),
     ("settings.json", "{}"), ("settings.json", "[]"),
     ("settings.json", '{"script": "mm_main.py", "settings": {}}'),
     ("settings.json", json.dumps(dict(PUBLISHED_SETTINGS, changed_on_resume=[{"gpus": 1}]))),
@@ -515,7 +517,8 @@ def test_a_damaged_sweep_is_named(tmp_path, winner):
 
 def test_a_damaged_metrics_file_is_named(tmp_path):
     run = make_run(tmp_path / "run")
-    for content in ("{}\n", "[" * 100000, '{"epoch": "x", "train": {}, "valid": {}}\n'):
+    for content in ("{}\n", "[" * 100000,
+                    '{"epoch": "x", "seconds": 1, "train": {}, "valid": {}}\n'):
         (run / "metrics.jsonl").write_text(content)
         with pytest.raises(UserError, match="metrics.jsonl cannot be read .*line 1: "):
             load_metrics(str(run))

@@ -403,7 +403,7 @@ def write_trials(folder, courses, metric="nll", **more):
     for number, course in enumerate(courses, 1):
         trial = folder / ("trial-%03d" % number)
         trial.mkdir(parents=True)
-        lines = [{"epoch": epoch, "train": {metric: value}, "valid": {metric: value}}
+        lines = [{"epoch": epoch, "seconds": 1, "train": {metric: value}, "valid": {metric: value}}
                  for epoch, value in enumerate(course, 1)]
         (trial / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         record = {"trial": number, "point": {}, "reason": None, "metric": metric, "seconds": 1,

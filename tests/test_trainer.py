@@ -512,8 +512,10 @@ def test_lost_metrics_are_named_when_a_run_continues(finished, tmp_path, capsys)
 
 @pytest.mark.parametrize("content", [
     b"\xff\xfe", b"[" * 100000, b'{"epoch": 1, "valid": {}}\n',
-    b'{"epoch": "1", "train": {}, "valid": {}}\n',
-    b'{"epoch": 1, "train": {"window_nll": "5"}, "valid": {}}\n', b"[1]\n", None])
+    b'{"epoch": "1", "seconds": 1, "train": {}, "valid": {}}\n',
+    b'{"epoch": 1, "train": {}, "valid": {}}\n',
+    b'{"epoch": 1, "seconds": 1e999, "train": {}, "valid": {}}\n',
+    b'{"epoch": 1, "seconds": 1, "train": {"window_nll": "5"}, "valid": {}}\n', b"[1]\n", None])
 def test_metrics_that_are_none_are_one_line(tmp_path, content):
     path = tmp_path / "metrics.jsonl"
     path.write_bytes(content) if content else path.mkdir()
@@ -547,7 +549,7 @@ def test_a_folder_in_place_of_a_file_is_one_line(finished, tmp_path, name):
 def test_metrics_that_lack_the_monitor_of_an_epoch_are_drawn_without_it(finished, tmp_path):
     path = copy_of(finished, tmp_path)
     with open(os.path.join(path, "metrics.jsonl"), "w") as file:
-        file.write('{"epoch": 1, "train": {}, "valid": {}}\n')
+        file.write('{"epoch": 1, "seconds": 1, "train": {}, "valid": {}}\n')
     mm_main.main(["--evaluate", path])
     assert read(path, "results.json")["epochs"] == 4
 
@@ -565,7 +567,8 @@ def test_no_file_holds_infinity(finished, tmp_path):
     settings = read_settings(vars(mm_main), ["--evaluate", path])
     data = types.SimpleNamespace(identity=read(path, "settings.json")["data"])
     with RunFolder(settings, data) as run:
-        run.append_metrics(5, {"train": {"perplexity": float("inf")}, "valid": {"perplexity": 2.0}})
+        run.append_metrics(5, {"seconds": 9.0, "train": {"perplexity": float("inf")},
+                               "valid": {"perplexity": 2.0}})
         assert run.metrics()[-1]["train"] == {"perplexity": None}
     with open(os.path.join(path, "metrics.jsonl")) as file:
         assert "Infinity" not in file.read()

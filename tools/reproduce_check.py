@@ -9,7 +9,8 @@ from files.errors import UserError, hint
 from files.output import print_line
 from files.progress import counted, duration
 from files.project import existing_path
-from files.run_files import has_settings, is_sweep, load_metrics, load_results, load_settings
+from files.run_files import (environments, has_settings, is_sweep, load_metrics, load_results,
+                             load_settings)
 from files.units import lower_is_better, shown
 from sweeps.parallel import stop, train_on
 from sweeps.trial import Trial
@@ -33,20 +34,21 @@ def check_run(folder, count, further):
     with hint("give the folder of a published run"):
         if is_sweep(folder):
             raise UserError("%s is a sweep" % folder, "give the folder of a run in it")
-        saved, results = load_settings(folder), load_results(folder)
+        saved, monitor = load_settings(folder), load_results(folder)["monitor"]
         published = load_metrics(folder)[:count]
         if not published:
             raise UserError("%s has no metrics of any epoch" % folder)
-    differing = announce(saved, results, len(published))
+    then = environments(saved)[0]  # it may have moved later
+    differing = announce(then, published)
     script = script_of(saved["settings"]["data_set_name"])
     with tempfile.TemporaryDirectory() as temporary:
         settings = settings_again(script, folder, dict(further, runs_folder=temporary))
         trial = Trial("check", {}, run_path(settings, settings.name),
                       os.path.abspath(script.__file__), settings.all_options(), [])
-        ours = first_epochs(folder, saved, trial, len(published))
-    for line in comparison(published, ours, results["monitor"]):
+        ours = first_epochs(folder, saved, trial, _cores(then), len(published))
+    for line in comparison(published, ours, monitor):
         print_line(line)
-    line, is_wrong = verdict(published, ours, results["monitor"], differing)
+    line, is_wrong = verdict(published, ours, monitor, differing)
     print_line(line)
     return int(is_wrong)
 
@@ -64,13 +66,13 @@ def settings_again(script, folder, further):
     return again.changed(name="check", evaluate_on_test=False)
 
 
-def announce(saved, results, count):
-    """Print where a published run was trained, how that differs from here, and how long it took.
+def announce(then, published):
+    """Print where the first epochs were trained, how that differs from here, and how long it took.
 
-    saved, results: what its settings.json and results.json hold. count: how many epochs to train.
-    Returns the names of what differs, or may differ as it was not recorded.
+    then: the environment there. published: the entries of these epochs in metrics.jsonl. Returns
+    the names of what differs, or may differ as it was not recorded.
     """
-    then, now = saved["environment"], environment()
+    now = environment()
     now["cores"] = len(_cores(then))
     there, here = _surroundings(then), _surroundings(now)
     unknown = [name for name in there if None in (there[name], here[name])]
@@ -79,8 +81,8 @@ def announce(saved, results, count):
     print_line("here: " + _listed(here))
     print_line("different: %s; not recorded: %s" % (
         ", ".join(other) or "nothing", ", ".join(unknown) or "nothing"))
-    print_line("training %s; it took about %s when it was published" % (
-        counted(count, "epoch"), duration(count * results["seconds"] / results["epochs"])))
+    print_line("training %s; it took %s when it was published" % (
+        counted(len(published), "epoch"), duration(published[-1]["seconds"])))
     return other + unknown
 
 
@@ -105,15 +107,15 @@ def _cores(then):
     return sorted(os.sched_getaffinity(0))[:then["cores"]]
 
 
-def first_epochs(folder, saved, trial, count):
-    """Train `count` epochs of the published run in `folder` as `trial`, on its number of cores.
+def first_epochs(folder, saved, trial, cores, count):
+    """Train `count` epochs of the published run in `folder` as `trial`, on `cores`.
 
     It is stopped there, not limited to them, as a decay of the learning rate may depend on the
     limit. saved: the run's settings.json. Returns what metrics.jsonl of the trial holds. Raises
     UserError if its data are not the run's, or the training fails.
     """
     with ThreadPoolExecutor(1) as pool:
-        training = pool.submit(train_on, _cores(saved["environment"]), trial)
+        training = pool.submit(train_on, cores, trial)
         try:
             while not training.done() and not has_settings(trial.folder):
                 time.sleep(0.2)
