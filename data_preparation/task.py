@@ -75,6 +75,14 @@ class Task(object):
         if not os.path.exists(place.folder):
             _check_presence(settings.data_set_name, place)
 
+    def own_fingerprint(self, settings):
+        """That of the user's own data as they are now; None if they are gone, or for other data."""
+        place = self._place(settings)
+        if not (place.sources and self._is_own(settings.data_set_name)):
+            return None
+        records = ready_files.file_records(place.sources)
+        return own.identity(records, place.options, self._own.others).fingerprint
+
     def main(self):
         """Prepare and analyse the data sets whose sources are there; returns the exit status."""
         settings = self._arguments()
@@ -174,8 +182,7 @@ class Task(object):
                  for name, value in dict({self._own.option: given}, **options).items()]
         folder = os.path.join(folder, own.ready_name(settings, options))
         sources = self._own_sources(given, os.path.exists(folder))
-        if sources:
-            options = dict(options, files=list(sources))
+        options = dict(options, files=list(sources)) if sources else options
         command = "run `%s %s`" % (prepare, " ".join(words))
         return Place(sources, options, folder, "give another --" + self._own.option, command)
 

@@ -161,7 +161,8 @@ def _entry(line_number, text_of_line):
         _check_seconds(line["seconds"])
         return dict(line, epoch=check_int(line["epoch"], 1))
     except Exception as error:
-        raise ValueError("line %d: %s" % (line_number, getattr(error, "msg", error)))
+        reason = "%s is missing" if isinstance(error, KeyError) else "%s"
+        raise ValueError("line %d: " % line_number + reason % getattr(error, "msg", error))
 
 
 def check_text(value):

@@ -40,10 +40,10 @@ def final(trainer):
         baseline={split: trainer.data.baseline(split) for split in evaluated})
     for split in evaluated:
         results[split] = trainer.evaluate(split)
-        if split == "valid" and settings.evaluate and not run.other_data:
+        if split == "valid" and not (trainer.trained or run.other_data):
             _check_weights_give(trainer.stopping.best, results)
-    if settings.evaluate:
-        results["evaluated_in"] = environment()
+    if not trainer.trained:
+        results["evaluated_in"] = environment(settings.gpu)
     if not settings.evaluate_on_test:
         _keep_test(results, run)
     writes = not run.other_data and (not run.weights_only or _adds_to(run, results))
@@ -127,7 +127,7 @@ def _training(trainer):
     if trainer.run.weights_only and has_results(trainer.run.path):
         earlier = load_results(trainer.run.path)
         found.update((name, earlier[name]) for name in found if name in earlier)
-    elif trainer.settings.evaluate:
+    elif not trainer.trained:
         with contextlib.suppress(UserError):  # no results yet, or damaged ones
             earlier = load_results(trainer.run.path)
             found["peak_memory_gb"] = earlier.get("peak_memory_gb", found["peak_memory_gb"])

@@ -97,15 +97,18 @@ def _place(run):
 def _details(run, root):
     """The cells of the table's line of one run."""
     results, metric = run.results, run.results["monitor"]
-    sign = "" if run.tensorflow.startswith("1.") else TENSORFLOW_2
+    sign = TENSORFLOW_2 if run.uses_tensorflow_2 else ""
     values = [in_table(metric, results[split][metric]) for split in ("valid", "test")]
-    commit = run.environment.get("git_commit") or "unknown"
     return [CELL_TITLES.get(results["cell"], results["cell"]), str(run.seed),
             "{:,}".format(results["parameters"]),
             "%d, %d" % (results["epochs"], results["best_epoch"]),
-            "%s on %s%s" % (duration(results["seconds"]), ", then ".join(run.devices), sign),
+            "%s on %s%s" % (duration(results["seconds"]), _then(run.devices), sign),
             values[0],
-            "%s %s" % (_link(values[1], run.folder, root), unit(metric).label), commit[:7]]
+            "%s %s" % (_link(values[1], run.folder, root), unit(metric).label), _then(run.commits)]
+
+
+def _then(names):
+    return ", then ".join(names)
 
 
 def _link(text, path, root):
@@ -138,4 +141,4 @@ def _check_line(run):
     memory = results.get("peak_memory_gb", "-")  # of earlier versions' runs it is not known
     return [results["data_set"], CELL_TITLES.get(results["cell"], results["cell"]),
             unit(metric).label, *values, str(results["epochs"]), seconds, str(memory),
-            ", ".join([run.tensorflow] + run.devices)]
+            "%s, %s" % (_then(run.versions), _then(run.devices))]

@@ -17,7 +17,7 @@ from reports.paper_results import PAPER_RESULTS, comparable, is_exact
 PUBLISHED = project_path("results")  # the folder of the published runs
 PART = ".part-"  # before the name of a run while it is published
 
-Winner = collections.namedtuple("Winner", "folder trials loss data_set data cell unpublished")
+Winner = collections.namedtuple("Winner", "folder trials loss data cell unpublished")
 Winner.__doc__ = """The settings that won a finished sweep.
 
 trials: how many there were. loss: the winner's on validation. data: see _data. unpublished: what in
@@ -33,19 +33,19 @@ class Run(object):
 
     folder: its path. results, settings: what results.json holds, and the settings in
     settings.json. command: what makes it again. environments: where it was trained, in order, from
-    settings.json (results.json of early versions has that of the evaluation); environment: the
-    last. tensorflow: the version there. unpublished: {name: value} of settings that changed its
-    numbers and are not the published ones. winner: the Winner with these settings, None for none.
+    settings.json (results.json of early versions has that of the evaluation). unpublished: {name:
+    value} of settings that changed its numbers and are not the published ones. winner: the Winner
+    with these settings, None for none.
     """
 
     def __init__(self, folder, saved, results, winners):
         self.folder, self.results, self.settings = folder, results, saved["settings"]
         self.seed, self.command = results["seed"], saved["command"]
         self.environments = environments(saved)
-        self.environment = self.environments[-1]
-        self.tensorflow = self.environment["tensorflow"]
-        self.winner = next((winner for winner in winners if _won(winner, saved)), None)
         self.unpublished = _unpublished(saved, results)
+        ours = _data(saved), self.settings["cell_name"], self.unpublished
+        self.winner = next((winner for winner in winners if ours == (
+            winner.data, winner.cell, winner.unpublished)), None)
 
     @property
     def fingerprint(self):
@@ -72,7 +72,22 @@ class Run(object):
     @property
     def devices(self):
         """On what it was trained, in order, each as "1 GPU" or "2 cores"."""
-        return [device for device, _ in itertools.groupby(map(_device, self.environments))]
+        return _in_order(map(_device, self.environments))
+
+    @property
+    def versions(self):
+        """Of TensorFlow, that trained it, in order."""
+        return _in_order(known["tensorflow"] for known in self.environments)
+
+    @property
+    def commits(self):
+        """The commits that trained it, shortened, in order."""
+        return _in_order((known.get("git_commit") or "unknown")[:7] for known in self.environments)
+
+    @property
+    def uses_tensorflow_2(self):
+        """Whether at least a part of it was trained with TensorFlow 2.x."""
+        return any(not version.startswith("1.") for version in self.versions)
 
     def only_on(self, gpu):
         """Whether all of it was trained on a GPU (`gpu` True) or on a CPU (False)."""
@@ -88,6 +103,11 @@ class Run(object):
         return found + ["%s %s" % item for item in sorted(self.unpublished.items())]
 
 
+def _in_order(values):
+    """The values, each once where several in a row are equal."""
+    return [value for value, _ in itertools.groupby(values)]
+
+
 def _device(known):
     gpus = known.get("gpus")  # early versions did not record it, and had none
     return counted(gpus, "GPU") if gpus else counted(known["cores"], "core")
@@ -98,11 +118,6 @@ def _unpublished(saved, results):
     if results["epochs"] < settings["epochs"] and not settings.get("linear_decay"):
         found.pop("epochs", None)  # early stopping came first, so the limit made no difference
     return found
-
-
-def _won(winner, saved):
-    ours = _data(saved), saved["settings"]["cell_name"], saved["unpublished"]
-    return ours == (winner.data, winner.cell, winner.unpublished)
 
 
 def title_of(saved):
@@ -121,9 +136,10 @@ def find_winners(folders):
     """The Winners of the finished sweeps below `folders`.
 
     Of several sweeps of one cell on a data set it is the one that is best on validation. A grid has
-    none: it shows what some settings do, and is no tuning of all of them, as the paper's. On the
-    paper's data sets nor has a sweep in which others than the swept settings are not the published
-    ones, such as fewer epochs. Raises UserError for damage.
+    none: it shows what some settings do, and is no tuning of all of them, as the paper's. Nor has
+    one on a part of a data set, or on other data under its name, nor, on the paper's data sets, one
+    in which others than the swept settings are not the published ones, such as fewer epochs. Raises
+    UserError for damage.
     """
     best = {}
     for folder, files in _walk(folders):
@@ -134,17 +150,19 @@ def find_winners(folders):
                 if not has_settings(run):  # as in one that an earlier version published
                     continue
                 saved = load_settings(run)
+                unpublished = _unpublished(saved, load_results(run))
             settings, loss = saved["settings"], sweep["winner"]["loss"]
-            if not saved["unpublished"] or settings.get("search_method") == "grid":
+            if saved.get("data", {}).get("fraction", 1) != 1:
+                continue
+            if not unpublished or settings.get("search_method") == "grid":
                 continue
             if settings["data_set_name"] in PAPER_RESULTS and not (
-                    set(saved["unpublished"]) <= set(sweep["winner"]["point"])):
+                    set(unpublished) <= set(sweep["winner"]["point"])):
                 continue
             data, cell = key = _data(saved), settings["cell_name"]
             if key not in best or loss < best[key].loss:
-                best[key] = Winner(
-                    folder, trials=sweep["trials"], loss=loss, data=data, cell=cell,
-                    data_set=settings["data_set_name"], unpublished=saved["unpublished"])
+                best[key] = Winner(folder, trials=sweep["trials"], loss=loss, data=data, cell=cell,
+                                   unpublished=unpublished)
     return list(best.values())
 
 
@@ -190,9 +208,11 @@ def _walk(folders):
     for top in folders:
         if not os.path.isdir(top) and top != PUBLISHED:  # of which a copy may lack it
             raise UserError("%s is not a folder" % top, "give folders that hold runs")
-        for folder, subfolders, files in os.walk(os.path.normpath(top)):
+        for folder, subfolders, files in os.walk(os.path.normpath(top), followlinks=True):
             subfolders[:] = sorted(name for name in subfolders if not name.startswith(PART))
-            if os.path.realpath(folder) not in seen:
+            if os.path.realpath(folder) in seen:  # by a link, or as it is in two of the tops
+                subfolders[:] = []
+            else:
                 seen.add(os.path.realpath(folder))
                 yield folder, files
 
@@ -204,7 +224,7 @@ def one_for_each_seed(runs):
     """
     kept, left_out = {}, []
     for run in sorted(runs, key=lambda run: (_is_exact(run), run.folder)):
-        key = run.seed, run.tensorflow.split(".")[0]
+        key = run.seed, run.uses_tensorflow_2
         if key in kept:
             left_out.append(run)
         else:

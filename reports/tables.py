@@ -112,7 +112,7 @@ def their_text(data_set, published):
 
 def signs(one):
     """The signs of an Entry: trained on TensorFlow 2.x, or not averaged as in the paper."""
-    found = TENSORFLOW_2 if any(not run.tensorflow.startswith("1.") for run in one.runs) else ""
+    found = TENSORFLOW_2 if any(run.uses_tensorflow_2 for run in one.runs) else ""
     return found + (EXACT if is_exact(one.metric) else "")
 
 

@@ -150,7 +150,8 @@ def _by_metric(finals, split):
     """{metric: mean, standard deviation and values} of several results on a split."""
     found = {}
     for name in finals[0][split]:
-        values = [result[split][name] for result in finals]
-        mean, deviation = mean_and_deviation(values)
-        found[name] = {"mean": mean, "values": values, "std": deviation}
+        values = [result[split][name] for result in finals if name in result[split]]
+        if len(values) == len(finals):  # those of earlier versions lack some
+            mean, deviation = mean_and_deviation(values)
+            found[name] = {"mean": mean, "values": values, "std": deviation}
     return found

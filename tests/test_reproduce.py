@@ -15,6 +15,7 @@ from files.errors import UserError
 from files.reading import load_json
 from files.run_files import load_metrics, load_settings
 from files.writing import save_json
+from lm_utils import TASK
 from reports.runs import find_runs
 from sweeps import parallel
 from tools import reproduce, reproduce_check as check, reproduce_plan
@@ -86,6 +87,45 @@ def test_tuned_runs_have_the_settings_of_the_published_winner(tmp_path, monkeypa
     assert job.settings.unpublished() == {
         "dropout": 0.782703, "learning_rate": 0.00588814, "number_of_parameters": 2869179,
         "middle_layer_size_multiplier": 1.97898}
+
+
+def test_a_winner_on_one_own_text_is_not_taken_for_another(tmp_path):
+    with pytest.raises(UserError, match="no sweep's winner of RRU on OwnText is published"):
+        plan("OwnText", "--tuned", "--own_text", "novel.txt", "--runs_folder", str(tmp_path))
+
+
+def test_a_finished_run_on_another_own_text_is_none_of_this_one(tmp_path):
+    text, moved = tmp_path / "a" / "novel.txt", tmp_path / "b" / "novel.txt"
+    for path in (text, moved):
+        path.parent.mkdir()
+        path.write_text("It was a dark night. " * 50)
+
+    def state(path):
+        return plan("OwnText", "--own_text", str(path), "--cells", "RRU",
+                    "--data_folder", str(tmp_path), "--runs_folder", str(tmp_path))[0]
+    job = state(text)
+    os.makedirs(job.trial.folder)
+    files = {"settings.json": dict(job.settings.record(), environment=load_settings(JSB)[
+        "environment"], data={"fingerprint": TASK.own_fingerprint(job.settings), "fraction": 1})}
+    files["results.json"] = load_json(os.path.join(JSB, "results.json"))
+    for name, content in files.items():
+        save_json(os.path.join(job.trial.folder, name), content)
+    assert job.state == "new" and state(text).state == state(moved).state == "finished"
+    moved.write_text("The sun rose. " * 50)
+    with pytest.raises(UserError, match="seed1 was trained on other data than those given"):
+        state(moved)
+    moved.unlink()
+    assert state(moved).state == "finished"
+
+
+def test_a_finished_run_with_damaged_metrics_is_named(tmp_path):
+    folder = tmp_path / "mnist" / "SequentialDigits" / "RRU" / "seed1"
+    shutil.copytree(DIGITS, str(folder))
+    words = ["SequentialDigits", "--cells", "RRU", "--runs_folder", str(tmp_path)]
+    assert plan(*words)[0].state == "finished"
+    (folder / "metrics.jsonl").write_text('{"epoch": 1, "train": {}, "valid": {}}\n')
+    with pytest.raises(UserError, match="line 1: 'seconds' is missing.*remove it, or give another"):
+        plan(*words)
 
 
 def test_what_is_edited_at_the_top_of_a_script_is_not_used_and_named(tmp_path, monkeypatch, capsys):
@@ -315,23 +355,22 @@ def test_a_check_has_all_settings_of_the_run_whatever_is_edited(tmp_path, monkey
         assert not trained.resume + trained.evaluate and not trained.do_hyperparameter_optimization
 
 
-def test_what_differs_from_a_published_run_or_was_not_recorded_is_named(monkeypatch, capsys):
+def test_what_differs_from_a_published_run_or_was_not_recorded_is_named(capsys):
     then, epochs = load_settings(JSB)["environment"], load_metrics(JSB)[:5]
     here = dict(then, tensorflow="2.21.0", git_clean=False)
-    monkeypatch.setattr(check, "environment", lambda: dict(here))
-    assert check.announce(then, epochs) == ["TensorFlow", "commit"]
+    assert check.announce(then, here, epochs) == ["TensorFlow", "commit"]
     out = capsys.readouterr().out
     assert "here: TensorFlow 2.21.0, 1 core, Intel(R) Xeon(R) Processor, 0 GPUs, commit " in out
     assert "with changed files\ndifferent: TensorFlow, commit; not recorded: nothing\n" in out
     assert "training 5 epochs; it took 3 min 32 s when" in out
     here.update(gpus=1, gpu_names=["NVIDIA H100 80GB HBM3"])
-    assert check.announce(then, epochs) == ["TensorFlow", "GPUs", "commit"]
+    assert check.announce(then, here, epochs) == ["TensorFlow", "GPUs", "commit"]
     assert ", 1 GPU (NVIDIA H100 80GB HBM3), commit" in capsys.readouterr().out
     here.update(gpus=0, gpu_names=[])
     for name in ("processor", "gpus", "git_clean"):
         del then[name]
     here.update(git_commit=None, tensorflow="1.15.0")
-    assert check.announce(then, epochs) == ["processor", "GPUs", "commit"]
+    assert check.announce(then, here, epochs) == ["processor", "GPUs", "commit"]
     assert "different: nothing; not recorded: processor, GPUs, commit" in capsys.readouterr().out
 
 
@@ -373,7 +412,7 @@ def test_an_interrupted_check_keeps_nothing_and_says_so(monkeypatch, capsys):
 
 def test_a_check_of_a_run_that_moved_goes_by_the_machine_of_its_first_epochs(monkeypatch, capsys):
     monkeypatch.setattr(check, "first_epochs", interrupt)
-    monkeypatch.setattr(check, "environment", lambda: load_settings(PENN)["environment"])
+    monkeypatch.setattr(check, "environment", lambda gpu: load_settings(PENN)["environment"])
     assert reproduce.main(["--check", PENN]) == 130
     out = capsys.readouterr().out
     assert out.startswith("published: TensorFlow 2.21.0, 4 cores, Intel(R) Xeon(R) Processor, "

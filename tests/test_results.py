@@ -246,6 +246,18 @@ def test_a_run_that_moved_to_another_machine_names_both(tmp_path, resumed, shown
     assert (line[-3] == "-") == (", then " in shown)
 
 
+def test_a_run_that_was_continued_by_other_versions_names_all(tmp_path):
+    run = make_run(tmp_path / "run")
+    saved = json.loads((run / "settings.json").read_text())
+    change(run / "settings.json",
+           changed_on_resume=[{"tensorflow": ["2.21.0", "1.15.0"], "git_commit": ["a" * 40, "b"]}],
+           environment=dict(saved["environment"], tensorflow="1.15.0", git_commit="b" * 40))
+    found, _ = find_runs([str(tmp_path)])
+    page = results_page.page(found)
+    assert "† | " in page and "| aaaaaaa, then bbbbbbb |" in page
+    assert "| 2.21.0, then 1.15.0, " in page and "†" in row(tmp_path)
+
+
 @pytest.mark.parametrize("files", [0, 1, 2])
 def test_a_publication_that_is_cut_off_leaves_nothing(tmp_path, monkeypatch, files):
     run, sweep = make_run(tmp_path / "seed1"), make_sweep(tmp_path / "night")
@@ -354,6 +366,38 @@ def test_a_sweep_of_short_trainings_is_no_tuning(tmp_path):
     write_sweep(tmp_path / "night", 20, 8.0)
     run, = tool.collect([str(tmp_path)])
     assert run.kind == "other" and "epochs 31" in run.differences()
+
+
+def test_a_limit_of_epochs_that_made_no_difference_is_no_other_setting_of_a_winner(tmp_path):
+    for name in ("night/trial-001", "tuned-seed1"):
+        make_run(tmp_path / name, unpublished={"dropout": 0.7, "epochs": 500})
+    make_run(tmp_path / "tuned-seed2", unpublished={"dropout": 0.7}, seed=2)
+    write_sweep(tmp_path / "night", 20, 8.0)
+    assert {run.kind for run in find_runs([str(tmp_path)])[0]} == {"tuned"}
+    winner, = find_winners([str(tmp_path)])
+    assert winner.unpublished == {"dropout": 0.7}
+
+
+@pytest.mark.parametrize("fraction", [0.5, None])
+def test_a_sweep_on_other_data_or_a_part_of_them_is_no_tuning(tmp_path, fraction):
+    run = make_run(tmp_path / "night" / "trial-001", unpublished={"dropout": 0.7})
+    write_sweep(tmp_path / "night", 20, 7.0)
+    change(run / "settings.json", data={"fingerprint": "of these", "fraction": 1})
+    assert len(find_winners([str(tmp_path)])) == 1
+    saved = json.loads((run / "settings.json").read_text())
+    saved["data"]["fraction"] = fraction
+    (run / "settings.json").write_text(json.dumps(saved))
+    assert find_winners([str(tmp_path)]) == []
+
+
+def test_runs_behind_links_are_found_once(tmp_path):
+    make_run(tmp_path / "elsewhere" / "a")
+    (tmp_path / "runs").mkdir()
+    for name, target in (("link", "elsewhere"), ("again", "elsewhere"), ("circle", "runs")):
+        (tmp_path / "runs" / name).symlink_to(tmp_path / target)
+    runs, left_out = find_runs([str(tmp_path / "runs")])
+    assert [os.path.relpath(run.folder, str(tmp_path)) for run in runs] == ["runs/again/a"]
+    assert left_out == []
 
 
 def test_settings_that_change_no_number_are_not_marked(tmp_path):
@@ -612,7 +656,7 @@ def test_a_run_of_a_sweep_is_published_with_the_trials(tmp_path):
 def test_the_own_winner_of_a_cell_counts_and_not_the_published_one(tmp_path):
     published = find_winners([tool.PUBLISHED])
     theirs = next(winner.unpublished for winner in published
-                  if (winner.data_set, winner.cell) == ("JSB Chorales", "RRU"))
+                  if (winner.data[0], winner.cell) == ("JSB Chorales", "RRU"))
     make_run(tmp_path / "tuned-seed1", unpublished=theirs)
     run, = tool.collect([str(tmp_path)])
     assert run.kind == "tuned"

@@ -6,6 +6,7 @@ A seed repeats them, and carried states change nothing.
 import gzip
 import json
 import os
+import shutil
 import subprocess
 
 import mido
@@ -20,6 +21,8 @@ from reports import confusion, pictures
 from reports import music_sample, sampling, text_sample
 from data_preparation.batches import generator
 from files.errors import UserError
+from files.reading import load_json
+from files.writing import save_json
 from training.run_folder import RunFolder
 from training.read_settings import read_settings
 from training.trainer import Trainer
@@ -225,6 +228,20 @@ def test_a_prompt_may_stand_in_a_file(text_run, tmp_path):
         lm_main.main(["--sample", str(text_run), "--prompt", "a", "--prompt_file", "b"])
     with pytest.raises(UserError, match="nowhere.txt is missing"):
         lm_main.main(["--sample", str(text_run), "--prompt_file", "nowhere.txt"])
+
+
+@pytest.mark.parametrize("name, other", [
+    ("prompt", "prompt_file"), ("prompt_file", "prompt")])
+def test_a_prompt_replaces_that_of_the_training_of_either_kind(text_run, tmp_path, name, other):
+    run = shutil.copytree(str(text_run), str(tmp_path / "run"))
+    path = os.path.join(run, "settings.json")
+    saved = load_json(path)
+    saved["settings"][other] = "old"
+    save_json(path, saved)
+    settings = read_settings(vars(lm_main), ["--sample", run, "--" + name, "new"])
+    assert settings.values[name] == "new" and settings.values[other] == ""
+    settings = read_settings(vars(lm_main), ["--sample", run])
+    assert settings.values[name] == "" and settings.values[other] == "old"
 
 
 def test_samples_alone_leave_the_results_as_they_are(text_run, music_run, capsys):

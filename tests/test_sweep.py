@@ -413,6 +413,13 @@ def test_a_winner_whose_run_is_gone_is_trained_again(toy):
     assert [call.get("resume") or call.get("evaluate") for call in again] == ["", path]
 
 
+def test_of_several_seeds_only_the_metrics_that_all_have_are_averaged():
+    finals = [{"test": {"nll": 1.0, "batch_nll": 5.0}}, {"test": {"nll": 3.0}}]
+    for runs in (finals, finals[::-1]):  # one is of an earlier version
+        found = winner._by_metric(runs, "test")
+        assert list(found) == ["nll"] and found["nll"]["mean"] == 2.0
+
+
 @pytest.mark.parametrize("lost", ["", "checkpoints"])
 def test_a_winner_that_is_worse_when_trained_again_stays_the_winner(toy, capsys, lost):
     words = ["--sweep_trials", "3", "--prune_after", "2", "--final_seeds", "2"]

@@ -290,11 +290,10 @@ def test_killed_in_mid_epoch_and_resumed_equals_uninterrupted(finished, number, 
         assert curve(folder(tmp_path, name), tag) == curve(folder(tmp_path, "whole"), tag)
 
 
-def test_a_finished_run_can_be_evaluated_again_and_continued(finished, monkeypatch):
-    tmp_path, results = finished
-    path = folder(tmp_path, "whole")
+def test_a_finished_run_can_be_evaluated_again_and_continued(finished, tmp_path, monkeypatch):
+    path, results = copy_of(finished, tmp_path), finished[1]
     monkeypatch.setattr("training.run_folder.environment",
-                        lambda: {"git_commit": "of the evaluation"})
+                        lambda gpu: {"git_commit": "of the evaluation"})
     mm_main.main(["--evaluate", path])
     assert read(path, "results.json")["test"] == results["test"]
     assert read(path, "results.json")["environment"] == results["environment"]
@@ -483,7 +482,7 @@ def test_what_was_trained_by_changed_files_stays_marked(finished, tmp_path, monk
     change_json(path, "settings.json", lambda saved: saved["environment"].update(
         git_clean=False, cores=99))
     clean = dict(provenance.environment(), git_clean=True)
-    monkeypatch.setattr(run_folder, "environment", lambda: clean)
+    monkeypatch.setattr(run_folder, "environment", lambda gpu: clean)
     mm_main.main(["--resume", path, "--epochs", "5"])
     saved = read(path, "settings.json")
     assert saved["environment"] == dict(clean, git_clean=False)
@@ -670,7 +669,7 @@ def test_the_commit_of_a_repository_around_a_copy_is_not_ours(tmp_path, monkeypa
     assert re.match("[0-9a-f]{40}$", found["git_commit"]) and found["git_clean"] is True
 
 
-def test_the_models_of_the_gpus_are_recorded(tmp_path, monkeypatch):
+def test_the_model_of_the_gpu_that_is_used_is_recorded(tmp_path, monkeypatch):
     assert provenance.environment()["gpu_names"] == []
     monkeypatch.setattr(provenance.tf.config.experimental, "list_physical_devices",
                         lambda kind: ["a GPU"] * 2)
@@ -680,10 +679,13 @@ def test_the_models_of_the_gpus_are_recorded(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     asked = "model of --query-gpu=name --format=csv,noheader"
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert provenance.environment()["gpu_names"] == [asked, "another"]
+    assert provenance.environment()["gpu_names"] == [asked]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,3")
     found = provenance.environment()
-    assert found["gpus"] == 2 and found["gpu_names"] == [asked + " --id=1,3", "another"]
+    assert found["gpus"] == 1 and found["gpu_names"] == [asked + " --id=1,3"]
+    found = provenance.environment(gpu="1")
+    assert found["gpus"] == 1 and found["gpu_names"] == ["another"]
+    assert provenance.environment(gpu="2")["gpu_names"] is None
     tool.write_text("#!/bin/sh\nexit 9\n")
     assert provenance.environment()["gpu_names"] is None
 
@@ -802,7 +804,8 @@ def test_a_kill_between_two_checkpoints_leaves_the_newer_one_to_an_evaluation(fi
     assert [line["epoch"] for line in read(path, "metrics.jsonl")] == [1, 2, 3]
 
 
-def test_an_evaluation_by_other_code_is_refused(finished, tmp_path, monkeypatch):
+@pytest.mark.parametrize("option", ["--evaluate", "--resume"])
+def test_an_evaluation_by_other_code_is_refused(finished, tmp_path, monkeypatch, option):
     path = copy_of(finished, tmp_path)
     change_json(path, "results.json", lambda results: results.pop("evaluated_in", None))
     before = read(path, "results.json")
@@ -811,11 +814,15 @@ def test_an_evaluation_by_other_code_is_refused(finished, tmp_path, monkeypatch)
         name: 1.1 * value for name, value in evaluate(trainer, split).items()})
     with pytest.raises(UserError, match="the weights give a validation .* in training it was .*: "
                                         "take the scripts of its commit"):
-        mm_main.main(["--evaluate", path])
+        mm_main.main([option, path])
     assert read(path, "results.json") == before
     monkeypatch.undo()
-    mm_main.main(["--evaluate", path])
-    assert read(path, "results.json")["evaluated_in"] == provenance.environment()
+    change_json(path, "results.json", lambda results: results.update(peak_memory_gb=77.5))
+    mm_main.main([option, path])
+    found = read(path, "results.json")
+    assert found["evaluated_in"] == provenance.environment()
+    assert found["peak_memory_gb"] == 77.5  # the training's
+    assert found["startup_seconds"] == before["startup_seconds"]
 
 
 def test_tensorboards_full_disk_is_an_error_of_the_disk(tmp_path, monkeypatch):

@@ -39,12 +39,12 @@ def check_run(folder, count, further):
         if not published:
             raise UserError("%s has no metrics of any epoch" % folder)
     then = environments(saved)[0]  # it may have moved later
-    differing = announce(then, published)
     script = script_of(saved["settings"]["data_set_name"])
     with tempfile.TemporaryDirectory() as temporary:
         settings = settings_again(script, folder, dict(further, runs_folder=temporary))
         trial = Trial("check", {}, run_path(settings, settings.name),
                       os.path.abspath(script.__file__), settings.all_options(), [])
+        differing = announce(then, environment(settings.gpu), published)
         ours = first_epochs(folder, saved, trial, _cores(then), len(published))
     for line in comparison(published, ours, monitor):
         print_line(line)
@@ -66,15 +66,13 @@ def settings_again(script, folder, further):
     return again.changed(name="check", evaluate_on_test=False)
 
 
-def announce(then, published):
+def announce(then, now, published):
     """Print where the first epochs were trained, how that differs from here, and how long it took.
 
-    then: the environment there. published: the entries of these epochs in metrics.jsonl. Returns
-    the names of what differs, or may differ as it was not recorded.
+    then, now: the environments there and here. published: the entries of these epochs in
+    metrics.jsonl. Returns the names of what differs, or may differ as it was not recorded.
     """
-    now = environment()
-    now["cores"] = len(_cores(then))
-    there, here = _surroundings(then), _surroundings(now)
+    there, here = _surroundings(then), _surroundings(dict(now, cores=len(_cores(then))))
     unknown = [name for name in there if None in (there[name], here[name])]
     other = [name for name in there if name not in unknown and there[name] != here[name]]
     print_line("published: " + _listed(there))

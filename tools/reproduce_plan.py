@@ -17,7 +17,8 @@ import sa_utils
 from files.errors import UserError, did_you_mean, hint
 from files.output import print_line
 from files.progress import counted, duration
-from files.run_files import LAST, has_results, has_settings, load_results
+from files.run_files import (LAST, has_results, has_settings, load_metrics, load_results,
+                             load_settings)
 from reports import rows
 from reports.runs import PUBLISHED, find_runs, find_winners
 from sweeps.trial import Trial
@@ -84,7 +85,7 @@ def plan(options, further):
 
 def _of_winner(winners, data_set, cell):
     for winner in winners:
-        if (winner.data_set, winner.cell) == (data_set, cell):
+        if (winner.data[0], winner.cell) == (data_set, cell):
             return winner.unpublished
     raise UserError("no sweep's winner of %s on %s is published" % (cell, data_set),
                     "leave out --tuned, or make a sweep of your own (see docs/sweeps.md)")
@@ -111,12 +112,23 @@ def _state(script, settings, folder):
         if theirs != ours:
             raise UserError("%s has other settings: it is of `%s`, not of `%s`" % (
                 folder, theirs, ours))
+        own = _own_fingerprint(settings)
+        if own and load_settings(folder).get("data", {}).get("fingerprint", own) != own:
+            raise UserError("%s was trained on other data than those given" % folder)
         results = load_results(folder) if has_results(folder) else {}
+        load_metrics(folder)  # the table needs them: what is damaged is named now
     stopped, tested = bool(results.get("stop_reason")), "test" in results
     if stopped and not tested and not os.path.exists(os.path.join(folder, LAST)):
         raise UserError("%s is finished, but was not tested" % folder,
                         "--evaluate it with --evaluate_on_test True")
     return "finished" if stopped and tested else "cut off"
+
+
+def _own_fingerprint(settings):
+    try:
+        return _TASKS[settings.task].own_fingerprint(settings)
+    except UserError:  # they are gone or cannot be read, as a training says
+        return None
 
 
 def check_data(jobs):

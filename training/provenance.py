@@ -11,10 +11,11 @@ from training.quiet_tensorflow import tf
 from files.project import ROOT
 
 
-def environment():
+def environment(gpu=""):
     """The versions, the machine, and the commit with whether its files are unchanged.
 
-    gpu_names: the GPUs' models, None if nvidia-smi does not tell them. The commit is None if the
+    gpu: the setting, which of the visible GPUs to use; a training uses one, whatever else there is.
+    gpu_names: its model, None if nvidia-smi does not tell it. The commit is None if the
     project is not a git repository of its own that tracks this file, as a copy inside another
     repository is not.
     """
@@ -23,11 +24,11 @@ def environment():
     if top and os.path.samefile(top, ROOT) and _git("ls-files", "--error-unmatch", __file__):
         commit = _git("rev-parse", "HEAD")
         changes = _git("status", "--porcelain", "--untracked-files=no")
-    gpus = len(tf.config.experimental.list_physical_devices("GPU"))
+    gpus = min(len(tf.config.experimental.list_physical_devices("GPU")), 1)
     return {"python": platform.python_version(), "tensorflow": tf.version.VERSION,
             "numpy": np.__version__, "machine": platform.machine(), "processor": _processor(),
             "system": platform.platform(), "cores": len(os.sched_getaffinity(0)),
-            "gpus": gpus, "gpu_names": _gpu_names() if gpus else [],
+            "gpus": gpus, "gpu_names": _gpu_names(int(gpu or 0)) if gpus else [],
             "git_commit": commit, "git_clean": None if changes is None else changes == ""}
 
 
@@ -36,11 +37,11 @@ def _git(*words):
     return _output(("git", "-C", ROOT) + words, variables)
 
 
-def _gpu_names():
+def _gpu_names(number):
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = _output(("nvidia-smi", "--query-gpu=name", "--format=csv,noheader") +
                     (("--id=" + visible,) if visible else ()))
-    return names and names.splitlines()
+    return names and names.splitlines()[number:number + 1] or None
 
 
 def _output(command, variables=None):

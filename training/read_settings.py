@@ -186,6 +186,9 @@ class _Reader(object):
             given["cell_hyperparameters"] = dict(own, **given["cell_hyperparameters"])
         published = self.settings(saved, ()).published()
         before, changes = dict(saved, **own), {}
+        for name, other in (("prompt", "prompt_file"), ("prompt_file", "prompt")):
+            if given.get(name) and before.get(other):
+                given.setdefault(other, "")  # the new one replaces it
         for name in given:
             value = published.get(name) if given[name] is None else given[name]
             if name not in FOLDERS and before.get(name) != value:

@@ -57,7 +57,7 @@ class RunFolder(object):
         which a resumed run continues.
         """
         if trained_in is None:
-            trained_in = environment()
+            trained_in = environment(self.settings.gpu)
             if self.begun:
                 trained_in = self._continued(self.environment(), trained_in)
         save_json(self.file("settings.json"), dict(

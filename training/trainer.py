@@ -30,7 +30,7 @@ class Trainer(object):
     (seed, epoch). So a run that was resumed, in mid-epoch too, computes what one never interrupted
     would have. Only the count of skipped steps starts from 0 again.
 
-    started: time.monotonic() when the experiment began; until the first step all is start-up.
+    started: when the experiment began (time.monotonic()). trained: whether this process trained.
     """
 
     def __init__(self, settings, model, data, run, started=None):
@@ -41,7 +41,7 @@ class Trainer(object):
         self.journal = Journal(settings, model, data, run)
         self.interruption = Interruption()
         self._started = time.monotonic() if started is None else started
-        self._carried, self._skipped_steps = None, 0
+        self._carried, self._skipped_steps, self.trained = None, 0, False
         self._last = Checkpoint(tf.global_variables())
         self._best = Checkpoint(tf.trainable_variables())
         self.session = tf.Session(config=model.session_config)
@@ -146,15 +146,15 @@ class Trainer(object):
 
     def _begin(self):
         self.journal.model(self.session)
-        finished = self.stopping.reason is not None
+        progress, self.trained = self.progress, self.stopping.reason is None
         if self.run.existing:
-            self.run.save_settings(self.run.environment() if finished else None,
-                                   self.progress["step"])
-        if self.run.begun and not finished:
-            remove(self.run.path, "results.json")  # they are true no longer
-            batches = self.data.batches("train", self.progress["epoch"])
-            self.journal.resumed(self.progress, len(batches))
-        self.progress["startup_seconds"] += time.monotonic() - self._started
+            trained_in = None if self.trained else self.run.environment()
+            self.run.save_settings(trained_in, progress["step"])
+        if self.trained:
+            if self.run.begun:
+                remove(self.run.path, "results.json")  # they are true no longer
+                self.journal.resumed(progress, len(self.data.batches("train", progress["epoch"])))
+            progress["startup_seconds"] += time.monotonic() - self._started
         self.clock = Clock(self.settings.checkpoint_minutes)
 
     def _train_step(self, batch):
