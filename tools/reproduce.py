@@ -86,7 +86,7 @@ def _parser(constants):
                         help="trainings at a time, each with its part of the cores, or "
                              "with a GPU of its own (default: 1)")
     parser.add_argument("--tuned", action="store_true",
-                        help="the settings of our sweep's winner in results/, not the published ones")
+                        help="the settings of the winner of our sweep in results/")
     parser.add_argument("--check", metavar="RUN", help="the folder of a published run to check")
     parser.add_argument("--epochs_to_check", default=1, metavar="N",
                         type=int_option("--epochs_to_check", 1),
