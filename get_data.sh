@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Downloads, checks and arranges the data sets. Try: bash get_data.sh --help
 # Needs any Python from 3.6 on, without packages; the work is done by tools/get_data.py.
-here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)" || exit 2
+here="$(CDPATH='' cd -- "$(dirname "${BASH_SOURCE[0]}")" && pwd)" || exit 2
 
 # A candidate is tried by running it: a pyenv shim may be on PATH and yet fail, and some builds lack ssl or zlib.
 for candidate in "${PYTHON:-}" python3 python "${PYENV_ROOT:-$HOME/.pyenv}"/versions/*/bin/python3 \

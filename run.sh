@@ -5,7 +5,9 @@
 # bash run.sh --environment_only makes the environment and trains nothing.
 source "$(dirname -- "${BASH_SOURCE[0]}")/tools/environment.sh"
 prepare_environment
+project=$PWD
 if [[ ${1:-} == --environment_only ]]; then
     exit
 fi
-exec "$environment_python" -u mm_main.py --data_set_name "Bach Chorales" --cell_name RRU "$@"
+cd -- "$caller"  # where relative paths in the options begin
+exec "$project/$environment_python" -u "$project/mm_main.py" --data_set_name "Bach Chorales" --cell_name RRU "$@"

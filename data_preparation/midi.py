@@ -1,5 +1,6 @@
 """MIDI files as steps of notes on the 88 keys of a piano."""
 
+import itertools
 import os
 from collections import Counter, namedtuple
 
@@ -42,10 +43,10 @@ def read_song(path, steps_per_quarter, outside="shift"):
             raise UserError("%s has %d bytes, more than any piece of music" % (path, size))
         file = mido.MidiFile(path)
         # The tracks of type 2 are pieces of their own, one after another.
-        tracks = file.tracks if file.type == 2 else [file.merged_track]
+        pieces = [[track] for track in file.tracks] if file.type == 2 else [file.tracks]
         notes, left_out, begin = [], Counter(), 0.0
-        for track in tracks:
-            begin = _play(track, _beats_per_tick(file.ticks_per_beat), begin, notes, left_out)
+        for tracks in pieces:
+            begin = _play(tracks, _ticks_per_beat(file.ticks_per_beat), begin, notes, left_out)
     notes = np.array(notes, float).reshape(-1, 3)
     starts = np.floor(notes[:, 1] * steps_per_quarter + 0.5)
     ends = np.maximum(np.floor(notes[:, 2] * steps_per_quarter + 0.5), starts + 1)
@@ -57,47 +58,64 @@ def read_song(path, steps_per_quarter, outside="shift"):
                 dict(left_out))
 
 
-def _beats_per_tick(division):
-    """A function from the tempo, microseconds a beat, to the beats in a tick of the file.
+def _ticks_per_beat(division):
+    """A function from the tempo, microseconds a beat, to the ticks of the file in a beat.
 
     division: ticks a beat; if it is negative, its bytes are frames a second and ticks a frame.
     """
     if division > 0:
-        return lambda tempo: 1.0 / division
+        return lambda tempo: division
     frames, ticks = -(division >> 8), division & 0xff
     if not frames or not ticks:
         raise ValueError("its time division is %d" % division)
     frames = 30000 / 1001 if frames == 29 else frames
-    return lambda tempo: 1e6 / (frames * ticks * tempo)
+    return lambda tempo: frames * ticks * tempo / 1e6
 
 
-def _play(track, beats_per_tick, begin, notes, left_out):
-    """Append (note, start, end), in beats, of all notes of a track; returns where it ends."""
-    now, length, sounding = begin, beats_per_tick(500000), {}
+def _play(tracks, ticks_per_beat, begin, notes, left_out):
+    """Append (note, start, end), in beats, of all notes of simultaneous tracks.
+
+    Returns where they end. A track's note is ended by its own track alone, as two hands may share
+    a channel.
+    """
+    now, rate, sounding, struck_again = begin, ticks_per_beat(500000), {}, {}
+    since = begin, 0  # the beat and the tick from which the rate holds: so no error adds up
 
     def end(key):
         start = sounding.pop(key)
         if start == now:
             left_out["notes without a length"] += 1
         else:
-            notes.append((key[1], start, now))
+            notes.append((key[-1], start, now))
 
-    for message in track:
-        now += message.time * length
-        if message.type == "set_tempo":
-            length = beats_per_tick(max(message.tempo, 1))
+    for tick, track, message in _events(tracks):
+        now = since[0] + (tick - since[1]) / rate
+        if message.type == "set_tempo" and ticks_per_beat(max(message.tempo, 1)) != rate:
+            since, rate = (now, tick), ticks_per_beat(max(message.tempo, 1))
         elif message.type in ("note_on", "note_off"):
-            key = message.channel, message.note
-            if key in sounding:  # a note that is struck again ends there
+            key = track, message.channel, message.note
+            strikes = message.type == "note_on" and message.velocity > 0
+            if strikes and message.channel == _DRUMS:
+                left_out["drums"] += 1
+            elif strikes:
+                if sounding.get(key, now) < now:  # a note that is struck again ends there
+                    end(key)
+                    struck_again[key] = now
+                sounding[key] = now
+            elif key in sounding and struck_again.pop(key, None) != now:  # else it ended there
                 end(key)
-            if message.type == "note_on" and message.velocity:
-                if message.channel == _DRUMS:
-                    left_out["drums"] += 1
-                else:
-                    sounding[key] = now
     for key in list(sounding):
         end(key)
     return now
+
+
+def _events(tracks):
+    """(tick, number of the track, message) of all that is in tracks, in the order of time."""
+    found = []
+    for number, track in enumerate(tracks):
+        ticks = itertools.accumulate(message.time for message in track)
+        found += [(tick, number, message) for tick, message in zip(ticks, track)]
+    return sorted(found, key=lambda event: event[0])
 
 
 def _on_keyboard(notes, outside, left_out):

@@ -17,6 +17,8 @@ from files.project import existing_path
 # of the others that cannot be; `help`: what each of the settings means.
 OwnData = namedtuple("OwnData", "name option others find check help")
 
+READER = 2  # raised when files are read in another way: data that are there are prepared again
+
 _OPTIONS = {"OwnText": "own_text", "OwnMusic": "own_music"}
 
 

@@ -1,10 +1,13 @@
 """A user's own text, of any size, read in pieces: its files, its symbols and its ids."""
 
 import codecs
+import functools
 import gzip
 import io
 import os
 import re
+import sys
+import unicodedata
 from collections import Counter
 
 import numpy as np
@@ -22,7 +25,6 @@ PIECE = 1 << 20  # characters
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"),
           (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
           (codecs.BOM_UTF16_BE, "utf-16"))
-_WORD = re.compile(r"\n|\w+(?:['’]\w+)*|[^\w\s]")
 _BLANK = re.compile(r"\s\S*\Z")
 
 
@@ -36,14 +38,14 @@ def find(given):
         return {os.path.basename(path): path}
     if os.path.exists(path):
         raise UserError("own_text is %s, which is neither a file nor a folder" % path)
-    if len(paths) not in (1, len(SPLITS)):
+    present = [path for path in paths if os.path.exists(path)]
+    if not present:
+        return {}
+    if len(paths) != len(SPLITS):
         raise UserError("own_text names %d files" % len(paths),
                         "name one, or three as train,valid,test without commas in their paths")
-    present = [path for path in paths if os.path.exists(path)]
-    if len(present) not in (0, len(paths)):
+    if len(present) < len(paths):
         raise UserError("%s is missing" % next(path for path in paths if path not in present))
-    if len(paths) == 1 or not present:
-        return {}
     return dict(zip(SPLITS, paths))
 
 
@@ -146,7 +148,18 @@ def words(paths):
 
 def split_words(text):
     """The words of a piece of text, see `words`."""
-    return ["<eos>" if word == "\n" else word for word in _WORD.findall(text)]
+    return ["<eos>" if word == "\n" else word for word in _word().findall(text)]
+
+
+@functools.lru_cache(maxsize=None)
+def _word():
+    """The pattern of a word. To Python the marks that combine with a letter, as the vowel signs
+    of Hindi, are no part of a word, nor are the joiners and the soft hyphen within one. Most signs
+    are ASCII, and passed over at once."""
+    signs = map(chr, range(sys.maxunicode + 1))
+    marks = "".join(sign for sign in signs if unicodedata.category(sign)[0] == "M")
+    letters = r"\w+(?:(?![\x00-\x7f])[\u200c\u200d\u00ad%s]+\w*)*" % re.escape(marks)
+    return re.compile(r"\n|%s(?:['’]%s)*|[^\w\s]" % (letters, letters))
 
 
 def encoded_words(raw):

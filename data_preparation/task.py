@@ -122,7 +122,7 @@ class Task(object):
                     print_line("%s: %s is not there: %s\n" % (name, missing[0], place.fetch_hint))
                     continue
                 if place.folder not in done:
-                    done.add(self._prepare(name, place, again=True))
+                    done.add(self._prepare(name, place))
                 _analyse(self._data_class(settings, place), place)
             except UserError as error:
                 print_error("error: %s" % error)
@@ -182,7 +182,7 @@ class Task(object):
                  for name, value in dict({self._own.option: given}, **options).items()]
         folder = os.path.join(folder, own.ready_name(settings, options))
         sources = self._own_sources(given, os.path.exists(folder))
-        options = dict(options, files=list(sources)) if sources else options
+        options = dict(options, files=list(sources), reader=own.READER) if sources else options
         command = "run `%s %s`" % (prepare, " ".join(words))
         return Place(sources, options, folder, "give another --" + self._own.option, command)
 

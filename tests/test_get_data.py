@@ -1,6 +1,7 @@
 """get_data.sh and its tools, against a local HTTP server with small made-up files."""
 
 import contextlib
+import errno
 import hashlib
 import http.server
 import io
@@ -18,7 +19,7 @@ import zipfile
 
 import pytest
 
-from tools import get_data
+from tools import download, get_data
 from tools.download import MIRROR_RECORD
 from data_preparation.sources import DOWNLOADS, Download, File
 from files.errors import UserError, run_as_script
@@ -322,6 +323,33 @@ def test_any_half_fetched_file_ends_well(run, server, tmp_path, held, ranges):
     assert contents(tmp_path / "data") == {SONGS: MUSIC}
     assert server.asked("/two/Old Songs.pickle") == []
     assert server.asked("/one/Old Songs.pickle")[0] == "bytes=%d-" % len(held)
+
+
+def test_a_page_in_place_of_the_file_does_not_cost_what_is_there(run, server, tmp_path):
+    server.files["/one/Old Songs.pickle"] = b"<html>this domain is for sale</html>"
+    (tmp_path / "data" / "mm" / "unchanged").mkdir(parents=True)
+    (tmp_path / "data" / (SONGS + ".part")).write_bytes(MUSIC[:200000])
+    server.no_range.add("/one/Old Songs.pickle")
+    status, output = run("--only", "Old Songs")
+    assert status == 0 and "no: it has 36 bytes, fewer than are here already" in output
+    assert server.asked("/two/Old Songs.pickle") == ["bytes=200000-"]
+    assert contents(tmp_path / "data") == {SONGS: MUSIC}
+
+
+def test_a_full_disk_in_unpacking_does_not_cost_the_archive(run, server, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(download, "_copy", full_disk)
+        status, output = run("--only", "words")
+    assert status == 1 and "simple.tgz: No space left on device" in output.replace("[Errno 28] ", "")
+    assert list(contents(tmp_path / "data")) == ["lm/unchanged/simple.tgz.part"]
+    del server.requests[:]
+    assert run("--only", "words")[0] == 0
+    whole = len(server.files["/one/simple.tgz"])
+    assert server.requests == [("/one/simple.tgz", "bytes=%d-" % whole)]
+
+
+def full_disk(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_an_unreachable_host_is_tried_once(run, downloads, tmp_path, monkeypatch, capsys):
@@ -669,7 +697,9 @@ def test_the_script_runs_from_any_folder_with_the_users_mirror(tmp_path):
 
 
 def test_the_script_explains_itself_and_names_a_wrong_set(tmp_path):
-    result = launch(os.path.join(ROOT, "get_data.sh"), "--help")
+    here = os.path.basename(ROOT)
+    result = launch(os.path.join(here, "get_data.sh"), "--help", folder=os.path.dirname(ROOT),
+                    CDPATH=".:/tmp")
     assert result.returncode == 0
     assert "RRU_DATA_MIRROR" in result.stdout and "Piano-midi.de" in " ".join(result.stdout.split())
     result = launch(os.path.join(ROOT, "get_data.sh"), "--only", "enwik9",

@@ -167,6 +167,19 @@ def test_data_that_are_prepared_again_from_others_while_in_use_are_refused(tmp_p
         in_training.batches("test")
 
 
+def test_an_analysis_does_not_disturb_who_uses_the_data(tmp_path, monkeypatch, capsys):
+    test_mm_utils.write_source(tmp_path, test_mm_utils.made_up_splits())
+    in_training = music(tmp_path)
+
+    def write(*_):
+        raise AssertionError("prepared again")
+    monkeypatch.setattr(ready_files, "write", write)
+    monkeypatch.setattr(mm_utils.TASK, "_sources", {test_mm_utils.NAME: [
+        test_mm_utils.NAME + ".pickle"]})
+    assert test_mm_utils.run(monkeypatch, capsys, tmp_path)[0] == 0
+    assert len(in_training.batches("test")) > 0
+
+
 @pytest.mark.parametrize("fraction, label", [
     (1, "text8"), (0.125, "12.5 % of the full text8"),
     (None, "other data than the published text8")])

@@ -102,6 +102,36 @@ def test_notes_struck_again_or_never_ended_are_kept(tmp_path):
     assert steps(path, 1) == [[60], [60], [60, 65]]
 
 
+def test_tracks_that_share_a_channel_end_their_own_notes(tmp_path):
+    held, short = [on(0, 60), off(4 * 480, 60)], [on(480, 60), off(480, 60)]
+    assert steps(write(tmp_path / "held.mid", held, short), 1) == [[60]] * 4
+    assert steps(write(tmp_path / "doubled.mid", held, [on(0, 60), off(480, 60)]), 1) == [[60]] * 4
+    first, then = [on(0, 60), off(480, 60)], [on(480, 60), off(480, 60)]
+    for number, tracks in enumerate([(first, then), (then, first)]):
+        song = midi.read_song(write(tmp_path / ("%d.mid" % number), *tracks), 1)
+        assert np.flatnonzero(song.keys[:, 60 - 21]).tolist() == [0, 1] and song.left_out == {}
+
+
+def test_the_end_of_a_note_may_stand_behind_the_next_one_of_its_key(tmp_path):
+    path = write(tmp_path / "a.mid", [on(0, 60), on(480, 60), off(0, 60), off(960, 60)])
+    song = midi.read_song(path, 1)
+    assert np.flatnonzero(song.keys[:, 60 - 21]).tolist() == [0, 1, 2] and song.left_out == {}
+    doubled = write(tmp_path / "b.mid", [on(0, 60), on(0, 60), off(480, 60), off(0, 60)])
+    assert midi.read_song(doubled, 1).left_out == {} and steps(doubled, 1) == [[60]]
+
+
+@pytest.mark.parametrize("ticks", [24, 192, 384, 480, 1024])
+def test_events_between_notes_do_not_move_them(tmp_path, ticks):
+    sixteenths = [message(kind, ticks // 4 * (kind == "note_off"), 60 + number % 12)
+                  for number in range(800) for kind in ("note_on", "note_off")]
+    pedal = [mido.Message("control_change", control=64, value=0, time=1 + number % 7)
+             for number in range(800 * (ticks // 4) // 4)]
+    tempi = [mido.MetaMessage("set_tempo", tempo=400000 + number, time=number)
+             for number in range(50)]
+    plain = steps(write(tmp_path / "plain.mid", sixteenths, ticks=ticks))
+    assert steps(write(tmp_path / "more.mid", sixteenths, pedal, tempi, ticks=ticks)) == plain
+
+
 def test_drums_are_left_out_and_channels_are_apart(tmp_path):
     path = write(tmp_path / "a.mid", [on(0, 60), on(0, 36, channel=9), on(0, 60, channel=1),
                                       off(480, 60), off(0, 36, channel=9), off(480, 60, channel=1)])

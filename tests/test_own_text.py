@@ -106,6 +106,22 @@ def test_three_files_are_the_three_splits(tmp_path):
     assert whole(load(tmp_path, comma)) == NOVEL
 
 
+def test_a_text_with_a_comma_in_its_name_that_is_gone_is_read_from_its_prepared_data(tmp_path):
+    path = write(tmp_path / "Austen, Emma.txt", NOVEL)
+    load(tmp_path, path)
+    os.remove(str(path))
+    assert whole(load(tmp_path, path)) == NOVEL
+    with pytest.raises(UserError, match="but there is no such file or folder"):
+        load(tmp_path, tmp_path / "Bront\u00eb, Jane Eyre.txt")
+
+
+def test_words_keep_the_marks_that_combine_with_their_letters():
+    for word in ("\u0939\u093f\u0928\u094d\u0926\u0940", "nai\u0308ve", "cafe\u0301's",
+                 "\u05e9\u05b8\u05c1\u05dc\u05d5\u05b9\u05dd", "\u0645\u06cc\u200c\u062e",
+                 "ta\u00adble"):
+        assert own_text.split_words("a %s, b" % word) == ["a", word, ",", "b"]
+
+
 def test_words_have_marks_of_punctuation_and_line_ends(tmp_path):
     data = load(tmp_path, write(tmp_path / "novel.txt", NOVEL), own_unit="word")
     first = data.decode(data.tokens("train"))[:70]

@@ -13,7 +13,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from files.errors import UserError
-from files.output import is_terminal, printable
+from files.output import is_terminal, print_line, printable
 from files.reading import file_digest
 from files.writing import open_own, save_json
 
@@ -30,7 +30,7 @@ class Rejected(Exception):
 
 def log(text):
     """Print a line, over the progress line if there is one."""
-    print(("\r\033[K" if is_terminal(sys.stdout) else "") + text, flush=True)
+    print_line(("\r\033[K" if is_terminal(sys.stdout) else "") + text)
 
 
 def show_progress(name, done, total):
@@ -118,6 +118,8 @@ def fetch(url, part, name, most):
         done = offset if resumed else 0
         length = response.headers.get("Content-Length") or ""
         total = done + int(length) if re.match("[0-9]{1,15}$", length) else None
+        if total is not None and total < offset <= most:  # such as a page: the file has moved
+            raise ConnectionError("it has {:,} bytes, fewer than are here already".format(total))
         with open_own(part, "ab" if resumed else "wb") as file:
             for chunk in iter(lambda: response.read(CHUNK), b""):
                 done += len(chunk)
@@ -202,6 +204,8 @@ def unpack(download, part, folder):
     except Rejected:
         raise
     except Exception as error:  # a damaged archive can raise nearly anything
+        if isinstance(error, OSError) and error.errno:  # it is the disk's, not the archive's
+            raise
         raise Rejected("it cannot be unpacked (%s)" % error)
     if wanted:
         raise Rejected("the archive holds no " + ", ".join(sorted(wanted)))

@@ -1,6 +1,7 @@
-# Sourced by run.sh and test.sh. It goes to the repository root; prepare_environment then sets environment_python
-# to the interpreter of an environment with the packages of requirements.txt, or of requirements-tf2.txt where no
-# Python for TensorFlow 1.15 can be had, and makes that where it is missing. RRU_TF=1 or 2 forces one of the two.
+# Sourced by run.sh and test.sh. It goes from the folder $caller to the repository root; prepare_environment then
+# sets environment_python to the interpreter of an environment with the packages of requirements.txt, or of
+# requirements-tf2.txt where no Python for TensorFlow 1.15 can be had, and makes that where it is missing. RRU_TF=1
+# or 2 forces one of the two.
 # With --help they print the comment at their top, and end.
 #
 # The last step of making an environment records the checksum of its list of packages. A folder without this record
@@ -18,6 +19,7 @@ fi
 if [[ ${PYTHON:-} == */* && $PYTHON != /* ]]; then
     PYTHON=$PWD/$PYTHON
 fi
+caller=$PWD
 CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
 conda_packages=environment.yml
