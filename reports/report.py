@@ -34,9 +34,10 @@ def final(trainer):
     trainer.load_best()
     run, settings = trainer.run, trainer.settings
     evaluated = ("valid", "test") if settings.evaluate_on_test else ("valid",)
+    counted = evaluated if run.other_data else ("train",) + evaluated
     results = dict(_identity(trainer), **_training(trainer))
     results.update(
-        counts={split: trainer.data.stats(split) for split in ("train",) + evaluated},
+        counts={split: trainer.data.stats(split) for split in counted},
         baseline={split: trainer.data.baseline(split) for split in evaluated})
     for split in evaluated:
         results[split] = trainer.evaluate(split)

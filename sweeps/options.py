@@ -36,6 +36,7 @@ def command_of(settings, point):
 
 def continuing_command(settings):
     """The command that continues a sweep here, with what was given that changes no number, too."""
+    settings = settings.changed(retry_failed=False)  # those that are to be retried are marked
     words = option_words({name: settings.values[name] for name in sorted(settings.given)
                           if settings.constants[name].group in ("Run", "GPU") and name != "name"})
     return " ".join([settings.command(here=True)] + [shlex.quote(word) for word in words])

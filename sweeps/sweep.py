@@ -76,6 +76,7 @@ class Sweep(object):
             record for record in found if record["loss"] is None and (
                 settings.retry_failed or record.get("retried"))]
         self.records = [record for record in found if record not in self._failed_before]
+        self._begin_retries()
         self._unclear = []  # records of trials of which it is not known whether the point failed
         self._in_a_row = []  # of the last trials that told nothing of their points: kind, reason
         self.size = max(self._size(), len(self.records))
@@ -139,7 +140,7 @@ class Sweep(object):
         taken = [record["trial"] for record in ended] + [trial.number for trial in running]
         for record in self._failed_before:
             if record["trial"] not in taken:
-                return self._retry(record)
+                return options.make_trial(self, record["trial"], record["point"])
         if len(taken) >= self.size:
             return None
         for number in begun_trials(self.run.path):
@@ -153,17 +154,17 @@ class Sweep(object):
         point = next_point(self.settings.search_method, self.space, begun, seed)
         return None if point is None else options.make_trial(self, number, point)
 
-    def _retry(self, record):
-        """The trial of a record that failed: what it left is removed, once.
+    def _begin_retries(self):
+        """Remove what the trials left that are tried again, and mark their records.
 
-        If the new training is interrupted, its record is marked, so that it is resumed next time.
+        So the next call, which need not ask for it, resumes them if this one is interrupted.
         """
-        trial = options.make_trial(self, record["trial"], record["point"])
-        if not record.get("retried"):
-            shutil.rmtree(trial.folder, ignore_errors=True)
+        new = [record for record in self._failed_before if not record.get("retried")]
+        for record in new:
+            shutil.rmtree(self.run.file(trial_name(record["trial"])), ignore_errors=True)
             record["retried"] = True
+        if new:
             self._write_records()
-        return trial
 
     def add(self, record, kind=DONE):
         """Take the record of a trial that ended, and whether it is DONE, AGAIN or UNCLEAR.

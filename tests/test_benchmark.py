@@ -69,6 +69,14 @@ def test_where_our_path_fails_the_others_are_ended():
     assert other._process.returncode < 0
 
 
+def test_where_tensorflows_own_loop_fails_it_is_left_out(capsys):
+    others = [benchmark.Worker(sys.executable, MATMUL),
+              benchmark.Worker("/bin/false", dict(cell="RRU", path="dynamic_rnn"))]
+    row, = benchmark.measure(others, 1)
+    assert row["path"] == "matmul" and row["steps"] == 1
+    assert "left out: RRU by dynamic_rnn ended early" in capsys.readouterr().err
+
+
 def test_a_worker_that_dies_between_its_steps_is_told(monkeypatch):
     worker = benchmark.Worker(sys.executable, MATMUL)
     wait = benchmark.Worker.wait

@@ -14,7 +14,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CHECK = """
 import numpy as np
 given = {}
-for name, value in [("inputs", np.ones((5, 2, 88))), ("lengths", [5, 3]), ("dropout", 0.5)]:
+for name, value in [("inputs", np.ones((5, 2, 88))), ("lengths", [5, 3]), ("dropout", 0.5),
+                    ("step", 7)]:
     if name in globals():
         given[globals()[name]] = value
 if "gradients" not in globals():

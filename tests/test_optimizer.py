@@ -110,3 +110,15 @@ def test_scaled_step_is_left_out_where_a_gradient_is_not_finite():
             np.testing.assert_array_equal(old, new)
         session.run(step, {factor: 1.0})
         assert (session.run(w) < 1).all()
+
+
+@pytest.mark.parametrize("loss_scale", [None, 8.0])
+def test_what_the_loss_does_not_depend_on_stays_as_it_is(loss_scale):
+    with tf.Graph().as_default(), tf.Session() as session:
+        weights = [tf.get_variable(name, initializer=tf.ones([2])) for name in ("used", "unused")]
+        optimizer = RectifiedAdam(0.01, True, 1.5)
+        update = optimizer.minimize(tf.reduce_sum(weights[0] ** 2), weights, loss_scale)
+        session.run(tf.global_variables_initializer())
+        session.run(update)
+        used, unused = session.run(weights)
+        assert (used < 1).all() and (unused == 1).all()

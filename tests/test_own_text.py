@@ -17,6 +17,7 @@ import lm_utils
 from data_preparation import own_text, ready_files, texts
 from data_preparation.own import data_set_title
 from files.errors import TrainingFailed, UserError
+from files.reading import load_json
 from sweeps.search_space import search_space
 from training.run_folder import run_path
 from training.read_settings import read_settings
@@ -360,6 +361,10 @@ def test_weights_refuse_another_vocabulary(tmp_path):
     text.write_text("It was a mark and stordy night. " * 100)
     lm_main.main(["--evaluate", str(run), "--other_data", "True"])
     assert (run / "results-other-data.json").exists()
+    text.write_text("It was a dark and stormy night. It was a")  # its training part is not read
+    lm_main.main(["--evaluate", str(run), "--other_data", "True"])
+    counts = load_json(str(run / "results-other-data.json"))["counts"]
+    assert set(counts) == {"valid", "test"}
     lm_main.main(["--sample", str(run)])  # a sample needs the vocabulary only
     text.write_text("Yt was a dark and stormy night. " * 100)
     with pytest.raises(UserError, match="was made with another vocabulary: put its data back"):

@@ -109,6 +109,26 @@ def test_loss_of_the_outputs_alone(case):
 
 
 @pytest.mark.parametrize("case", ["rru", "gru", "lstm", "mogrifier"])
+def test_masks_and_states_may_be_arrays_pairs_and_of_unknown_size(case):
+    cell, rng = CASES[case][0](), np.random.RandomState(9)
+    x = rng.normal(size=(5, 2, 3)).astype("float32")
+    mask = rng.randint(0, 2, (5, 2, cell.mask_size(3))) * 2.0
+    arrays = [values.astype("float32") for values in random_states(cell, 2, rng)]
+    plain = state_like(cell, [tf.constant(values) for values in arrays])
+    expected = tf.nest.flatten(sequence(cell, x, plain, tf.constant(mask, tf.float32)))
+    unknown = [tf.placeholder_with_default(values, [None, None]) for values in arrays]
+    single = len(arrays) == 1
+    with tf.Session() as session:
+        load(cell, random_weights(cell, 3, rng), session)
+        expected = session.run(expected)
+        for state in (arrays, unknown):
+            state = state[0] if single else tuple(state)
+            got = session.run(tf.nest.flatten(sequence(cell, x, state, mask)))
+            for one, other in zip(got, expected):
+                np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("case", ["rru", "gru", "lstm", "mogrifier"])
 def test_a_state_carried_from_window_to_window(case):
     cell = CASES[case][0]()
     x = tf.constant(np.random.RandomState(7).normal(size=(8, 2, 3)))

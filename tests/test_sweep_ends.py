@@ -19,7 +19,7 @@ from files.errors import UserError
 from files.progress import BAR_FILE, counted
 from files.project import call_of
 from reports.publishing import publish_sweep
-from sweeps import progress, spark
+from sweeps import options, progress, spark
 from sweeps import sweep as sweep_module
 from sweeps import trial as trial_module
 from sweeps import winner
@@ -182,6 +182,25 @@ def test_a_sweep_follows_no_link(toy, tmp_path):
             spark.search(sweep)
         sweep.search()
     assert not (tmp_path / "target").exists() and len(recorded(toy)) == 1
+
+
+def test_the_command_that_continues_tries_what_is_left_and_nothing_twice(toy):
+    toy.orders(t1="nan", t2="nan", t3="nan")
+    words = ["--sweep_trials", "4"]
+    with toy.open(*words) as sweep:
+        sweep.search()
+    toy.orders(t1="nan", t2="broken")
+    with toy.open(*words, "--retry_failed", "True") as sweep:
+        assert "--retry_failed True" not in options.continuing_command(sweep.settings)
+        with pytest.raises(UserError, match="3 times in a row"):
+            sweep.search()
+    toy.orders(t1="nan")
+    done = len(toy.calls())
+    for _ in range(2):  # without --retry_failed, as the command has it
+        with toy.open(*words) as sweep:
+            sweep.search()
+    assert [bool(record["reason"]) for record in recorded(toy)].count(True) == 1
+    assert len(toy.calls()) == done + 2
 
 
 def test_failures_are_kept_until_they_are_tried_again(toy):

@@ -17,8 +17,6 @@ import datetime
 import itertools
 import json
 import os
-import resource
-import statistics
 import subprocess
 import sys
 import time
@@ -26,7 +24,6 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
-# Nothing here may import the environment's packages: the interpreter with PyTorch has none.
 from files.errors import OneLineParser, UserError, run_as_script
 from files.writing import save_json
 from training.options import int_option
@@ -38,113 +35,17 @@ SHAPES = {"music": {"D": 88, "N": 1034, "B": 16, "T": 200, "output_size": 64},
 COLUMNS = {"RRU": None, "GRU": 3, "LSTM": 4, "MogrifierLSTM": 4}
 TF_PATHS = ("sequence", "dynamic_rnn", "matmul")
 IN_TORCH = ("GRU", "LSTM")
-PRODUCTS = 50  # of the chain that "matmul" times
+STEPS = os.path.join(ROOT, "tools", "benchmark_steps.py")
 REST = 0.1  # seconds before a turn: the threads of the path before still spin for a moment
 
 
-def tensorflow():
-    """Import TensorFlow as the scripts do, and keep freed memory as they do."""
-    from training.memory import keep_freed_memory
-    from training.quiet_tensorflow import tf
-    keep_freed_memory()
-    return tf
-
-
-def fetching(tf, tensors, feed=None):
-    """Initialise the variables; returns a function that fetches `tensors` once."""
-    session = tf.Session()
-    session.run(tf.global_variables_initializer())
-    return lambda: session.run(tensors, feed)
-
-
-def cell_step(spec):
-    """(step, parameters, version) of one layer by TensorFlow, with the paper's optimizer."""
-    tf = tensorflow()
-    import numpy as np
-    from cells import registry
-    from cells.fast import unroll
-    from training.optimizer import RectifiedAdam
-
-    own = registry.published_hyperparameters(spec["cell"], None)
-    if "output_size" in own:
-        own["output_size"] = spec["output_size"]
-    cell = registry.make_cell(spec["cell"], spec["N"], own)
-    x = tf.placeholder(tf.float32, [None, None, spec["D"]])
-    outputs, _ = unroll([cell], x, path=spec["path"])
-    loss = tf.reduce_mean(tf.square(outputs))
-    update = RectifiedAdam(1e-3, True, 1.5).minimize(loss, tf.trainable_variables())
-    inputs = np.random.RandomState(1).normal(size=(spec["T"], spec["B"], spec["D"]))
-    parameters = sum(weight.shape.num_elements() for weight in cell.weights.values())
-    return fetching(tf, [loss, update], {x: inputs}), parameters, tf.__version__
-
-
-def matmul_step(spec):
-    """(step, parameters, version) of a chain of products of B rows, N to K columns and back."""
-    tf = tensorflow()
-    batch, units, columns = spec["B"], spec["N"], spec["columns"]
-    glorot = tf.glorot_uniform_initializer()
-    there = tf.get_variable("there", [units, columns], tf.float32, glorot)
-    back = tf.get_variable("back", [columns, units], tf.float32, glorot)
-    h = tf.Variable(tf.random.normal([batch, units]))
-    for _ in range(PRODUCTS // 2):
-        h = tf.matmul(tf.matmul(h, there), back)
-    # The flops of the products, as parameters: 6 T of them make up for 2 for each product.
-    return fetching(tf, h[:, 0]), units * columns * PRODUCTS / (3.0 * spec["T"]), tf.__version__
-
-
-def torch_step(spec):
-    """(step, parameters, version) of PyTorch's own layer of the same size, with Adam."""
-    import torch
-
-    layer = getattr(torch.nn, spec["cell"])(spec["D"], spec["N"])
-    optimizer = torch.optim.Adam(layer.parameters(), lr=1e-3, foreach=True)
-    x = torch.randn(spec["T"], spec["B"], spec["D"])
-
-    def step():
-        optimizer.zero_grad()
-        loss = layer(x)[0].square().mean()
-        loss.backward()
-        optimizer.step()
-        return loss.item()
-
-    parameters = sum(weight.numel() for name, weight in layer.named_parameters()
-                     if not name.startswith("bias_hh"))  # PyTorch has two biases, we one
-    return step, parameters, "PyTorch " + torch.__version__
-
-
-STEPS = {"sequence": cell_step, "dynamic_rnn": cell_step, "matmul": matmul_step,
-         "torch": torch_step}
-
-
-def work(spec):
-    """Make a step for each line of standard input, then print the row of all as JSON."""
-    step, parameters, version = STEPS[spec["path"]](spec)
-    step()
-    seconds = []
-    print("ready", flush=True)
-    for _ in sys.stdin:
-        step()  # brings what other processes pushed out of the caches back into them
-        start = time.perf_counter()
-        step()
-        seconds.append(time.perf_counter() - start)
-        print("done", flush=True)
-    median = statistics.median(seconds)
-    flops = 6.0 * parameters * spec["B"] * spec["T"]  # 2 forward and 4 backward for a weight
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** 20
-    print(json.dumps({
-        "shape": spec["shape"], "cell": spec["cell"], "path": spec["path"], "version": version,
-        "tensorflow": None if spec["path"] == "torch" else version, "steps": len(seconds),
-        "step_seconds": round(median, 5), "gflops": round(flops / median / 1e9, 3),
-        "peak_rss_gb": round(peak, 2)}))
-
-
 class Worker(object):
-    """A process that makes the steps of `spec`."""
+    """A process that makes the steps of `spec`, see benchmark_steps.py."""
 
     def __init__(self, interpreter, spec):
         self.spec = spec
         self._process = subprocess.Popen(
-            [interpreter, os.path.abspath(__file__), "--worker", json.dumps(spec)], bufsize=1,
+            [interpreter, STEPS, json.dumps(spec)], bufsize=1,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True)
 
     def wait(self):
@@ -160,7 +61,7 @@ class Worker(object):
         time.sleep(REST)
         with contextlib.suppress(BrokenPipeError):  # if it has ended, there is no answer either
             self._process.stdin.write("\n")
-        self.wait()
+        return self.wait()
 
     def finish(self):
         """End the process; returns the row of its path."""
@@ -185,15 +86,29 @@ def specs(shape, cell, options):
 
 
 def measure(workers, repeats):
-    """The rows of some workers, which start together and then take turns. Raises UserError."""
+    """The rows of some workers, which start together and then take turns. Raises UserError.
+
+    TensorFlow's own loop is left out if it fails, as it does for one cell (see docs/speed.md).
+    """
+    left = list(workers)
     try:
-        for act in [Worker.wait] + repeats * [Worker.turn]:
-            for worker in workers:
-                act(worker)
-        return [worker.finish() for worker in workers]
+        for act in [Worker.wait] + repeats * [Worker.turn] + [Worker.finish]:
+            answers = [(worker, _answer(act, worker)) for worker in left]
+            left = [worker for worker, answer in answers if answer]
+        return [answer for _, answer in answers if answer]
     finally:
         for worker in workers:  # after an error they would measure on, for nobody
             worker.stop()
+
+
+def _answer(act, worker):
+    try:
+        return act(worker)
+    except UserError as error:
+        if worker.spec["path"] != "dynamic_rnn":
+            raise
+        print("left out: %s" % error.problem, file=sys.stderr)
+        return None
 
 
 def markdown(rows):
@@ -229,8 +144,6 @@ def read_options():
 
 def main():
     """Measure, write the rows and print the table. Raises UserError."""
-    if sys.argv[1:2] == ["--worker"]:
-        return work(json.loads(sys.argv[2]))
     options, rows = read_options(), []
     import files.environment  # noqa: F401: before packages of the environment
     from training.provenance import environment

@@ -87,10 +87,11 @@ def _variables_of_optimizer(variables):
 
 
 def _gradients(loss, variables, loss_scale):
-    if loss_scale is None:
-        return [tf.convert_to_tensor(g) for g in tf.gradients(loss, variables)]
-    scaled = tf.gradients(loss * loss_scale, variables)
-    return [tf.convert_to_tensor(g) / loss_scale for g in scaled]
+    scaled = loss if loss_scale is None else loss * loss_scale
+    # Zero where the loss does not depend on a variable: a classifier reads no outputs of a cell.
+    found = tf.gradients(scaled, variables, unconnected_gradients="zero")
+    dense = [tf.convert_to_tensor(gradient) for gradient in found]
+    return dense if loss_scale is None else [gradient / loss_scale for gradient in dense]
 
 
 def _norm(gradients):

@@ -13,13 +13,16 @@ def sequence(cell, inputs, state=None, mask=None, lengths=None):
     """Run one cell over inputs [T, B, D]: the same as tf.nn.dynamic_rnn, but faster.
 
     state: the first one, None = the cell's zero_state. mask: dropout mask [T, B, K], scaled
-    already; None = drawn here with the cell's own dropout. lengths: integers [B]; past a sequence's
-    end outputs are zero and the state is carried (None: all sequences are T long).
+    already; None = drawn here with the cell's own dropout. lengths: integers [B], at most T; past a
+    sequence's end outputs are zero and the state is carried (None: all sequences are T long).
     Returns (outputs [T, B, O], state at the end of each sequence). Raises ValueError.
     """
     inputs, lengths = tf.convert_to_tensor(inputs), _integers(lengths)
     if state is None:
         state = cell.zero_state(tf.shape(inputs)[1], inputs.dtype)
+    state = _as_of(cell, state, inputs.dtype)
+    if mask is not None:
+        mask = tf.convert_to_tensor(mask, inputs.dtype)
     mask = cell.prepare(inputs, mask)
     # Of the class itself: a subclass with other equations must not be given those of its parent.
     module = vars(type(cell)).get("fast_path")
@@ -39,7 +42,9 @@ def unroll(cells, inputs, states=None, lengths=None, dropout=0.0, seed=None, pat
     operation out. seed: int tensor [2] (seed, step), needed with dropout; the masks are a function
     of it. path: "sequence", the cells' fast path if they have one, or "dynamic_rnn", the same
     values by TensorFlow's loop. parts: parts of the batch, unrolled side by side (None:
-    parts_of_a_batch(), or 1 for dynamic_rnn); they change values by rounding only.
+    parts_of_a_batch(), or 1 for dynamic_rnn); they change values by rounding only. On TensorFlow
+    1.15 the initial values that tf.set_random_seed gives depend on them, and on whether there is
+    dropout, as it derives an operation's seed from the number of those before.
     Returns (outputs [T, B, O] of the top cell, list of the cells' states at the end of each
     sequence).
     """
@@ -122,6 +127,14 @@ def _dynamic_rnn(cell, inputs, state, mask, lengths):
         cell, inputs = _MaskFed(cell), (inputs, mask)
     return tf.nn.dynamic_rnn(cell, inputs, sequence_length=lengths, initial_state=state,
                              time_major=True)
+
+
+def _as_of(cell, state, dtype):
+    """The structure of a cell's state, of whatever it is given as, with tensors of known sizes."""
+    parts = [tf.convert_to_tensor(part, dtype) for part in tf.nest.flatten(state)]
+    for part, units in zip(parts, tf.nest.flatten(cell.state_size)):
+        part.set_shape([None, units])
+    return tf.nest.pack_sequence_as(cell.state_size, parts)
 
 
 def _integers(lengths):
