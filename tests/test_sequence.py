@@ -125,7 +125,7 @@ def test_masks_and_states_may_be_arrays_pairs_and_of_unknown_size(case):
             state = state[0] if single else tuple(state)
             got = session.run(tf.nest.flatten(sequence(cell, x, state, mask)))
             for one, other in zip(got, expected):
-                np.testing.assert_array_equal(one, other)
+                assert_close(one, other, RTOL["float32"])
 
 
 @pytest.mark.parametrize("case", ["rru", "gru", "lstm", "mogrifier"])
