@@ -10,8 +10,8 @@ from data_preparation.own import data_set_title
 from files.errors import UserError, hint
 from files.progress import counted
 from files.project import project_path
-from files.run_files import (environments, has_settings, is_sweep, load_metrics, load_results,
-                             load_settings, load_sweep, trial_name)
+from files.run_files import (environments, has_results, has_settings, is_sweep, load_metrics,
+                             load_results, load_settings, load_sweep, trial_name)
 from reports.paper_results import PAPER_RESULTS, comparable, is_exact
 
 PUBLISHED = project_path("results")  # the folder of the published runs
@@ -147,8 +147,8 @@ def find_winners(folders):
             with hint("remove it, or give the sweep's command again, which only reports"):
                 sweep = load_sweep(folder)
                 run = os.path.join(folder, trial_name(sweep["winner"]["trial"]))
-                if not has_settings(run):  # as in one that an earlier version published
-                    continue
+                if not (has_settings(run) and has_results(run)):
+                    continue  # an earlier version published none, or it is continued now
                 saved = load_settings(run)
                 unpublished = _unpublished(saved, load_results(run))
             settings, loss = saved["settings"], sweep["winner"]["loss"]
@@ -157,7 +157,7 @@ def find_winners(folders):
             if not unpublished or settings.get("search_method") == "grid":
                 continue
             if settings["data_set_name"] in PAPER_RESULTS and not (
-                    set(unpublished) <= set(sweep["winner"]["point"])):
+                    set(saved["unpublished"]) <= set(sweep["winner"]["point"])):
                 continue
             data, cell = key = _data(saved), settings["cell_name"]
             if key not in best or loss < best[key].loss:

@@ -2,7 +2,10 @@
 
 import collections
 import csv
+import types
 
+from data_preparation.own import data_set_title
+from data_preparation.prepared import data_label
 from files.errors import UserError, hint
 from files.reading import reading
 from files.run_files import load_settings
@@ -11,14 +14,16 @@ from sweeps.records import load_records
 from sweeps.summary import summary
 
 
-Grid = collections.namedtuple("Grid", "data_set cell names metric part values epochs pruned",
-                              defaults=[frozenset()])
+Grid = collections.namedtuple(
+    "Grid", "data_set cell names metric part values epochs pruned trained",
+    defaults=[frozenset(), None])
 Grid.__doc__ = """The values of a metric at each combination of two settings.
 
-cell: its name, or NOT_NORMALISED. names: of the two settings, the first going across. part: of the
-data that the metric is of, "validation" or "test". values, epochs: {(across, down): number}; a
-value is None if the training failed, with any of its seeds. pruned: the places where one was
-pruned.
+data_set: its name, see data_label. cell: its name, or NOT_NORMALISED. names: of the two settings,
+the first going across. part: of the data that the metric is of, "validation" or "test". values,
+epochs: {(across, down): number}; a value is None if the training failed, with any of its seeds.
+pruned: the places where one was pruned. trained: the epochs of all trainings, if epochs are the
+means over seeds.
 """
 NOT_NORMALISED = "RRU-nonorm"  # the cell of the RRU's grids with normalize False
 _PAPER_NAMES = "learning_rate", "number_of_parameters"
@@ -60,7 +65,8 @@ def grid_of_records(records, data_set, cell):
     if not set(values.values()) - {None}:
         return None
     metric = next(record["metric"] for record in records if record["loss"] is not None)
-    return Grid(data_set, cell, names, metric, "validation", values, epochs, pruned)
+    trained = sum(record.get("epochs", 0) for record in records)
+    return Grid(data_set, cell, names, metric, "validation", values, epochs, pruned, trained)
 
 
 def load_grid(folder):
@@ -69,11 +75,14 @@ def load_grid(folder):
     Raises UserError if it is no sweep over two settings, or is damaged.
     """
     with hint("give the folder of a sweep over two settings"):
-        settings = load_settings(folder)["settings"]
+        saved = load_settings(folder)
+        settings = saved["settings"]
         records = load_records(folder)
         plain = settings["cell_hyperparameters"].get("normalize", True)
         cell = settings["cell_name"] if plain else NOT_NORMALISED
-        grid = grid_of_records(records, settings["data_set_name"], cell)
+        title = data_set_title(types.SimpleNamespace(**settings))
+        data = data_label(title, saved.get("data", {}).get("fraction", 1))
+        grid = grid_of_records(records, data, cell)
         if grid is None:
             raise UserError("%s is not a sweep over two settings that has results" % folder)
     return grid
@@ -111,7 +120,8 @@ def grid_summary(grid):
     """The summary of a grid's values, see sweeps/summary.py."""
     sign = 1 if lower_is_better(grid.metric) else -1
     losses = [None if value is None else sign * value for value in grid.values.values()]
-    return summary(losses, list(grid.epochs.values()), sign == 1)
+    epochs = list(grid.epochs.values()) if grid.trained is None else [grid.trained]
+    return summary(losses, epochs, sign == 1)
 
 
 def differences(own, others):

@@ -84,15 +84,15 @@ def check_same(path, settings, space):
         fixed = constant.changes_numbers and not constant.is_data_path or name in _OF_SWEEP
         if not fixed or now[name] == begun:
             continue
-        if name != "search" or not _has_grown(settings, space, begun):
+        if name != "search" or not _has_grown(settings, space, saved):
             raise UserError("%s was begun with %s %r, not %r" % (path, name, begun, now[name]),
                             "set it so, or give another --sweep_name")
 
 
-def _has_grown(settings, space, begun):
-    """Whether `space` is a grid that has all points of the grid with the search `begun`."""
-    if settings.search_method != "grid":
+def _has_grown(settings, space, saved):
+    """Whether `space` is a grid that has all points of the sweep with the settings `saved`."""
+    if not settings.search_method == saved.get("search_method") == "grid":
         return False
-    before = search_space(settings.changed(search=begun))
+    before = search_space(settings.changed(search=saved["search"]))
     return set(before) == set(space) and all(
         set(before[name][1]) <= set(space[name][1]) for name in space)

@@ -8,8 +8,11 @@ import statistics
 import numpy as np
 from matplotlib import colors, ticker
 
+from data_preparation.own import data_set_title
+from data_preparation.prepared import data_label
 from files import units
 from files.progress import counted
+from files.run_files import remove
 from files.writing import atomic_write
 from reports.pictures import pyplot, save, whole_numbers
 from sweeps import heat_map
@@ -18,6 +21,7 @@ from sweeps.search_space import LISTS, bounds_or_values
 
 _COLUMNS = ["metric", "value", "best_so_far", "epochs_done", "best_epoch", "parameters",
             "hidden_units", "seconds", "trial_seconds", "pruned", "machine", "finished", "reason"]
+_HEAT_MAPS = {"values": "heat_map.png", "epochs": "epochs.png"}
 _SHORT = ticker.FuncFormatter(lambda value, _: heat_map.short(value))  # 2600000 as 2.6 M
 
 
@@ -73,14 +77,15 @@ def write(run, records, space):
         writer.writerows(rows)
     if best is None:
         return
+    data = data_label(data_set_title(run.settings), run.data_identity["fraction"])
     title = "{}, {}, {}, {} failed".format(
-        run.settings.data_set_name, run.settings.cell_name, counted(len(rows), "trial"),
+        data, run.settings.cell_name, counted(len(rows), "trial"),
         sum(row["loss"] is None for row in rows))
     trials = _Trials(rows, best["metric"])
     _best_so_far(run, trials, title)
     _dimensions(run, trials, space, title)
     if all(dimension[0] in LISTS for dimension in space.values()):
-        _heat_maps(run, records, title)
+        _heat_maps(run, records, data, title)
 
 
 class _Trials(object):
@@ -205,13 +210,15 @@ def _log_ticks(low, high):
     return ticks if len(ticks) > 1 else [low, high]
 
 
-def _heat_maps(run, records, title):
-    grid = grid_of_records(records, run.settings.data_set_name, run.settings.cell_name)
-    if grid is None:
+def _heat_maps(run, records, data, title):
+    grid = grid_of_records(records, data, run.settings.cell_name)
+    if grid is None:  # the records before may have been of two settings
+        for name in _HEAT_MAPS.values():
+            remove(run.path, name)
         return
     columns, rows = map(set, zip(*grid.values))
     size = 2.5 + 0.6 * len(columns), 1.8 + 0.4 * len(rows)
-    for attribute, name in (("values", "heat_map.png"), ("epochs", "epochs.png")):
+    for attribute, name in _HEAT_MAPS.items():
         figure, axes = pyplot.subplots(figsize=size)
         image = heat_map.draw(axes, grid, heat_map.limits([grid], attribute), attribute)
         axes.set_title(title, fontsize=9)

@@ -369,13 +369,20 @@ def test_a_sweep_of_short_trainings_is_no_tuning(tmp_path):
 
 
 def test_a_limit_of_epochs_that_made_no_difference_is_no_other_setting_of_a_winner(tmp_path):
-    for name in ("night/trial-001", "tuned-seed1"):
-        make_run(tmp_path / name, unpublished={"dropout": 0.7, "epochs": 500})
-    make_run(tmp_path / "tuned-seed2", unpublished={"dropout": 0.7}, seed=2)
+    make_run(tmp_path / "night" / "trial-001", unpublished={"dropout": 0.7})
+    make_run(tmp_path / "tuned-seed2", unpublished={"dropout": 0.7, "epochs": 500}, seed=2)
     write_sweep(tmp_path / "night", 20, 8.0)
     assert {run.kind for run in find_runs([str(tmp_path)])[0]} == {"tuned"}
-    winner, = find_winners([str(tmp_path)])
-    assert winner.unpublished == {"dropout": 0.7}
+
+
+def test_a_winner_that_is_continued_keeps_no_run_from_being_shown(tmp_path):
+    make_run(tmp_path / "seed1")
+    run = make_run(tmp_path / "night" / "trial-001", unpublished={"dropout": 0.7})
+    write_sweep(tmp_path / "night", 20, 8.0)
+    os.remove(str(run / "results.json"))
+    runs, left_out = find_runs([str(tmp_path)])
+    assert [run.kind for run in runs] == ["untuned"]
+    assert left_out == ["%s: it is not finished, or was not tested" % run]
 
 
 @pytest.mark.parametrize("fraction", [0.5, None])

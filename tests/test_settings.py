@@ -259,6 +259,17 @@ def test_resume_and_evaluate_exclude_each_other(script, tmp_path):
         read_settings(script, ["--resume", str(tmp_path), "--evaluate", str(tmp_path)])
 
 
+def test_what_is_given_replaces_the_runs_that_the_top_names(script, tmp_path):
+    write_run(tmp_path, read_settings(script, []).values)
+    top = dict(script, resume="auto")
+    assert read_settings(top, ["--evaluate", str(tmp_path)]).evaluate == str(tmp_path)
+    assert read_settings(top, ["--resume", str(tmp_path)]).resume == str(tmp_path)
+    with pytest.raises(UserError, match="resume is auto, but the run has no name"):
+        read_settings(dict(vars(lm_main), resume="auto"), [])
+    with pytest.raises(UserError, match="resume and evaluate are both given"):
+        read_settings(dict(top, evaluate=str(tmp_path)), [])
+
+
 # --- Groups, the command, what is not published ---
 
 def test_the_group_says_what_may_be_done_with_a_constant(script):

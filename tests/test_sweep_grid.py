@@ -126,6 +126,45 @@ def test_random_search_does_not_learn():
     assert found[0] == found[1]
 
 
+def test_a_grid_under_the_name_of_another_kind_of_sweep_is_told_so(toy):
+    for search in ("{}", "{'dropout': ('uniform', 0.1, 0.5)}"):
+        name = ["--sweep_name", "sweep%d" % len(search), "--sweep_trials", "2"]
+        with toy.open("--search", search, *name) as sweep:
+            sweep.search()
+        with pytest.raises(UserError, match="sweep%d was begun with search .*--sweep_name" % len(
+                search)):
+            toy.open(*grid_words(), *name)
+
+
+def test_a_grid_over_three_settings_keeps_no_map_of_its_first_slice(toy):
+    search = dict(GRID, middle_layer_size_multiplier=("choice", [1.0, 2.0]))
+    with toy.open(*grid_words(search)) as sweep:
+        sweep.search()
+        name = sweep.run.file("heat_map.png")
+        slice_of_two = [record for record in sweep.records
+                        if record["point"]["middle_layer_size_multiplier"] == 1.0]
+        sweep_report.write(sweep.run, slice_of_two, sweep.space)
+        assert os.path.exists(name)
+        sweep_report.write(sweep.run, sweep.records, sweep.space)
+        assert not os.path.exists(name) and not os.path.exists(sweep.run.file("epochs.png"))
+
+
+def test_a_grid_names_its_data_and_counts_the_epochs_of_all_seeds(toy):
+    search = {"learning_rate": None, "number_of_parameters": None, "seed": ("choice", [1, 2]),
+              "middle_layer_size_multiplier": ("choice", [1.0]), "dropout": ("choice", [0.1])}
+    with toy.open("--search_method", "grid", "--search", str(search)) as sweep:
+        sweep.search()
+        grid = grids.load_grid(sweep.run.path)
+        path = sweep.run.file("settings.json")
+    assert list(grid.epochs.values()) == [4] and grids.grid_summary(grid)["epochs"] == 8
+    saved = json.loads(open(path).read())
+    saved["data"] = {"fingerprint": "of a part", "fraction": 0.25}
+    with open(path, "w") as file:
+        json.dump(saved, file)
+    part = grids.load_grid(sweep.run.path)
+    assert part.data_set == "25 % of the full " + grid.data_set
+
+
 def test_the_summary_of_a_sweep():
     assert summary([2.0, 2.1, 3.0, None], [1, 2, 3, 0], lower_is_better=True) == {
         "trials": 4, "failed": 1, "epochs": 6, "best": 2.0, "median": 2.55, "worst": None,

@@ -32,18 +32,18 @@ def read_settings(script_globals, arguments=None):
     by_program = reader.is_by_program(given)
     if not by_program:
         _refuse_empty(given, reader.defaults)
-    folders = {name: given.get(name, reader.defaults.get(name)) for name in FOLDERS}
-    wanted = [name for name in FOLDERS if folders[name]]
-    if len(wanted) > 1:
-        raise UserError("%s and %s are both given" % tuple(wanted[:2]), "leave one of them out")
-    resume, evaluate = folders["resume"], folders["evaluate"] or folders["sample"]
+    values = given if set(given).intersection(FOLDERS) else reader.defaults  # one replaces all
+    folders = {name: values[name] for name in FOLDERS if values.get(name)}
+    if len(folders) > 1:
+        raise UserError("%s and %s are both given" % tuple(folders)[:2], "leave one of them out")
+    resume, evaluate = folders.get("resume"), folders.get("evaluate") or folders.get("sample")
     if given.get("other_data") and not (evaluate or by_program):
         raise UserError("other_data is given, but no run is evaluated", "add --evaluate RUN")
     if resume == "auto":
         return reader.resume_or_begin(given)
     if resume or evaluate:
         found = reader.of_run(existing_path(resume or evaluate), given, bool(evaluate))
-        return found.changed(sample=folders["sample"]) if folders["sample"] else found
+        return found.changed(sample=folders["sample"]) if "sample" in folders else found
     return reader.new(given)
 
 
