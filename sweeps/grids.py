@@ -2,14 +2,13 @@
 
 import collections
 import csv
-import types
 
-from data_preparation.own import data_set_title
 from data_preparation.prepared import data_label
 from files.errors import UserError, hint
 from files.reading import reading
 from files.run_files import load_settings
 from files.units import lower_is_better
+from reports.runs import title_of
 from sweeps.records import load_records
 from sweeps.summary import summary
 
@@ -80,8 +79,7 @@ def load_grid(folder):
         records = load_records(folder)
         plain = settings["cell_hyperparameters"].get("normalize", True)
         cell = settings["cell_name"] if plain else NOT_NORMALISED
-        title = data_set_title(types.SimpleNamespace(**settings))
-        data = data_label(title, saved.get("data", {}).get("fraction", 1))
+        data = data_label(title_of(saved), saved.get("data", {}).get("fraction", 1))
         grid = grid_of_records(records, data, cell)
         if grid is None:
             raise UserError("%s is not a sweep over two settings that has results" % folder)
