@@ -90,8 +90,9 @@ def _play(tracks, ticks_per_beat, begin, notes, left_out):
 
     for tick, track, message in _events(tracks):
         now = since[0] + (tick - since[1]) / rate
-        if message.type == "set_tempo" and ticks_per_beat(max(message.tempo, 1)) != rate:
-            since, rate = (now, tick), ticks_per_beat(max(message.tempo, 1))
+        if message.type == "set_tempo":
+            before, rate = rate, ticks_per_beat(max(message.tempo, 1))
+            since = since if rate == before else (now, tick)
         elif message.type in ("note_on", "note_off"):
             key = track, message.channel, message.note
             strikes = message.type == "note_on" and message.velocity > 0

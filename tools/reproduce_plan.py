@@ -73,13 +73,15 @@ def plan(options, further):
     jobs = []
     winners = find_winners([PUBLISHED]) if options.tuned else []
     for data_set in options.data_sets:
-        script = script_of(data_set)
+        script, of_data_set = script_of(data_set), []
         for seed in options.seeds:
             for cell in options.cells:
                 own = _of_winner(winners, data_set, cell) if options.tuned else {}
                 name = ("tuned-seed%d" if options.tuned else "seed%d") % seed
                 fixed = {"data_set_name": data_set, "cell_name": cell, "seed": seed, "name": name}
-                jobs.append(_job(script, dict(own, **further), fixed))
+                of_data_set.append(_job(script, dict(own, **further), fixed))
+        _check_own_data(of_data_set)
+        jobs += of_data_set
     return jobs
 
 
@@ -112,9 +114,6 @@ def _state(script, settings, folder):
         if theirs != ours:
             raise UserError("%s has other settings: it is of `%s`, not of `%s`" % (
                 folder, theirs, ours))
-        own = _own_fingerprint(settings)
-        if own and load_settings(folder).get("data", {}).get("fingerprint", own) != own:
-            raise UserError("%s was trained on other data than those given" % folder)
         results = load_results(folder) if has_results(folder) else {}
         load_metrics(folder)  # the table needs them: what is damaged is named now
     stopped, tested = bool(results.get("stop_reason")), "test" in results
@@ -124,11 +123,20 @@ def _state(script, settings, folder):
     return "finished" if stopped and tested else "cut off"
 
 
-def _own_fingerprint(settings):
+def _check_own_data(jobs):
+    """Raise UserError if a run that is there has other data of the user's own than `jobs` name.
+
+    jobs: of one data set, whose files are read once for all.
+    """
+    folders = [job.trial.folder for job in jobs if job.state != "new"]
     try:
-        return _TASKS[settings.task].own_fingerprint(settings)
+        own = _TASKS[jobs[0].settings.task].own_fingerprint(jobs[0].settings) if folders else None
     except UserError:  # they are gone or cannot be read, as a training says
-        return None
+        return
+    for folder in folders if own else ():
+        if load_settings(folder).get("data", {}).get("fingerprint", own) != own:
+            raise UserError("%s was trained on other data than those given" % folder,
+                            "remove it, or give another --runs_folder")
 
 
 def check_data(jobs):
