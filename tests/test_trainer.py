@@ -266,14 +266,15 @@ def test_same_seed_same_numbers_and_another_seed_others(finished):
     assert read(folder(tmp_path, "seed 2"), "results.json")["valid"] != finished[1]["valid"]
 
 
-@pytest.mark.parametrize("number, status", [
-    (signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130), (signal.SIGUSR1, 130)])
-def test_killed_in_mid_epoch_and_resumed_equals_uninterrupted(finished, number, status):
+@pytest.mark.parametrize("number, status, batch", [
+    (signal.SIGKILL, -signal.SIGKILL, 1), (signal.SIGINT, 130, 1),
+    (signal.SIGUSR1, 130, 3)])  # the last makes the held step: all of the epoch but its evaluation
+def test_killed_in_an_epoch_and_resumed_equals_uninterrupted(finished, number, status, batch):
     tmp_path, _ = finished
     name = "signal %d" % number
     process = start(*arguments(tmp_path, name, "--epochs", "4", "--checkpoint_minutes", "1e-9"),
                     code=HELD_IN_EPOCH_2)
-    wait_for_batch(folder(tmp_path, name), epoch=2, batch=1)
+    wait_for_batch(folder(tmp_path, name), epoch=2, batch=batch)
     process.send_signal(number)
     output = process.communicate()[0]
     assert process.returncode == status
@@ -794,7 +795,7 @@ def test_a_kill_between_two_checkpoints_leaves_the_newer_one_to_an_evaluation(fi
 
     monkeypatch.setattr(trainer_module.Trainer, "_save", killed)
     with pytest.raises(KeyboardInterrupt):
-        mm_main.main(arguments(tmp_path, "cut", "--epochs", "3"))
+        mm_main.main(arguments(tmp_path, "cut", "--epochs", "3", "--checkpoint_minutes", "1e-9"))
     monkeypatch.undo()
     mm_main.main(["--evaluate", path])
     found, first = read(path, "results.json"), read(path, "metrics.jsonl")[0]
@@ -802,6 +803,7 @@ def test_a_kill_between_two_checkpoints_leaves_the_newer_one_to_an_evaluation(fi
     assert found["valid"]["window_nll"] == pytest.approx(first["valid"]["window_nll"])
     mm_main.main(["--resume", path])
     assert [line["epoch"] for line in read(path, "metrics.jsonl")] == [1, 2, 3]
+    assert [number for _, number in curve(path, "epoch/number")] == [1, 2, 3]  # none twice
 
 
 @pytest.mark.parametrize("option", ["--evaluate", "--resume"])

@@ -29,16 +29,16 @@ class Journal(object):
             units=network.hidden_units, seed=settings.seed, device=_device(session),
             folder=self._run.path))
 
-    def resumed(self, progress, batches):
-        """Log at which step a training continues, and have TensorBoard drop what is later.
-
-        batches: how many the epoch has.
-        """
+    def resumed(self, progress):
+        """Log at which step a training continues, and have TensorBoard drop what is later."""
         text = "continuing with epoch {epoch}, after {batch} of its batches (step {step})"
         self._run.log(text.format(**progress))
-        # If all steps of the epoch are made, its metrics may stand at the last one already.
-        epoch_has_steps_left = progress["batch"] < batches
-        self._run.events.resume(progress["step"] + (1 if epoch_has_steps_left else 0))
+        # A kill after an epoch's metrics and before the next checkpoint: they stand at this step
+        # already and come again. Its loss goes with them, as TensorBoard drops whole steps.
+        metrics_come_again = any(
+            (line["epoch"], line.get("step")) == (progress["epoch"], progress["step"])
+            for line in self._run.metrics())
+        self._run.events.resume(progress["step"] + (0 if metrics_come_again else 1))
 
     def interrupted(self, step):
         """Log how to continue a training that was ended after a step."""

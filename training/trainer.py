@@ -153,7 +153,7 @@ class Trainer(object):
         if self.trained:
             if self.run.begun:
                 remove(self.run.path, "results.json")  # they are true no longer
-                self.journal.resumed(progress, len(self.data.batches("train", progress["epoch"])))
+                self.journal.resumed(progress)
             progress["startup_seconds"] += time.monotonic() - self._started
         self.clock = Clock(self.settings.checkpoint_minutes)
 
