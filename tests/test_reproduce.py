@@ -187,13 +187,13 @@ def test_a_run_that_was_not_tested_is_named_and_kept(tmp_path):
 
 
 def test_runs_of_other_sizes_are_no_estimate(tmp_path, capsys):
-    reproduce_plan.announce(plan("penn", "--runs_folder", str(tmp_path)), 1)
+    reproduce_plan.announce(plan("pennchar", "--runs_folder", str(tmp_path)), 1)
     assert "estimate, from" not in capsys.readouterr().out
-    reproduce_plan.announce(plan("penn", "JSB Chorales", "--runs_folder", str(tmp_path)), 1)
+    reproduce_plan.announce(plan("pennchar", "JSB Chorales", "--runs_folder", str(tmp_path)), 1)
     out = capsys.readouterr().out
     assert re.search(r"estimate, from published runs .*: \d", out)
     assert ("without an estimate, as no whole run of this size on one or two cores of a CPU is "
-            "published: penn\n") in out
+            "published: pennchar\n") in out
 
 
 def test_the_estimate_on_a_gpu_is_of_runs_on_a_gpu(tmp_path, monkeypatch, capsys):
